@@ -1,0 +1,82 @@
+/**
+ * Binlog events as the rest of capture/ sees them: parsed, checksum verified and cut off, each with its
+ * 64-bit place. Codes, classes and layouts: mysql's libs/mysql/binlog/event/binlog_event.h.
+ */
+
+/** The algorithm belongs to the file: it stands in the file's own format description. */
+export type ChecksumAlgorithm = 'none' | 'crc32';
+
+export interface EventPlace {
+  /** The file the event stands in. */
+  readonly file: string;
+  /** Where the event begins, counted by us: the header's own end position wraps at 4 GiB. */
+  readonly position: number;
+  /** Where the next event begins. */
+  readonly endPosition: number;
+}
+
+interface EventHeader extends EventPlace {
+  /** Seconds since the epoch. */
+  readonly timestamp: number;
+  readonly serverId: number;
+  /** Length of the whole event, header and checksum included. */
+  readonly bytes: number;
+}
+
+/** A transaction's identity. `tag` is empty for an untagged GTID; `gno` goes to 2^63 - 1. */
+export interface Gtid {
+  readonly uuid: string;
+  readonly tag: string;
+  readonly gno: bigint;
+}
+
+export type RowOperation = 'insert' | 'update' | 'delete';
+
+export type BinlogEvent =
+  | ({
+      readonly type: 'format-description';
+      readonly serverVersion: string;
+      readonly created: number;
+      readonly checksum: ChecksumAlgorithm;
+    } & EventHeader)
+  /** The next file. `artificial`: made for this dump, not in the file. */
+  | ({
+      readonly type: 'rotate';
+      readonly nextFile: string;
+      readonly nextPosition: number;
+      readonly artificial: boolean;
+    } & EventHeader)
+  | ({ readonly type: 'previous-gtids'; readonly set: string } & EventHeader)
+  /** GTID, tagged GTID, or ANONYMOUS_GTID (`gtid` null). `commitUs`: original commit timestamp, microseconds. */
+  | ({
+      readonly type: 'gtid';
+      readonly gtid: Gtid | null;
+      readonly commitUs: number | null;
+    } & EventHeader)
+  | ({
+      readonly type: 'query';
+      readonly schema: string;
+      readonly sql: string;
+      readonly threadId: number;
+    } & EventHeader)
+  /** Body after the post-header begins with the table id: decode/table-map.ts reads it. */
+  | ({ readonly type: 'table-map'; readonly tableId: number; readonly body: Buffer } & EventHeader)
+  /** `body` begins behind the post-header (and behind v2's extra data): packed width, bitmaps, rows. */
+  | ({
+      readonly type: 'rows';
+      readonly operation: RowOperation;
+      readonly tableId: number;
+      readonly endOfStatement: boolean;
+      readonly body: Buffer;
+    } & EventHeader)
+  | ({ readonly type: 'xid'; readonly xid: bigint } & EventHeader)
+  | ({ readonly type: 'rows-query'; readonly sql: string } & EventHeader)
+  /** The server is alive, and everything up to this place was sent or skipped. */
+  | ({
+      readonly type: 'heartbeat';
+      readonly atFile: string;
+      readonly atPosition: number;
+    } & EventHeader)
+  | ({ readonly type: 'stop' } & EventHeader)
+  /** In the table of codes as harmless, with the reason there. */
+  | ({ readonly type: 'harmless'; readonly name: string } & EventHeader);

@@ -1,0 +1,274 @@
+/**
+ * Every failure a user can meet, in one table: what may be tried again, how the process ends, and
+ * what a person does about it. `docs/ERRORS.md` lists the same codes; test/tidy holds the two together.
+ *
+ * `exit` is the process's exit code when this error ends it: 1 failed while running, 2 wrong usage or
+ * configuration, 3 the source, log or state cannot be used as it is. `retriable` means that the part
+ * that failed may be started again from its last durable place without a person.
+ */
+export interface ErrorRow {
+  readonly retriable: boolean;
+  readonly exit: 1 | 2 | 3;
+  readonly cure: string;
+}
+
+export const ERRORS = {
+  // Usage and configuration
+  CONFIG_INVALID: { retriable: false, exit: 2, cure: 'Correct the lines named above.' },
+  USAGE: { retriable: false, exit: 2, cure: 'See rowcall --help.' },
+
+  // The source, before reading
+  SOURCE_UNFIT: { retriable: false, exit: 3, cure: 'Run the SQL printed with each finding.' },
+  SOURCE_ACCESS_DENIED: {
+    retriable: false,
+    exit: 3,
+    cure: 'Check user, password and grants of source.url.',
+  },
+  SOURCE_UNREACHABLE: {
+    retriable: true,
+    exit: 1,
+    cure: 'Check that the server runs and that source.url names it.',
+  },
+  SOURCE_TLS: {
+    retriable: false,
+    exit: 3,
+    cure: 'Check source.tls: mode, ca, and the name the certificate bears.',
+  },
+
+  // The place in the binlog
+  POSITION_PURGED: {
+    retriable: false,
+    exit: 3,
+    cure: 'The server no longer has binlog that we need. Restore it, or move on knowingly with rowcall position set.',
+  },
+  POSITION_UNPROVEN: {
+    retriable: false,
+    exit: 3,
+    cure: 'What stands at our place is not what we read there. Compare the servers, then rowcall position set.',
+  },
+  GTID_NOT_SUBSET: {
+    retriable: false,
+    exit: 3,
+    cure: 'This server lacks transactions that we have read. Point source at the right server, or rowcall position set.',
+  },
+  SERVER_CHANGED: {
+    retriable: false,
+    exit: 3,
+    cure: 'Without GTIDs a place is valid on one server only. Point source back, or rowcall position set.',
+  },
+  KEYLESS_TABLE_CUT: {
+    retriable: false,
+    exit: 3,
+    cure: 'A table without a key was cut in the middle of a transaction on another server. Go back to that server, or rowcall position set.',
+  },
+  SERVER_ID_COLLISION: {
+    retriable: false,
+    exit: 3,
+    cure: 'Give source.server_id a number that no server or reader of this topology uses.',
+  },
+
+  // The stream
+  SOURCE_LOST: { retriable: true, exit: 1, cure: 'Nothing to do: the connection is made again.' },
+  SOURCE_SILENT: { retriable: true, exit: 1, cure: 'Nothing to do: the connection is made again.' },
+  BINLOG_CHECKSUM: {
+    retriable: true,
+    exit: 1,
+    cure: 'If it comes again at the same place, the binlog file is damaged: check the disk, see mysqlbinlog --verify-binlog-checksum.',
+  },
+  BINLOG_EVENT_UNSUPPORTED: {
+    retriable: false,
+    exit: 3,
+    cure: 'Change the setting named, then move past the place with rowcall position set.',
+  },
+  BINLOG_EVENT_MALFORMED: {
+    retriable: false,
+    exit: 3,
+    cure: 'Compare with mysqlbinlog -vv of the place named; report it with the bytes.',
+  },
+  STATEMENT_LOGGED: {
+    retriable: false,
+    exit: 3,
+    cure: 'A session changed a captured table with binlog_format other than ROW. Set ROW, then rowcall position set.',
+  },
+  XA_UNSUPPORTED: {
+    retriable: false,
+    exit: 3,
+    cure: 'XA transactions on this server are not supported yet.',
+  },
+  ROW_METADATA_MISSING: {
+    retriable: false,
+    exit: 3,
+    cure: "SET PERSIST binlog_row_metadata = 'FULL'; then rowcall position set past the place named.",
+  },
+  ROW_IMAGE_PARTIAL: {
+    retriable: false,
+    exit: 3,
+    cure: "SET PERSIST binlog_row_image = 'FULL'; sessions that set their own must follow.",
+  },
+  COLUMN_TYPE_UNSUPPORTED: {
+    retriable: false,
+    exit: 3,
+    cure: 'Exclude the column (tables[].columns.exclude) or the table.',
+  },
+  CHARSET_UNSUPPORTED: {
+    retriable: false,
+    exit: 3,
+    cure: 'Exclude the column (tables[].columns.exclude), or convert it to utf8mb4.',
+  },
+  VALUE_INVALID: {
+    retriable: false,
+    exit: 3,
+    cure: 'The stored bytes are not valid for their type. Correct the row, or exclude the column.',
+  },
+  TOPIC_COLLISION: {
+    retriable: false,
+    exit: 3,
+    cure: 'Two tables lead to one topic name by replaced characters. Give one a topic of its own.',
+  },
+  KEY_COLUMN_MISSING: {
+    retriable: false,
+    exit: 3,
+    cure: 'tables[].key names a column that the table does not have, or that columns.exclude removes.',
+  },
+
+  // The change log
+  CHECKPOINT_LOST: {
+    retriable: false,
+    exit: 3,
+    cure: 'The log holds records of ours but no checkpoint. Restore it, or set the place with rowcall position set.',
+  },
+  CHECKPOINT_UNREADABLE: {
+    retriable: false,
+    exit: 3,
+    cure: 'Written by another version or damaged. Use the version that wrote it, or rowcall position set.',
+  },
+  WRITER_FENCED: {
+    retriable: false,
+    exit: 1,
+    cure: 'Another connector of this name took over. Stop one of them.',
+  },
+  LOG_FULL: {
+    retriable: true,
+    exit: 1,
+    cure: 'Let the callbacks catch up, raise log.max_size, or lower log.retention.',
+  },
+  LOG_UNUSABLE: {
+    retriable: false,
+    exit: 3,
+    cure: 'Check log.path: the disk, its permissions, and that no other program writes the file.',
+  },
+  LOG_WRITE_FAILED: {
+    retriable: true,
+    exit: 1,
+    cure: 'Check the disk of log.path: space, permissions, errors.',
+  },
+  RECORD_TOO_LARGE: {
+    retriable: false,
+    exit: 3,
+    cure: 'The row is over the limit of the log. Exclude the large column.',
+  },
+  TOPIC_UNKNOWN: { retriable: false, exit: 3, cure: 'The log has no such topic.' },
+  OFFSET_OUT_OF_RANGE: {
+    retriable: false,
+    exit: 3,
+    cure: 'The log begins after our progress or ends before it. Restore the log, or accept the loss knowingly.',
+  },
+  TOPIC_RECREATED: {
+    retriable: false,
+    exit: 3,
+    cure: 'The topic is not the one the callbacks read before. Restore the log, or give the callbacks a new state.',
+  },
+
+  // The state store
+  STATE_LOST: {
+    retriable: false,
+    exit: 3,
+    cure: 'The log was read by callbacks whose state is not here. Restore state.path, or start with --accept-lost-state.',
+  },
+  STATE_UNUSABLE: {
+    retriable: false,
+    exit: 3,
+    cure: 'Check state.path: the disk, its permissions, its version, and that no other dispatcher uses it.',
+  },
+  STATE_WRITE_FAILED: {
+    retriable: true,
+    exit: 1,
+    cure: 'Check the disk of state.path: space, permissions, errors.',
+  },
+  LANE_UNKNOWN: { retriable: false, exit: 2, cure: 'See rowcall lanes list.' },
+
+  // Delivery
+  ENVELOPE_INVALID: {
+    retriable: false,
+    exit: 3,
+    cure: 'The log holds a record that Rowcall did not write. Check who else writes to the topic.',
+  },
+  HANDLER_INVALID: {
+    retriable: false,
+    exit: 2,
+    cure: 'deliver.module must export a function `handle(event, context)`.',
+  },
+  TARGET_REFUSED: {
+    retriable: true,
+    exit: 1,
+    cure: 'The address is private or not https. Set deliver.allow_private_network if that is meant.',
+  },
+  DELIVERY_FAILED: { retriable: true, exit: 1, cure: 'See the answer of the endpoint.' },
+
+  // The program
+  ADMIN_LISTEN: {
+    retriable: false,
+    exit: 2,
+    cure: 'admin.listen is taken or not ours. Choose another address.',
+  },
+  SHUTDOWN_TIMEOUT: {
+    retriable: false,
+    exit: 1,
+    cure: 'Stopping took longer than shutdown_timeout. Nothing is lost; what was in flight may come again.',
+  },
+  INTERNAL: {
+    retriable: false,
+    exit: 1,
+    cure: 'A defect of Rowcall. Report it with the lines above.',
+  },
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export interface ErrorDetails {
+  /** GTID, file:position, table, column, file and line: whatever names where. */
+  readonly place?: string;
+  /** Overrides the table's cure where the place of failure knows a better one. */
+  readonly cure?: string;
+  readonly cause?: unknown;
+}
+
+/** The one error class. `message` says what; `place` where; `cure` what to do. Never holds a secret. */
+export class RowcallError extends Error {
+  readonly code: ErrorCode;
+  readonly place: string | undefined;
+  readonly cure: string;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = 'RowcallError';
+    this.code = code;
+    this.place = details.place;
+    this.cure = details.cure ?? ERRORS[code].cure;
+  }
+
+  get retriable(): boolean {
+    return ERRORS[this.code].retriable;
+  }
+
+  get exitCode(): 1 | 2 | 3 {
+    return ERRORS[this.code].exit;
+  }
+}
+
+/** Wraps what is not ours, so that every error that leaves a part has a code. */
+export function toRowcallError(error: unknown, code: ErrorCode = 'INTERNAL'): RowcallError {
+  if (error instanceof RowcallError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new RowcallError(code, message, { cause: error });
+}

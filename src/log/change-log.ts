@@ -1,0 +1,144 @@
+/**
+ * The change log: where the two legs meet. Two adapters (embedded/, later kafka/) keep one promise:
+ * **an append writes records and the checkpoint together, and only one writer can append.**
+ * test/contract/change-log.contract.ts is this text as a test suite.
+ */
+
+import type { LogRecord } from '../change-event.ts';
+
+export interface TopicSpec {
+  readonly name: string;
+  readonly partitions: number;
+}
+
+export interface TopicInfo extends TopicSpec {
+  /** Made with the topic and never again: a topic recreated under the same name has another. */
+  readonly id: string;
+}
+
+/** Records for one partition, in commit order. */
+export interface PartitionBatch {
+  readonly topic: string;
+  readonly partition: number;
+  readonly records: readonly LogRecord[];
+}
+
+/**
+ * The one writer. All calls are made by one owner, one append at a time or several in a row without
+ * waiting: they become durable in call order. After any rejection but LOG_FULL, RECORD_TOO_LARGE and
+ * TOPIC_UNKNOWN the writer is dead: the outcome is unknown, and the way on is a new writer and its checkpoint.
+ */
+export interface ChangeLogWriter {
+  /** The checkpoint of the newest durable append when this writer was opened; null when there is none. */
+  readonly checkpoint: string | null;
+
+  /** Makes the topics that are not there yet; durable when it resolves. Returns all named, in order. An
+   *  existing topic keeps its partition count, whatever is asked. */
+  createTopics(topics: readonly TopicSpec[]): Promise<readonly TopicInfo[]>;
+
+  /**
+   * Writes all batches and the checkpoint, or nothing. Offsets continue each partition without gap.
+   * `batches` may be empty: only the checkpoint moves. Resolves when durable.
+   *
+   * @throws RowcallError WRITER_FENCED: a newer writer was opened. LOG_FULL: over the size limit, nothing
+   *   written, the same append may be tried again. RECORD_TOO_LARGE, TOPIC_UNKNOWN: nothing written.
+   *   LOG_WRITE_FAILED: outcome unknown.
+   */
+  append(batches: readonly PartitionBatch[], checkpoint: string): Promise<void>;
+
+  /** Waits for appends in flight, then lets go. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** A record as read. */
+export interface StoredRecord extends LogRecord {
+  readonly offset: number;
+}
+
+/** What a read gives: records of one partition in offset order, perhaps none. */
+export interface Fetched {
+  readonly records: readonly StoredRecord[];
+  /** Where the next read goes on: past the last record, or past offsets that hold no record. */
+  readonly nextOffset: number;
+  /** Sum of the records' sizes in memory. */
+  readonly bytes: number;
+}
+
+export interface PartitionBounds {
+  /** The first offset still there. */
+  readonly start: number;
+  /** The offset that the next record will get. */
+  readonly end: number;
+}
+
+export interface TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+/** How far a consumer has settled a partition: retention keeps everything from `offset` on. */
+export interface LowWaterMark extends TopicPartition {
+  readonly topicId: string;
+  readonly offset: number;
+}
+
+export interface LogUsage {
+  readonly bytes: number;
+  /** Infinity where the log has no limit of its own. */
+  readonly maxBytes: number;
+}
+
+export interface ChangeLog {
+  /**
+   * Opens the writer of `name` and fences every older one: from here on their appends are refused, and
+   * nothing that they left open becomes visible.
+   *
+   * @throws RowcallError CHECKPOINT_LOST when the log has records but no checkpoint of `name`.
+   */
+  openWriter(name: string): Promise<ChangeLogWriter>;
+
+  /** The newest durable checkpoint of `name`; null when there is none. Needs no writer. */
+  readCheckpoint(name: string): Promise<string | null>;
+
+  /** Writes a checkpoint by hand, fencing a running writer. For `rowcall position set`. */
+  setCheckpoint(name: string, checkpoint: string): Promise<void>;
+
+  topics(): Promise<readonly TopicInfo[]>;
+
+  /**
+   * Reads from `offset` on: at least one record when there is one, then up to about `maxBytes`. At the
+   * end of the partition the result is empty and `nextOffset` is `offset`.
+   *
+   * @throws RowcallError TOPIC_UNKNOWN; OFFSET_OUT_OF_RANGE when offset < start or > end.
+   */
+  read(at: TopicPartition, offset: number, maxBytes: number): Promise<Fetched>;
+
+  bounds(at: TopicPartition): Promise<PartitionBounds>;
+
+  /** The first offset whose record's timestamp is >= `timestampMs`; the end when there is none. */
+  offsetForTimestamp(at: TopicPartition, timestampMs: number): Promise<number>;
+
+  /**
+   * Calls `listener` soon after records became readable or topics were made, at least once after the last
+   * append. Calls may be merged and may come without news. Returns what ends it.
+   */
+  onAppend(listener: () => void): () => void;
+
+  /**
+   * Remembers in the log how far a consumer of `stateId` (the state store's identity) has settled, and
+   * replaces its earlier marks. Retention deletes nothing from a mark on.
+   */
+  setLowWater(consumer: string, stateId: string, marks: readonly LowWaterMark[]): Promise<void>;
+
+  /** All consumers ever marked, with the state store that held their progress. */
+  lowWater(): Promise<
+    readonly { consumer: string; stateId: string; marks: readonly LowWaterMark[] }[]
+  >;
+
+  /** Deletes what age and size allow and no mark holds. Returns the bytes given back. */
+  applyRetention(nowMs: number, consumers: readonly string[]): Promise<number>;
+
+  usage(): Promise<LogUsage>;
+
+  close(): Promise<void>;
+}

@@ -1,0 +1,48 @@
+/**
+ * Places in a binlog: GTID sets, file positions, and the checkpoint that the log keeps beside our records.
+ */
+
+/** A place in one server's binlog. `position` is 64-bit at the source; ours stays below 2^53. */
+export interface FilePosition {
+  readonly file: string;
+  readonly position: number;
+}
+
+/**
+ * What an append saves with its records. It can stand in the middle of a transaction: then `file` and
+ * `position` (and, with GTIDs, the set) are where that transaction begins, and `open` tells which of its
+ * rows are in the log already. After any restart the transaction is read again from its beginning, and those
+ * rows are dropped.
+ */
+export interface Checkpoint {
+  readonly version: 1;
+  readonly serverUuid: string;
+  /** Executed GTIDs that are wholly in the log (or filtered); null where the source has GTIDs off. */
+  readonly gtidSet: string | null;
+  /** Where to go on: the beginning of the open transaction, or the end of the last one. */
+  readonly file: string;
+  readonly position: number;
+  /** Timestamp (s) of the file's format description event: proves that it is the same file. */
+  readonly fileCreated: number;
+  /** The last transaction wholly read, and where it stands: proven again at every connect. Null at the start. */
+  readonly last: {
+    readonly gtid: string | null;
+    readonly file: string;
+    readonly position: number;
+    /** The GTID event's header timestamp, in seconds. */
+    readonly timestamp: number;
+    /** original_commit_timestamp, microseconds; null where the event does not carry one. */
+    readonly commitUs: number | null;
+  } | null;
+  /** Rows of the open transaction that are in the log: per `schema.table` the ordinal of the last one. */
+  readonly open: {
+    readonly transaction: string;
+    readonly tables: Readonly<
+      Record<string, { readonly ordinal: number; readonly keyed: boolean }>
+    >;
+  } | null;
+  /** Topics made, with the count their keys are hashed over. */
+  readonly topics: Readonly<Record<string, { readonly id: string; readonly partitions: number }>>;
+  /** Hash of the rules that route; a change is logged, and matters only inside an open transaction. */
+  readonly routing: string;
+}

@@ -1,0 +1,25 @@
+/**
+ * Named places where a test ends the process as a power cut would (SIGKILL to itself). Unarmed, a
+ * failpoint is one comparison. main.ts arms one from ROWCALL_FAILPOINT=`name` or `name:n` (n-th pass).
+ */
+export const FAILPOINTS = [
+  'after-append-before-ack',
+  'after-callback-before-cursor',
+  'after-lane-write',
+] as const;
+
+export type Failpoint = (typeof FAILPOINTS)[number];
+
+let armed: Failpoint | undefined;
+let passesLeft = 0;
+
+export function armFailpoint(name: Failpoint, pass = 1): void {
+  armed = name;
+  passesLeft = pass;
+}
+
+export function failpoint(name: Failpoint): void {
+  if (armed !== name) return;
+  passesLeft -= 1;
+  if (passesLeft === 0) process.kill(process.pid, 'SIGKILL');
+}
