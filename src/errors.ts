@@ -29,6 +29,11 @@ export const ERRORS = {
     exit: 1,
     cure: 'Check that the server runs and that source.url names it.',
   },
+  SOURCE_QUERY_FAILED: {
+    retriable: false,
+    exit: 3,
+    cure: 'The server refused a statement that Rowcall needs: see its message.',
+  },
   SOURCE_TLS: {
     retriable: false,
     exit: 3,
@@ -51,6 +56,11 @@ export const ERRORS = {
     exit: 3,
     cure: 'This server lacks transactions that we have read. Point source at the right server, or rowcall position set.',
   },
+  GTID_SET_INVALID: {
+    retriable: false,
+    exit: 3,
+    cure: 'Write the set as SELECT @@gtid_executed prints it: uuid:1-5:8,uuid:3.',
+  },
   SERVER_CHANGED: {
     retriable: false,
     exit: 3,
@@ -70,6 +80,11 @@ export const ERRORS = {
   // The stream
   SOURCE_LOST: { retriable: true, exit: 1, cure: 'Nothing to do: the connection is made again.' },
   SOURCE_SILENT: { retriable: true, exit: 1, cure: 'Nothing to do: the connection is made again.' },
+  BINLOG_DUMP_REFUSED: {
+    retriable: true,
+    exit: 1,
+    cure: 'See the message of the server. Where another reader uses our source.server_id, the older of the two is cut off: give one of them another number.',
+  },
   BINLOG_CHECKSUM: {
     retriable: true,
     exit: 1,
@@ -120,6 +135,11 @@ export const ERRORS = {
     exit: 3,
     cure: 'The stored bytes are not valid for their type. Correct the row, or exclude the column.',
   },
+  TOPIC_INVALID: {
+    retriable: false,
+    exit: 3,
+    cure: 'Kafka takes no topic of this name, or Rowcall needs it for itself. Give the table another (tables[].topic).',
+  },
   TOPIC_COLLISION: {
     retriable: false,
     exit: 3,
@@ -156,6 +176,11 @@ export const ERRORS = {
     retriable: false,
     exit: 3,
     cure: 'Check log.path: the disk, its permissions, and that no other program writes the file.',
+  },
+  LOG_CORRUPT: {
+    retriable: false,
+    exit: 3,
+    cure: 'The bytes at the place named are not what was written: check the disk, and restore the log from a copy.',
   },
   LOG_WRITE_FAILED: {
     retriable: true,

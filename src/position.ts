@@ -34,15 +34,20 @@ export interface Checkpoint {
     /** original_commit_timestamp, microseconds; null where the event does not carry one. */
     readonly commitUs: number | null;
   } | null;
-  /** Rows of the open transaction that are in the log: per `schema.table` the ordinal of the last one. */
-  readonly open: {
-    readonly transaction: string;
-    readonly tables: Readonly<
-      Record<string, { readonly ordinal: number; readonly keyed: boolean }>
-    >;
-  } | null;
+  /**
+   * Transactions of which some rows are in the log, oldest first; empty between transactions. More than one
+   * only after a failover, where another server may send others before the one that was cut.
+   */
+  readonly open: readonly OpenTransaction[];
   /** Topics made, with the count their keys are hashed over. */
   readonly topics: Readonly<Record<string, { readonly id: string; readonly partitions: number }>>;
   /** Hash of the rules that route; a change is logged, and matters only inside an open transaction. */
   readonly routing: string;
+}
+
+/** Rows of one transaction that are in the log: per `schema.table` the ordinal of the last one. */
+export interface OpenTransaction {
+  /** The transaction part of its event ids: the GTID, or the file place without GTIDs. */
+  readonly transaction: string;
+  readonly tables: Readonly<Record<string, { readonly ordinal: number; readonly keyed: boolean }>>;
 }

@@ -23,3 +23,8 @@ export function failpoint(name: Failpoint): void {
   passesLeft -= 1;
   if (passesLeft === 0) process.kill(process.pid, 'SIGKILL');
 }
+
+/** What is armed, to arm a worker thread alike: each thread has a copy of this module. */
+export function armedFailpoint(): { readonly name: Failpoint; readonly pass: number } | undefined {
+  return armed === undefined ? undefined : { name: armed, pass: passesLeft };
+}

@@ -3,6 +3,10 @@
  * 64-bit place. Codes, classes and layouts: mysql's libs/mysql/binlog/event/binlog_event.h.
  */
 
+import type { Gtid } from '../../gtid-set.ts';
+
+export type { Gtid } from '../../gtid-set.ts';
+
 /** The algorithm belongs to the file: it stands in the file's own format description. */
 export type ChecksumAlgorithm = 'none' | 'crc32';
 
@@ -15,19 +19,12 @@ export interface EventPlace {
   readonly endPosition: number;
 }
 
-interface EventHeader extends EventPlace {
+export interface EventHeader extends EventPlace {
   /** Seconds since the epoch. */
   readonly timestamp: number;
   readonly serverId: number;
   /** Length of the whole event, header and checksum included. */
   readonly bytes: number;
-}
-
-/** A transaction's identity. `tag` is empty for an untagged GTID; `gno` goes to 2^63 - 1. */
-export interface Gtid {
-  readonly uuid: string;
-  readonly tag: string;
-  readonly gno: bigint;
 }
 
 export type RowOperation = 'insert' | 'update' | 'delete';
@@ -36,6 +33,7 @@ export type BinlogEvent =
   | ({
       readonly type: 'format-description';
       readonly serverVersion: string;
+      /** When the file was made, seconds: the header timestamp, as the own field is zero in most files. */
       readonly created: number;
       readonly checksum: ChecksumAlgorithm;
     } & EventHeader)
@@ -59,7 +57,7 @@ export type BinlogEvent =
       readonly sql: string;
       readonly threadId: number;
     } & EventHeader)
-  /** Body after the post-header begins with the table id: decode/table-map.ts reads it. */
+  /** `body` begins behind the post-header (table id and flags), at the schema name: decode/table-map.ts reads it. */
   | ({ readonly type: 'table-map'; readonly tableId: number; readonly body: Buffer } & EventHeader)
   /** `body` begins behind the post-header (and behind v2's extra data): packed width, bitmaps, rows. */
   | ({

@@ -1,0 +1,176 @@
+/** What the demo needs around the shop: a MySQL server, a least-privilege account, receivers, the configuration. */
+
+import { randomBytes } from 'node:crypto';
+import { createWriteStream, mkdtempSync, rmSync } from 'node:fs';
+import type { WriteStream } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { createConnection } from 'mysql2/promise';
+import type { Connection, RowDataPacket } from 'mysql2/promise';
+
+import { freePort } from '../services/free-port.ts';
+import { startMysql } from '../services/mysql.ts';
+import type { MysqlServer } from '../services/mysql.ts';
+import { ReceiverJournal } from '../test/support/receiver-journal.ts';
+import type { Arrival } from '../test/support/receiver-journal.ts';
+import { Receiver } from '../test/support/receiver.ts';
+import type { Reaction } from '../test/support/receiver.ts';
+import { writeConfig } from '../test/support/rowcall-process-config.ts';
+import type { CallbackSetup } from '../test/support/rowcall-process-config.ts';
+import type { Dice } from '../test/support/workload-random.ts';
+import { CALLBACKS } from './books.ts';
+import type { CallbackName } from './books.ts';
+import { createShop } from './shop.ts';
+
+/** After the run this key's receiver answers 500 for good, so that `--keep` has a lane to show. */
+export const POISONED_SKU = 'SKU-13';
+
+export interface Scene {
+  readonly server: MysqlServer;
+  readonly admin: Connection;
+  readonly database: string;
+  /** Administrator's URL with the shop's database chosen. */
+  readonly shopUrl: string;
+  readonly configFile: string;
+  readonly adminListen: string;
+  readonly receiversLog: string;
+  readonly journal: ReceiverJournal;
+  /** From now on the key of POISONED_SKU fails, and nothing else. */
+  readonly poison: () => void;
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * Brings everything up. Closing undoes it: the server of ours ends, and of a given one the database and
+ * the account are dropped.
+ */
+export async function openScene(dice: Dice, progress: (line: string) => void): Promise<Scene> {
+  const server = await startMysql({ progress });
+  const admin = await createConnection(server.url);
+  await requireGtids(admin);
+  const database =
+    server.how === 'given' ? `rowcall_demo_${randomBytes(3).toString('hex')}` : 'shop';
+  const account = await createDatabaseAndAccount(admin, server, database);
+
+  const folder = mkdtempSync(join(tmpdir(), 'rowcall-demo-'));
+  const receiversLog = join(folder, 'receivers.log');
+  const log = createWriteStream(receiversLog);
+  const journal = new ReceiverJournal();
+  const trouble = { poisoned: false };
+  const secret = `whsec_${randomBytes(32).toString('base64')}`;
+  const receivers = new Map<CallbackName, Receiver>();
+  for (const name of CALLBACKS) {
+    const react = (arrival: Arrival): Reaction => {
+      const reaction = trouble.poisoned ? poisonedReaction(arrival) : reactionOf(arrival, dice);
+      logArrival(log, arrival, reaction);
+      return reaction;
+    };
+    const receiver = new Receiver({ journal, secret, react });
+    await receiver.listen();
+    receivers.set(name, receiver);
+  }
+
+  const adminListen = `127.0.0.1:${await freePort()}`;
+  const configFile = writeConfig({
+    folder,
+    name: 'demo',
+    sourceUrl: account.url,
+    admin: adminListen,
+    tables: [`${database}.*`],
+    callbacks: [...receivers].map(([name, { url }]) => callback(name, { url, secret, database })),
+    source: { heartbeat: '5s' },
+  });
+  return {
+    server,
+    admin,
+    database,
+    shopUrl: new URL(`/${database}`, server.url).href,
+    configFile,
+    adminListen,
+    receiversLog,
+    journal,
+    poison: () => {
+      trouble.poisoned = true;
+    },
+    close: async () => {
+      for (const receiver of receivers.values()) await receiver.refuse();
+      log.end();
+      await admin.query(`DROP DATABASE IF EXISTS \`${database}\``);
+      await admin.query(`DROP USER IF EXISTS '${account.user}'@'%'`);
+      await admin.end();
+      await server.dispose();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The demo knows what it committed by the GTIDs that the server tells, whatever Rowcall says. */
+async function requireGtids(admin: Connection): Promise<void> {
+  const [rows] = await admin.query<RowDataPacket[]>('SELECT @@GLOBAL.gtid_mode AS mode');
+  if (rows[0]?.['mode'] !== 'ON') {
+    throw new Error('The demo needs gtid_mode = ON on the server of ROWCALL_MYSQL_URL.');
+  }
+}
+
+async function createDatabaseAndAccount(
+  admin: Connection,
+  server: MysqlServer,
+  database: string,
+): Promise<{ readonly user: string; readonly url: string }> {
+  await admin.query(`CREATE DATABASE \`${database}\``);
+  await admin.query(`USE \`${database}\``);
+  await createShop(admin);
+  const user = server.how === 'given' ? database : 'rowcall';
+  const password = randomBytes(12).toString('hex');
+  await admin.query(`CREATE USER '${user}'@'%' IDENTIFIED BY '${password}'`);
+  await admin.query(`GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO '${user}'@'%'`);
+  return { user, url: `mysql://${user}:${password}@${server.host}:${server.port}` };
+}
+
+function callback(
+  name: CallbackName,
+  at: { readonly url: string; readonly secret: string; readonly database: string },
+): CallbackSetup {
+  const tables = {
+    orders: ['orders', 'order_items'],
+    inventory: ['inventory'],
+    payments: ['payments'],
+    notifications: ['orders'],
+  } as const;
+  const retry = { initial_interval: '200ms', maximum_interval: '2s' };
+  return {
+    name,
+    url: at.url,
+    secret: at.secret,
+    tables: tables[name].map((table) => `${at.database}.${table}`),
+    deliver: { timeout: '1s' },
+    options:
+      name === 'notifications'
+        ? { operations: ['insert', 'update'], changed: ['status'], retry }
+        : { retry },
+  };
+}
+
+/** A few keys have a bad day: their first attempts fail, or hang until the sender gives up. */
+function reactionOf(arrival: Arrival, dice: Dice): Reaction {
+  const bad = /[^0-9](?:\d*)77\}|SKU-13/.test(arrival.key ?? '');
+  if (!bad || arrival.attempt > 2) return { kind: 'take' };
+  if (dice.chance(0.1)) return { kind: 'hang' };
+  return dice.chance(0.5) ? { kind: 'fail', status: 500 } : { kind: 'take' };
+}
+
+function poisonedReaction(arrival: Arrival): Reaction {
+  return arrival.key?.includes(POISONED_SKU) === true
+    ? { kind: 'fail', status: 500 }
+    : { kind: 'take' };
+}
+
+function logArrival(log: WriteStream, arrival: Arrival, reaction: Reaction): void {
+  const answer = { take: '204', fail: '500', hang: 'hangs' } as Record<string, string>;
+  const time = new Date(arrival.arrivedAtMs).toISOString().slice(11, 23);
+  log.write(
+    `${time} ${arrival.callback.padEnd(13)} ${answer[reaction.kind] ?? reaction.kind} ` +
+      `attempt ${arrival.attempt} ${arrival.operation.padEnd(6)} ${arrival.table} ${arrival.key ?? ''}\n`,
+  );
+}

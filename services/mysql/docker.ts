@@ -1,0 +1,158 @@
+/** MySQL in a container, where a Docker engine answers. */
+import type { Container } from 'dockerode';
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import type { ContainerRuntimeClient } from 'testcontainers';
+import { freePort } from '../free-port.ts';
+import { waitForVersion } from './answer.ts';
+import { ADMIN, adminUrl, serverSettings } from './mysql-server.ts';
+import type { MysqlOptions, MysqlServer, MysqlTool, ToolCommand } from './mysql-server.ts';
+import { installedTool } from './installed-tool.ts';
+
+const CONTAINER_PORT = 3306;
+const NEWEST = '9';
+const START_TIMEOUT_MS = 180_000;
+const STOP_TIMEOUT_SECONDS = 60;
+
+/**
+ * Undefined where no engine answers. Testcontainers' reaper removes the container when this process
+ * is gone, however it ended; with `keep` it stays.
+ */
+export async function dockerMysql(options: MysqlOptions): Promise<MysqlServer | undefined> {
+  const progress = options.progress ?? (() => undefined);
+  if (!mayHaveEngine()) return undefined;
+  // Loaded only where it is of use: it takes most of a second.
+  const { GenericContainer, getContainerRuntimeClient } = await import('testcontainers');
+  const client = await getContainerRuntimeClient().catch(() => undefined);
+  if (client === undefined) {
+    progress('MySQL: Docker is configured here, but no engine answers');
+    return undefined;
+  }
+  const image = `mysql:${options.version ?? NEWEST}`;
+  progress(`MySQL: starting ${image} in Docker (the first time it is downloaded)`);
+  const port = options.port ?? (await freePort());
+
+  /** Published to this machine alone, which Testcontainers has no setting for. */
+  class LoopbackContainer extends GenericContainer {
+    protected override beforeContainerCreated(): Promise<void> {
+      this.hostConfig.PortBindings = {
+        [`${CONTAINER_PORT}/tcp`]: [{ HostIp: '127.0.0.1', HostPort: String(port) }],
+      };
+      return Promise.resolve();
+    }
+  }
+  const isLocal = client.info.containerRuntime.host === 'localhost';
+  const container = new (isLocal ? LoopbackContainer : GenericContainer)(image)
+    .withEnvironment({ MYSQL_ROOT_PASSWORD: ADMIN.password, MYSQL_ROOT_HOST: '%' })
+    .withExposedPorts({ container: CONTAINER_PORT, host: port })
+    .withCommand(serverSettings(options, Math.random()))
+    .withStartupTimeout(START_TIMEOUT_MS)
+    .withAutoCleanup(options.keep !== true);
+  if (options.dataDir !== undefined) {
+    container.withBindMounts([{ source: options.dataDir, target: '/var/lib/mysql', mode: 'rw' }]);
+  }
+  const started = await container.start();
+  const host = isLocal ? '127.0.0.1' : started.getHost();
+  return DockerMysql.attach(client, started.getId(), { host, port });
+}
+
+/** Cheap signs of an engine, so that machines without one do not load the client for nothing. */
+function mayHaveEngine(): boolean {
+  const home = homedir();
+  const runtime = process.env['XDG_RUNTIME_DIR'];
+  return (
+    (process.env['DOCKER_HOST'] ?? '') !== '' ||
+    [
+      '/var/run/docker.sock',
+      join(home, '.testcontainers.properties'),
+      join(home, '.docker/run/docker.sock'),
+      join(home, '.docker/desktop/docker.sock'),
+      ...(runtime === undefined ? [] : [join(runtime, 'docker.sock')]),
+    ].some((path) => existsSync(path))
+  );
+}
+
+/** One container with one published port, the same over stop and start. */
+class DockerMysql implements MysqlServer {
+  readonly how = 'docker';
+  readonly pid = undefined;
+  readonly dataDir = undefined;
+  readonly host: string;
+  readonly port: number;
+  readonly #container: Container;
+  #version = '';
+  #isRunning = true;
+
+  private constructor(container: Container, address: { host: string; port: number }) {
+    this.#container = container;
+    this.host = address.host;
+    this.port = address.port;
+  }
+
+  static async attach(
+    client: ContainerRuntimeClient,
+    id: string,
+    address: { host: string; port: number },
+  ): Promise<DockerMysql> {
+    const server = new DockerMysql(client.container.getById(id), address);
+    try {
+      await server.#awaitAnswer();
+    } catch (error) {
+      await server.dispose();
+      throw error;
+    }
+    return server;
+  }
+
+  get url(): string {
+    return adminUrl(this.host, this.port);
+  }
+
+  get version(): string {
+    return this.#version;
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#isRunning) return;
+    await this.#container.stop({ t: STOP_TIMEOUT_SECONDS });
+    this.#isRunning = false;
+  }
+
+  async kill(): Promise<void> {
+    if (!this.#isRunning) return;
+    await this.#container.kill({ signal: 'SIGKILL' });
+    await this.#container.wait();
+    this.#isRunning = false;
+  }
+
+  async start(): Promise<void> {
+    if (this.#isRunning) return;
+    await this.#container.start();
+    this.#isRunning = true;
+    await this.#awaitAnswer();
+  }
+
+  async restart(): Promise<void> {
+    await this.stop();
+    await this.start();
+  }
+
+  async dispose(): Promise<void> {
+    this.#isRunning = false;
+    await this.#container.remove({ force: true, v: true });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  /** The image lacks mysqlbinlog, so the machine's own programs are taken for all. */
+  tool(name: MysqlTool): ToolCommand {
+    return installedTool(name, this.url);
+  }
+
+  async #awaitAnswer(): Promise<void> {
+    this.#version = await waitForVersion(this.url, START_TIMEOUT_MS, () => !this.#isRunning);
+  }
+}

@@ -1,0 +1,123 @@
+/** The composition root: the parts of one process, built from its configuration, started and stopped. */
+
+import { Capture } from './capture/capture.ts';
+import { createRouter, routingHash } from './capture/route/router.ts';
+import { callbackOptions } from './callback-options.ts';
+import type { Config } from './config/schema.ts';
+import type { Handler } from './deliver/callback/handler.ts';
+import { Deliver } from './deliver/deliver.ts';
+import { RowcallError } from './errors.ts';
+import type { ChangeLog } from './log/change-log.ts';
+import { RetentionKeeper } from './log/retention-keeper.ts';
+import { AdminServer } from './operate/admin/server.ts';
+import type { Clock, Random } from './shared/clock.ts';
+import type { Logger } from './shared/logger.ts';
+import type { Service } from './shared/service.ts';
+import { supervise } from './shared/supervise.ts';
+import { connectionOptions } from './source-connection.ts';
+import type { StateStore } from './state/state-store.ts';
+import { openLog, openState } from './stores.ts';
+import { VERSION } from './version.ts';
+
+/** Which legs this process runs. */
+export interface Legs {
+  readonly capture: boolean;
+  readonly deliver: boolean;
+}
+
+export interface AppParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly legs: Legs;
+  readonly acceptLostState: boolean;
+  /** Handlers given in code, by callback. */
+  readonly handlers: Readonly<Record<string, Handler>>;
+}
+
+/**
+ * One process of Rowcall. Invariant: whatever `run` opened is closed when it settles, the parts in reverse
+ * order of their start and the stores last, so that no part loses a store that it still writes to.
+ */
+export class App {
+  readonly #config: Config;
+  readonly #parts: AppParts;
+
+  constructor(config: Config, parts: AppParts) {
+    this.#config = config;
+    this.#parts = parts;
+  }
+
+  /** Runs until the signal aborts (then resolves) or a part cannot go on (then rejects with its error). */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, logger, legs } = this.#parts;
+    const log = await openLog(this.#config, { clock, logger, create: true });
+    try {
+      const state = legs.deliver ? await openState(this.#config) : null;
+      try {
+        await this.#supervise(log, state, signal);
+      } finally {
+        await state?.close();
+      }
+    } finally {
+      await log.close();
+    }
+  }
+
+  async #supervise(log: ChangeLog, state: StateStore | null, signal: AbortSignal): Promise<void> {
+    const { clock, random, logger } = this.#parts;
+    const { admin, callbacks } = this.#config;
+    const capture = this.#parts.legs.capture ? await this.#buildCapture(log) : null;
+    const deliver =
+      state === null
+        ? null
+        : new Deliver({
+            log,
+            state,
+            callbacks: await this.#buildCallbacks(),
+            clock,
+            random,
+            logger,
+            acceptLostState: this.#parts.acceptLostState,
+            drainTimeoutMs: this.#config.shutdownTimeoutMs * DRAIN_SHARE,
+          });
+    const services: Service[] = [
+      new AdminServer({ ...admin.listen, clock, logger, log, capture, deliver }),
+    ];
+    if (capture !== null) {
+      const consumers = callbacks.map((callback) => callback.name);
+      services.push(new RetentionKeeper({ log, consumers, clock, logger }));
+    }
+    if (deliver !== null) services.push(deliver);
+    if (capture !== null) services.push(capture);
+    await supervise(services, signal, {
+      clock,
+      deadlineMs: this.#config.shutdownTimeoutMs,
+      onDeadline: (names) =>
+        new RowcallError('SHUTDOWN_TIMEOUT', `Still running at the deadline: ${names.join(', ')}`),
+    });
+  }
+
+  async #buildCapture(log: ChangeLog): Promise<Capture> {
+    const { name, source, tables } = this.#config;
+    const { clock, random, logger } = this.#parts;
+    return new Capture({
+      name,
+      version: VERSION,
+      connection: await connectionOptions(source),
+      serverId: source.serverId,
+      heartbeatMs: source.heartbeatMs,
+      start: source.start,
+      router: createRouter({ name, rules: tables }),
+      routing: routingHash(tables),
+      partitions: this.#config.log.topics.partitions,
+      log,
+      clock,
+      random,
+      logger,
+    });
+  }
+}
+
+/** In-flight attempts may use this share of the shutdown deadline; saving and closing need the rest. */
+const DRAIN_SHARE = 0.7;

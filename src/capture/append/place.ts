@@ -1,0 +1,234 @@
+/** Where we are in the binlog, event by event: what every append saves beside its records. */
+
+import { filePlaceId } from '../../change-event.ts';
+import { RowcallError } from '../../errors.ts';
+import { formatGtid, GtidSet } from '../../gtid-set.ts';
+import type { Checkpoint, OpenTransaction } from '../../position.ts';
+import { assert, present } from '../../shared/assert.ts';
+import type { BinlogEvent, EventPlace } from '../binlog/binlog-event.ts';
+
+type GtidEvent = Extract<BinlogEvent, { type: 'gtid' }>;
+type FormatDescription = Extract<BinlogEvent, { type: 'format-description' }>;
+
+/** The transaction being read. */
+export interface Transaction {
+  /** GTID text, or the file place without GTIDs: the first part of its rows' event ids. */
+  readonly id: string;
+  readonly gtid: string | null;
+  readonly begin: GtidEvent;
+  /** Commit time: microseconds since the epoch, with the resolution that the source gives. */
+  readonly commitUs: number;
+  readonly tables: Map<string, { ordinal: number; readonly keyed: boolean }>;
+  /** Captured rows so far. */
+  rows: number;
+  /** BEGIN was read: only XID, COMMIT or ROLLBACK ends it. */
+  explicit: boolean;
+  thread: number | null;
+}
+
+/**
+ * The capture's place. Invariant: `checkpoint()`, taken between two rows, describes exactly the records
+ * handed on so far: everything before `file:position` (and in the GTID set) wholly, and of the open
+ * transactions the rows up to each table's ordinal. The set grows at commit, never at BEGIN: a crash
+ * between the two would otherwise skip the transaction's rows.
+ */
+export class Place {
+  readonly serverUuid: string;
+  readonly #routing: string;
+  readonly #gtids: GtidSet | null;
+  /** Transactions cut by an earlier crash, whose rows up to the ordinals are in the log. */
+  readonly #cut: Map<string, OpenTransaction>;
+  readonly #topics: Record<string, { id: string; partitions: number }>;
+  #file: string;
+  #position: number;
+  #fileCreated: number;
+  #last: Checkpoint['last'];
+  #open: Transaction | null = null;
+  #dirty = false;
+
+  constructor(checkpoint: Checkpoint, server: { readonly uuid: string; readonly routing: string }) {
+    this.serverUuid = server.uuid;
+    this.#routing = server.routing;
+    this.#gtids = checkpoint.gtidSet === null ? null : GtidSet.parse(checkpoint.gtidSet);
+    this.#cut = new Map(checkpoint.open.map((open) => [open.transaction, open]));
+    this.#topics = { ...checkpoint.topics };
+    this.#file = checkpoint.file;
+    this.#position = checkpoint.position;
+    this.#fileCreated = checkpoint.fileCreated;
+    this.#last = checkpoint.last;
+  }
+
+  get transaction(): Transaction | null {
+    return this.#open;
+  }
+
+  get gtidSet(): GtidSet | null {
+    return this.#gtids;
+  }
+
+  get filePosition(): { readonly file: string; readonly position: number } {
+    return { file: this.#file, position: this.#position };
+  }
+
+  /** Something moved since the last checkpoint was taken. */
+  get dirty(): boolean {
+    return this.#dirty;
+  }
+
+  /** A file begins, or the dump begins in the middle of it. */
+  enterFile(event: FormatDescription): void {
+    if (event.file !== this.#file) {
+      assert(this.#open === null, 'a transaction is never split over two files');
+      this.#file = event.file;
+      this.#position = event.endPosition;
+      this.#dirty = true;
+    }
+    this.#fileCreated = event.timestamp;
+  }
+
+  begin(event: GtidEvent): Transaction {
+    if (this.#open !== null) this.#endImplicitly(event);
+    this.#file = event.file;
+    this.#position = event.position;
+    const gtid = event.gtid === null ? null : formatGtid(event.gtid);
+    const commitUs = event.commitUs ?? event.timestamp * 1_000_000;
+    this.#open = {
+      id: gtid ?? this.#fileId(event),
+      gtid,
+      begin: event,
+      commitUs,
+      tables: new Map(),
+      rows: 0,
+      explicit: false,
+      thread: null,
+    };
+    return this.#open;
+  }
+
+  /**
+   * The numbers of the captured row at hand, which is not counted yet. `inLog` rows were appended before a
+   * crash and are dropped.
+   *
+   * @returns its ordinal among the table's rows and among all of the transaction, both from 1
+   */
+  nextRow(table: string): { ordinal: number; total: number; inLog: boolean } {
+    const open = present(this.#open, 'the transaction of a row');
+    const ordinal = (open.tables.get(table)?.ordinal ?? 0) + 1;
+    const cut = this.#cut.get(open.id)?.tables[table];
+    return { ordinal, total: open.rows + 1, inLog: cut !== undefined && ordinal <= cut.ordinal };
+  }
+
+  /** Counts the row at hand: its records are with the appender. A row that cannot be encoded never counts. */
+  countRow(table: string, keyed: boolean): void {
+    const open = present(this.#open, 'the transaction of a row');
+    const counter = open.tables.get(table);
+    if (counter === undefined) open.tables.set(table, { ordinal: 1, keyed });
+    else counter.ordinal += 1;
+    open.rows += 1;
+    this.#dirty = true;
+  }
+
+  /** The transaction is whole: its GTID joins the set, and we go on behind it. */
+  commit(end: EventPlace): void {
+    const open = present(this.#open, 'the transaction to commit');
+    this.#proveCutIsOver(open);
+    const { gtid } = open.begin;
+    if (gtid !== null && this.#gtids !== null) this.#gtids.add(gtid);
+    this.#last = {
+      gtid: open.gtid,
+      file: open.begin.file,
+      position: open.begin.position,
+      timestamp: open.begin.timestamp,
+      commitUs: open.begin.commitUs,
+    };
+    this.#cut.delete(open.id);
+    this.#open = null;
+    this.#file = end.file;
+    this.#position = end.endPosition;
+    this.#dirty = true;
+  }
+
+  topicMade(name: string, topic: { readonly id: string; readonly partitions: number }): void {
+    this.#topics[name] = { id: topic.id, partitions: topic.partitions };
+    this.#dirty = true;
+  }
+
+  topic(name: string): { readonly id: string; readonly partitions: number } | undefined {
+    return this.#topics[name];
+  }
+
+  /** Call it between two rows only, with the records of every row counted so far. */
+  checkpoint(): Checkpoint {
+    this.#dirty = false;
+    return {
+      version: 1,
+      serverUuid: this.serverUuid,
+      gtidSet: this.#gtids?.toString() ?? null,
+      file: this.#file,
+      position: this.#position,
+      fileCreated: this.#fileCreated,
+      last: this.#last,
+      open: this.#openTransactions(),
+      topics: { ...this.#topics },
+      routing: this.#routing,
+    };
+  }
+
+  #openTransactions(): OpenTransaction[] {
+    const open = [...this.#cut.values()].filter((cut) => cut.transaction !== this.#open?.id);
+    if (this.#open === null || this.#open.rows === 0) {
+      const cut = this.#open === null ? undefined : this.#cut.get(this.#open.id);
+      return cut === undefined ? open : [...open, cut];
+    }
+    const tables: Record<string, { ordinal: number; keyed: boolean }> = {
+      ...this.#cut.get(this.#open.id)?.tables,
+    };
+    for (const [name, counter] of this.#open.tables) {
+      const before = tables[name];
+      // Rows still being dropped are in the log: the greater ordinal is the true one.
+      if (before === undefined || before.ordinal < counter.ordinal) tables[name] = { ...counter };
+    }
+    return [...open, { transaction: this.#open.id, tables }];
+  }
+
+  /** Every row that the log has of a cut transaction must have come again, or it is not the same one. */
+  #proveCutIsOver(open: Transaction): void {
+    const cut = this.#cut.get(open.id);
+    if (cut === undefined) return;
+    for (const [table, { ordinal }] of Object.entries(cut.tables)) {
+      const came = open.tables.get(table)?.ordinal ?? 0;
+      if (came < ordinal) {
+        throw new RowcallError(
+          'POSITION_UNPROVEN',
+          `Transaction ${open.id} had ${ordinal} rows of ${table} in the log, but came again with ${came}`,
+          {
+            place: `${open.begin.file}:${open.begin.position}`,
+            cure: 'Were tables rules changed while this transaction was cut? Go back to the earlier rules, or rowcall position set behind it.',
+          },
+        );
+      }
+    }
+  }
+
+  /** A statement that is its own transaction ends without a commit event, when the next one begins. */
+  #endImplicitly(next: EventPlace): void {
+    const open = present(this.#open, 'the open transaction');
+    if (open.explicit) {
+      throw new RowcallError(
+        'BINLOG_EVENT_MALFORMED',
+        `Transaction ${open.id} has neither XID nor COMMIT before the next one begins`,
+        { place: `${next.file}:${next.position}` },
+      );
+    }
+    this.commit({ file: next.file, position: next.position, endPosition: next.position });
+  }
+
+  #fileId(event: EventPlace): string {
+    return filePlaceId({
+      serverUuid: this.serverUuid,
+      file: event.file,
+      fileCreated: this.#fileCreated,
+      position: event.position,
+    });
+  }
+}

@@ -1,0 +1,236 @@
+/** The source's binlog as a stream of parsed events that its reader pulls. */
+
+import { randomUUID } from 'node:crypto';
+import type { Connection, ConnectionOptions } from 'mysql2/promise';
+import { RowcallError } from '../../errors.ts';
+import type { FilePosition } from '../../position.ts';
+import { abortable } from '../../shared/abort.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { BinlogEvent } from './binlog-event.ts';
+import { DumpConnection } from './dump-connection.ts';
+import { encodeDumpRequest } from './dump-request.ts';
+import type { DumpStart } from './dump-request.ts';
+import { EventParser, FIRST_POSITION } from './event-parser.ts';
+import { PacketQueue } from './packet-queue.ts';
+import { connect } from './source-connection.ts';
+import { sourceError } from './source-error.ts';
+
+export interface BinlogStreamOptions {
+  readonly connection: ConnectionOptions;
+  /** Unique among all servers and readers of the topology. */
+  readonly serverId: number;
+  /** The server speaks at least this often, milliseconds. Three of them without a byte are a loss. */
+  readonly heartbeatMs: number;
+  readonly start: DumpStart;
+  /** Bytes of events that may wait or be in the reader's hands; then the socket is not read. */
+  readonly maxQueueBytes: number;
+  readonly clock: Clock;
+  /** End with an empty batch at the end of the log, instead of waiting there. Default: false. */
+  readonly nonBlocking?: boolean;
+}
+
+export interface BinlogStream {
+  /**
+   * The events that wait, at least one, in order; waits when there is none. A batch must be done with when
+   * the next is asked for: its bytes count against the queue until then. Empty only at the end of a
+   * non-blocking dump.
+   *
+   * @throws RowcallError SOURCE_LOST, SOURCE_SILENT, BINLOG_DUMP_REFUSED, SOURCE_ACCESS_DENIED;
+   *   BINLOG_EVENT_MALFORMED, BINLOG_CHECKSUM, BINLOG_EVENT_UNSUPPORTED, XA_UNSUPPORTED at their place, after
+   *   all events before it; the reason of the signal. The stream is dead then.
+   */
+  next(): Promise<readonly BinlogEvent[]>;
+
+  /** Where the next event of the file begins. */
+  readonly place: FilePosition;
+
+  /** Lets go of the connection at once. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** How long the server lets us pause it before it gives up, seconds. The cut is then a loss like any other. */
+const NET_WRITE_TIMEOUT_S = 3600;
+const SILENT_HEARTBEATS = 3;
+/** A batch ends here, so that the event loop turns while a long queue is worked off. */
+const BATCH_BYTES = 256 * 1024;
+const BATCH_EVENTS = 1024;
+
+/**
+ * Connects, announces what we can read, and asks for the dump.
+ *
+ * @throws RowcallError SOURCE_UNREACHABLE, SOURCE_ACCESS_DENIED, SOURCE_TLS, SOURCE_LOST; POSITION_UNPROVEN
+ *   for a place over 4 GiB; the reason of the signal.
+ */
+export async function openBinlogStream(
+  options: BinlogStreamOptions,
+  signal: AbortSignal,
+): Promise<BinlogStream> {
+  signal.throwIfAborted();
+  const request = encodeDumpRequest({ ...options, nonBlocking: options.nonBlocking === true });
+  const connecting = connect(options.connection);
+  try {
+    const connection = await abortable(connecting, signal);
+    await abortable(announce(connection, options.heartbeatMs), signal);
+    return new DumpStream(connection, request, options, signal);
+  } catch (error) {
+    // Also a connection that comes about after the signal.
+    connecting.then(
+      (connection) => {
+        connection.destroy();
+      },
+      () => undefined,
+    );
+    throw signal.aborted ? (signal.reason as Error) : sourceError(error, true);
+  }
+}
+
+/**
+ * Session variables that the dump thread reads, under their old and their new names. Announcing CRC32 is right
+ * for files of both kinds: the server sends each as it is. The uuid is a new one each time, so that no other
+ * reader is taken for a dead connection of ours.
+ */
+async function announce(connection: Connection, heartbeatMs: number): Promise<void> {
+  const period = BigInt(Math.round(heartbeatMs)) * 1_000_000n;
+  const uuid = randomUUID();
+  await connection.query(
+    `SET @master_binlog_checksum = 'CRC32', @source_binlog_checksum = 'CRC32',` +
+      ` @master_heartbeat_period = ${period}, @source_heartbeat_period = ${period},` +
+      ` @slave_uuid = '${uuid}', @replica_uuid = '${uuid}',` +
+      ` SESSION net_write_timeout = ${NET_WRITE_TIMEOUT_S}`,
+  );
+}
+
+/**
+ * Raw packets are queued by the socket's callbacks and parsed when the reader asks, so that an error of parsing
+ * is raised to the reader, at its place, after everything before it. Invariant: once `#failure` is set nothing
+ * is queued any more, and every later `next` rejects with it.
+ */
+class DumpStream implements BinlogStream {
+  readonly #dump: DumpConnection;
+  readonly #queue: PacketQueue;
+  readonly #parser: EventParser;
+  readonly #options: BinlogStreamOptions;
+  readonly #signal: AbortSignal;
+  readonly #onAbort: () => void;
+  #failure: Error | undefined;
+  #ended = false;
+  /** Wakes the reader that waits in `next`. */
+  #wake: (() => void) | undefined;
+  #stopWatch: (() => void) | undefined;
+
+  constructor(
+    connection: Connection,
+    request: Buffer,
+    options: BinlogStreamOptions,
+    signal: AbortSignal,
+  ) {
+    this.#options = options;
+    this.#signal = signal;
+    const byGtid = 'gtidSet' in options.start;
+    const begin =
+      'gtidSet' in options.start ? { file: '', position: FIRST_POSITION } : options.start;
+    this.#parser = new EventParser(begin, byGtid);
+    this.#dump = new DumpConnection(connection, request, {
+      onEvent: (bytes) => {
+        this.#enqueue(bytes);
+      },
+      onEnd: () => {
+        this.#ended = true;
+        this.#wakeReader();
+      },
+      onError: (error) => {
+        this.#fail(sourceError(error, true));
+      },
+    });
+    this.#queue = new PacketQueue(options.maxQueueBytes, this.#dump);
+    this.#onAbort = () => {
+      this.#fail(signal.reason as Error);
+      this.#queue.clear();
+    };
+    signal.addEventListener('abort', this.#onAbort, { once: true });
+    this.#dump.start();
+    this.#watch(this.#dump.bytesRead, 0);
+  }
+
+  get place(): FilePosition {
+    return this.#parser.place;
+  }
+
+  async next(): Promise<readonly BinlogEvent[]> {
+    this.#queue.release();
+    // What came before a loss is as good as ever: the failure is raised once it is worked off.
+    while (this.#queue.isEmpty) {
+      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#ended) return [];
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    return this.#parseBatch();
+  }
+
+  close(): Promise<void> {
+    this.#fail(new RowcallError('SOURCE_LOST', 'The stream was closed'));
+    this.#queue.clear();
+    return Promise.resolve();
+  }
+
+  /** An event that cannot be parsed ends the batch before it, and then the stream. */
+  #parseBatch(): BinlogEvent[] {
+    const events: BinlogEvent[] = [];
+    let bytes = 0;
+    while (bytes < BATCH_BYTES && events.length < BATCH_EVENTS) {
+      const packet = this.#queue.take();
+      if (packet === undefined) break;
+      bytes += packet.length;
+      try {
+        events.push(this.#parser.parse(packet));
+      } catch (error) {
+        this.#fail(error as Error);
+        this.#queue.clear();
+        if (events.length === 0) throw error;
+        break;
+      }
+    }
+    return events;
+  }
+
+  #enqueue(bytes: Buffer): void {
+    if (this.#failure !== undefined) return;
+    this.#queue.put(bytes);
+    this.#wakeReader();
+  }
+
+  #fail(error: Error): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    this.#stopWatch?.();
+    this.#signal.removeEventListener('abort', this.#onAbort);
+    this.#dump.destroy();
+    this.#wakeReader();
+  }
+
+  #wakeReader(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+
+  /**
+   * Looks once per heartbeat whether bytes came. A stopped server or a cut cable gives no error at all; while
+   * we have paused the socket ourselves, silence means nothing.
+   */
+  #watch(bytesBefore: number, silent: number): void {
+    const { clock, heartbeatMs } = this.#options;
+    this.#stopWatch = clock.timer(heartbeatMs, () => {
+      const bytes = this.#dump.bytesRead;
+      const quiet = bytes === bytesBefore && !this.#queue.paused && !this.#ended;
+      const count = quiet ? silent + 1 : 0;
+      if (count < SILENT_HEARTBEATS) this.#watch(bytes, count);
+      else {
+        const waited = SILENT_HEARTBEATS * heartbeatMs;
+        this.#fail(new RowcallError('SOURCE_SILENT', `Nothing came from MySQL for ${waited} ms`));
+      }
+    });
+  }
+}

@@ -1,0 +1,102 @@
+/** What the text of a QUERY event means for the transaction it stands in. */
+
+/**
+ * - `begin`, `commit`, `rollback`, `savepoint` (also RELEASE), `rollback-to`: control of a transaction.
+ * - `xa`: any XA statement.
+ * - `create-select`: CREATE TABLE … START TRANSACTION, the first part of CREATE TABLE … SELECT. It stands
+ *   behind a BEGIN; rows and an XID follow within the same transaction. Without the BEGIN it is a person's DDL.
+ * - `statement-dml`: a change of rows logged as text.
+ * - `other`: DDL and the like; its transaction ends with this very event.
+ */
+export type QueryKind =
+  | 'begin'
+  | 'commit'
+  | 'rollback'
+  | 'rollback-to'
+  | 'savepoint'
+  | 'xa'
+  | 'create-select'
+  | 'statement-dml'
+  | 'other';
+
+const KINDS: ReadonlyMap<string, QueryKind> = new Map([
+  ['BEGIN', 'begin'],
+  ['COMMIT', 'commit'],
+  ['SAVEPOINT', 'savepoint'],
+  ['RELEASE', 'savepoint'],
+  ['XA', 'xa'],
+  ['INSERT', 'statement-dml'],
+  ['UPDATE', 'statement-dml'],
+  ['DELETE', 'statement-dml'],
+  ['REPLACE', 'statement-dml'],
+  ['LOAD', 'statement-dml'],
+  // A change of rows behind a common table expression, or made by a function that the statement calls.
+  ['WITH', 'statement-dml'],
+  ['CALL', 'statement-dml'],
+  ['DO', 'statement-dml'],
+  ['SELECT', 'statement-dml'],
+]);
+
+/**
+ * Reads the first words; comments of all three styles and white space before them do not count, and the
+ * inside of an executable comment does.
+ */
+export function classifyQuery(sql: string): QueryKind {
+  const [first, afterFirst] = nextWord(sql, 0);
+  const known = KINDS.get(first);
+  if (known !== undefined) return known;
+  if (first === 'ROLLBACK') return rollbackKind(sql, afterFirst);
+  if (first === 'START') return nextWord(sql, afterFirst)[0] === 'TRANSACTION' ? 'begin' : 'other';
+  if (first === 'CREATE') return createKind(sql, afterFirst);
+  return 'other';
+}
+
+/** ROLLBACK [WORK] TO [SAVEPOINT] name undoes a part; without TO it ends the transaction. */
+function rollbackKind(sql: string, start: number): QueryKind {
+  const [first, afterFirst] = nextWord(sql, start);
+  const word = first === 'WORK' ? nextWord(sql, afterFirst)[0] : first;
+  return word === 'TO' ? 'rollback-to' : 'rollback';
+}
+
+/** The server writes the clause at the very end of the statement that it makes from CREATE TABLE … SELECT. */
+function createKind(sql: string, start: number): QueryKind {
+  const [first, afterFirst] = nextWord(sql, start);
+  const word = first === 'TEMPORARY' ? nextWord(sql, afterFirst)[0] : first;
+  const made = word === 'TABLE' && /\bSTART\s+TRANSACTION\s*;?\s*$/i.test(sql.slice(-64));
+  return made ? 'create-select' : 'other';
+}
+
+/** The word at `start`, in upper case, and where it ends; empty when no word stands there. */
+function nextWord(sql: string, start: number): [word: string, end: number] {
+  WORD.lastIndex = skipBlanks(sql, start);
+  const match = WORD.exec(sql);
+  return match === null ? ['', sql.length] : [match[0].toUpperCase(), WORD.lastIndex];
+}
+
+const WORD = /[A-Za-z]+/y;
+const BLANK = /[\s;(]+/y;
+const LINE_COMMENT = /(?:#|--(?=\s|$))[^\n]*/y;
+/** The opening of a comment that the server executes, with its version: what follows is code. */
+const EXECUTABLE_COMMENT = /\/\*!\d{0,6}/y;
+
+/** Skips white space, comments, and the brackets and marks of executable comments. */
+function skipBlanks(sql: string, start: number): number {
+  let at = start;
+  for (;;) {
+    const before = at;
+    at = skipMatch(BLANK, sql, at);
+    at = skipMatch(LINE_COMMENT, sql, at);
+    at = skipMatch(EXECUTABLE_COMMENT, sql, at);
+    if (sql.startsWith('*/', at)) at += 2;
+    if (sql.startsWith('/*', at) && sql[at + 2] !== '!') {
+      const end = sql.indexOf('*/', at + 2);
+      at = end < 0 ? sql.length : end + 2;
+    }
+    if (at === before) return at;
+  }
+}
+
+function skipMatch(pattern: RegExp, sql: string, at: number): number {
+  pattern.lastIndex = at;
+  return pattern.test(sql) ? pattern.lastIndex : at;
+}

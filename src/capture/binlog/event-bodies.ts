@@ -1,0 +1,175 @@
+/**
+ * What stands behind the header, event by event. Layouts: libs/mysql/binlog/event/{control,statement,rows}_events.h.
+ * A body comes here without header and checksum, its checksum verified.
+ */
+
+import { RowcallError } from '../../errors.ts';
+import { decodeGtidSet } from '../../gtid-encoding.ts';
+import type { BinlogEvent, ChecksumAlgorithm, EventHeader, RowOperation } from './binlog-event.ts';
+import type { ByteReader } from './byte-reader.ts';
+import { CODE } from './event-codes.ts';
+import { readClassicGtid, readTaggedGtid } from './gtid-event.ts';
+
+/** What a file's format description tells about the events behind it. */
+export interface BinlogFormat {
+  readonly checksum: ChecksumAlgorithm;
+  readonly serverVersion: string;
+  /** Length of the fixed part of each event code, from code 1 on. */
+  readonly postHeaderLengths: Buffer;
+}
+
+const HEADER_BYTES = 19;
+
+/** The body of code 15 without its last five bytes, which tell of checksums and are read before. */
+export function readFormat(body: ByteReader, checksum: ChecksumAlgorithm): BinlogFormat {
+  const version = body.u16();
+  if (version !== 4) throw body.fail(`binlog version ${version}`);
+  const text = body.bytes(50);
+  const end = text.indexOf(0);
+  const serverVersion = text.toString('latin1', 0, end < 0 ? text.length : end);
+  // `created` is zero but in the first file after a server start; the header's time is what tells files apart.
+  body.skip(4);
+  const headerLength = body.u8();
+  if (headerLength !== HEADER_BYTES) throw body.fail(`headers of ${headerLength} bytes`);
+  return { checksum, serverVersion, postHeaderLengths: Buffer.from(body.rest()) };
+}
+
+/** What a body's reader may need besides the body. */
+export interface BodyContext {
+  readonly code: number;
+  readonly header: EventHeader;
+  readonly format: BinlogFormat;
+}
+
+type BodyReader = (body: ByteReader, context: BodyContext) => BinlogEvent;
+
+function postHeaderLength({ code, format }: BodyContext): number {
+  return format.postHeaderLengths[code - 1] ?? 0;
+}
+
+const readQuery: BodyReader = (body, context) => {
+  const fixed = postHeaderLength(context);
+  if (fixed < 13) throw body.fail(`a fixed part of ${fixed} bytes`);
+  const threadId = body.u32();
+  body.skip(4);
+  const schemaLength = body.u8();
+  body.skip(2);
+  const statusLength = body.u16();
+  body.skip(fixed - 13 + statusLength);
+  const schema = body.bytes(schemaLength).toString('utf8');
+  if (body.u8() !== 0) throw body.fail('its schema name does not end where it should');
+  // The text is in the client's character set; what is read of it (keywords, names) is for classification.
+  const sql = body.rest().toString('utf8');
+  return { type: 'query', schema, sql, threadId, ...context.header };
+};
+
+/** Servers before 5.1.4 wrote table ids of 4 bytes; the format description tells. */
+function readTableId(body: ByteReader, context: BodyContext): number {
+  return body.unsigned(postHeaderLength(context) === 6 ? 4 : 6);
+}
+
+const readTableMap: BodyReader = (body, context) => {
+  const tableId = readTableId(body, context);
+  body.skip(2);
+  return { type: 'table-map', tableId, body: body.rest(), ...context.header };
+};
+
+const END_OF_STATEMENT = 0x01;
+
+const readRows =
+  (operation: RowOperation): BodyReader =>
+  (body, context) => {
+    const fixed = postHeaderLength(context);
+    if (fixed !== 6 && fixed !== 8 && fixed !== 10) {
+      throw body.fail(`a fixed part of ${fixed} bytes`);
+    }
+    const tableId = readTableId(body, context);
+    const endOfStatement = (body.u16() & END_OF_STATEMENT) !== 0;
+    if (fixed === 10) {
+      // Extra data (partition ids, NDB): its length counts its own two bytes.
+      const extra = body.u16();
+      if (extra < 2) throw body.fail(`extra data of ${extra} bytes`);
+      body.skip(extra - 2);
+    }
+    const rows = body.rest();
+    return { type: 'rows', operation, tableId, endOfStatement, body: rows, ...context.header };
+  };
+
+const readXid: BodyReader = (body, { header }) => {
+  return { type: 'xid', xid: body.u64(), ...header };
+};
+
+/** The length before the text is modulo 256: the text goes to the end. */
+const readRowsQuery: BodyReader = (body, { header }) => {
+  body.skip(1);
+  return { type: 'rows-query', sql: body.rest().toString('utf8'), ...header };
+};
+
+const readPreviousGtids: BodyReader = (body, { header }) => {
+  try {
+    return { type: 'previous-gtids', set: decodeGtidSet(body.rest()).toString(), ...header };
+  } catch (error) {
+    if (error instanceof RowcallError) throw body.fail(error.message);
+    throw error;
+  }
+};
+
+const readHeartbeat: BodyReader = (body, { header }) => {
+  const atFile = body.rest().toString('utf8');
+  return { type: 'heartbeat', atFile, atPosition: header.position, ...header };
+};
+
+const HEARTBEAT_END = 0;
+const HEARTBEAT_FILE = 1;
+const HEARTBEAT_POSITION = 2;
+
+const readHeartbeatV2: BodyReader = (body, { header }) => {
+  let atFile = '';
+  let atPosition = header.position;
+  for (;;) {
+    const field = body.packed('a field id');
+    if (field === HEARTBEAT_END) break;
+    const length = body.packed("a field's length");
+    if (field === HEARTBEAT_FILE) atFile = body.bytes(length).toString('utf8');
+    else if (field === HEARTBEAT_POSITION) {
+      const before = body.remaining;
+      atPosition = body.packed('its position');
+      if (before - body.remaining !== length) throw body.fail('its position has another length');
+    } else body.skip(length);
+  }
+  return { type: 'heartbeat', atFile, atPosition, ...header };
+};
+
+const readGtid: BodyReader = (body, { header }) => {
+  return { type: 'gtid', ...readClassicGtid(body, false), ...header };
+};
+
+const readAnonymousGtid: BodyReader = (body, { header }) => {
+  const { commitUs } = readClassicGtid(body, true);
+  return { type: 'gtid', gtid: null, commitUs, ...header };
+};
+
+const readTagged: BodyReader = (body, { header }) => {
+  return { type: 'gtid', ...readTaggedGtid(body), ...header };
+};
+
+/** Every code of class `decode` but the two that the parser itself lives on: format and rotate. */
+export const BODY_READERS: ReadonlyMap<number, BodyReader> = new Map([
+  [CODE.QUERY, readQuery],
+  [CODE.STOP, (_body, { header }) => ({ type: 'stop', ...header })],
+  [CODE.XID, readXid],
+  [CODE.TABLE_MAP, readTableMap],
+  [CODE.WRITE_ROWS_V1, readRows('insert')],
+  [CODE.UPDATE_ROWS_V1, readRows('update')],
+  [CODE.DELETE_ROWS_V1, readRows('delete')],
+  [CODE.HEARTBEAT, readHeartbeat],
+  [CODE.ROWS_QUERY, readRowsQuery],
+  [CODE.WRITE_ROWS, readRows('insert')],
+  [CODE.UPDATE_ROWS, readRows('update')],
+  [CODE.DELETE_ROWS, readRows('delete')],
+  [CODE.GTID, readGtid],
+  [CODE.ANONYMOUS_GTID, readAnonymousGtid],
+  [CODE.PREVIOUS_GTIDS, readPreviousGtids],
+  [CODE.HEARTBEAT_V2, readHeartbeatV2],
+  [CODE.GTID_TAGGED, readTagged],
+] as const satisfies readonly (readonly [number, BodyReader])[]);

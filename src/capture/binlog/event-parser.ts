@@ -1,0 +1,259 @@
+/** Bytes of one event in, one BinlogEvent out: header, checksum, place, and the body by its code. */
+
+import { crc32 } from 'node:zlib';
+import { RowcallError } from '../../errors.ts';
+import type { FilePosition } from '../../position.ts';
+import type { BinlogEvent, ChecksumAlgorithm, EventHeader } from './binlog-event.ts';
+import { ByteReader, formatPlace, malformed } from './byte-reader.ts';
+import { BODY_READERS, readFormat } from './event-bodies.ts';
+import type { BinlogFormat } from './event-bodies.ts';
+import { CODE, FLAG_ARTIFICIAL, eventCode } from './event-codes.ts';
+import type { EventCode } from './event-codes.ts';
+
+const HEADER_BYTES = 19;
+const CHECKSUM_BYTES = 4;
+/** Where a file's first event begins, behind the magic number. */
+export const FIRST_POSITION = 4;
+const WRAP = 2 ** 32;
+const FILE_NAME = /^[^/\\\p{Cc}]+\.\d{6,}$/u;
+
+/** Events that only stand inside a transaction: none of them may come after a gap. */
+const INSIDE_TRANSACTION: ReadonlySet<number> = new Set([
+  CODE.QUERY,
+  CODE.XID,
+  CODE.TABLE_MAP,
+  CODE.WRITE_ROWS_V1,
+  CODE.UPDATE_ROWS_V1,
+  CODE.DELETE_ROWS_V1,
+  CODE.WRITE_ROWS,
+  CODE.UPDATE_ROWS,
+  CODE.DELETE_ROWS,
+  CODE.ROWS_QUERY,
+]);
+
+/** The header as it stands: https://dev.mysql.com/doc/dev/mysql-server/latest/ "Binary log event header". */
+interface RawHeader {
+  readonly timestamp: number;
+  readonly code: number;
+  readonly serverId: number;
+  /** Where the event ends, modulo 2^32; 0 where it has no place in the file. */
+  readonly end: number;
+  readonly flags: number;
+}
+
+/**
+ * Parses the events of one dump, in order. State of the file, nothing of transactions.
+ *
+ * Invariant: `place` is where the next event of the file begins, counted in 64 bits from the lengths of the
+ * events; the header's 32-bit position must agree. A dump by GTID leaves out transactions, so there the place
+ * may jump forward, but never into the middle of a transaction: a missing event is an error, not a gap.
+ * After an error the parser is dead, as what follows cannot be placed.
+ */
+export class EventParser {
+  readonly #gapsAllowed: boolean;
+  #file: string;
+  #position: number;
+  #format: BinlogFormat | undefined;
+
+  /** `gapsAllowed`: the dump is by GTID. */
+  constructor(start: FilePosition, gapsAllowed: boolean) {
+    this.#file = start.file;
+    this.#position = start.position;
+    this.#gapsAllowed = gapsAllowed;
+  }
+
+  get place(): FilePosition {
+    return { file: this.#file, position: this.#position };
+  }
+
+  /**
+   * @param bytes the whole event, as long as its header says
+   * @throws RowcallError BINLOG_EVENT_MALFORMED; BINLOG_CHECKSUM; BINLOG_EVENT_UNSUPPORTED or
+   *   XA_UNSUPPORTED for a code that must stop the capture
+   */
+  parse(bytes: Buffer): BinlogEvent {
+    const raw = this.#readHeader(bytes);
+    const code = eventCode(raw.code, raw.flags);
+    if (raw.code === CODE.FORMAT_DESCRIPTION) return this.#parseFormat(bytes, raw);
+    if (raw.code === CODE.ROTATE) return this.#parseRotate(bytes, raw);
+    const format = this.#format;
+    if (format === undefined) {
+      throw malformed(code.name, 'it stands before the format description', this.place);
+    }
+    const end = this.#verify(bytes, format.checksum, code.name);
+    if (raw.code === CODE.HEARTBEAT || raw.code === CODE.HEARTBEAT_V2) {
+      return this.#parseHeartbeat(bytes.subarray(0, end), raw, format);
+    }
+    const header = this.#place(bytes.length, raw, code.name);
+    if (code.class === 'stop') throw stopError(code, header, bytes.subarray(HEADER_BYTES, end));
+    if (code.class === 'harmless') return { type: 'harmless', name: code.name, ...header };
+    const read = BODY_READERS.get(raw.code);
+    if (read === undefined) throw new Error(`Assertion failed: ${code.name} has no reader`);
+    const body = new ByteReader(bytes.subarray(HEADER_BYTES, end), code.name, header);
+    return read(body, { code: raw.code, header, format });
+  }
+
+  #readHeader(bytes: Buffer): RawHeader {
+    if (bytes.length < HEADER_BYTES) {
+      throw malformed('An', `${bytes.length} bytes are less than a header`, this.place);
+    }
+    const length = bytes.readUInt32LE(9);
+    if (length !== bytes.length) {
+      const name = eventCode(bytes.readUInt8(4), 0).name;
+      throw malformed(name, `its length is ${length}, received ${bytes.length}`, this.place);
+    }
+    return {
+      timestamp: bytes.readUInt32LE(0),
+      code: bytes.readUInt8(4),
+      serverId: bytes.readUInt32LE(5),
+      end: bytes.readUInt32LE(13),
+      flags: bytes.readUInt16LE(17),
+    };
+  }
+
+  /** Where the body ends, once the checksum has proven right. */
+  #verify(bytes: Buffer, checksum: ChecksumAlgorithm, name: string): number {
+    if (checksum === 'none') return bytes.length;
+    const end = bytes.length - CHECKSUM_BYTES;
+    if (end < HEADER_BYTES) throw malformed(name, 'it is too short for its checksum', this.place);
+    if (!checksumMatches(bytes)) {
+      throw new RowcallError('BINLOG_CHECKSUM', `The checksum of a ${name} event does not match`, {
+        place: formatPlace(this.place),
+      });
+    }
+    return end;
+  }
+
+  /** Counts the event in. The header's position must agree with ours, gaps apart. */
+  #place(length: number, raw: RawHeader, name: string): EventHeader {
+    const { timestamp, serverId } = raw;
+    if ((raw.flags & FLAG_ARTIFICIAL) !== 0) {
+      // Not in the file: it stands at our place and takes no room.
+      const { file, position } = this.place;
+      return { file, position, endPosition: position, timestamp, serverId, bytes: length };
+    }
+    const expected = this.#position + length;
+    const endPosition = nextCongruent(expected, raw.end);
+    if (endPosition !== expected && !(this.#gapsAllowed && !INSIDE_TRANSACTION.has(raw.code))) {
+      throw malformed(
+        name,
+        `it ends at ${raw.end} where ${expected % WRAP} was expected: events are missing`,
+        this.place,
+      );
+    }
+    this.#position = endPosition;
+    const position = endPosition - length;
+    return { file: this.#file, position, endPosition, timestamp, serverId, bytes: length };
+  }
+
+  /** Sent at the beginning of each file, and again when a dump starts within one: then it has no place. */
+  #parseFormat(bytes: Buffer, raw: RawHeader): BinlogEvent {
+    const name = 'FORMAT_DESCRIPTION';
+    const algorithm = bytes[bytes.length - CHECKSUM_BYTES - 1];
+    if (bytes.length < HEADER_BYTES + CHECKSUM_BYTES + 1 || algorithm === undefined) {
+      throw malformed(name, 'it is too short', this.place);
+    }
+    if (algorithm > 1) throw malformed(name, `checksum algorithm ${algorithm}`, this.place);
+    const checksum = algorithm === 1 ? 'crc32' : 'none';
+    this.#verify(bytes, checksum, name);
+    const body = bytes.subarray(HEADER_BYTES, bytes.length - CHECKSUM_BYTES - 1);
+    const format = readFormat(new ByteReader(body, name, this.place), checksum);
+    const again = raw.end === 0 || this.#position !== FIRST_POSITION;
+    const flags = again ? raw.flags | FLAG_ARTIFICIAL : raw.flags;
+    const header = this.#place(bytes.length, { ...raw, flags }, name);
+    this.#format = format;
+    const { serverVersion } = format;
+    return {
+      type: 'format-description',
+      serverVersion,
+      created: raw.timestamp,
+      checksum,
+      ...header,
+    };
+  }
+
+  #parseRotate(bytes: Buffer, raw: RawHeader): BinlogEvent {
+    const artificial = (raw.flags & FLAG_ARTIFICIAL) !== 0 || raw.end === 0;
+    const flags = artificial ? raw.flags | FLAG_ARTIFICIAL : raw.flags;
+    const end = artificial ? unverifiedEnd(bytes) : this.#verifyRotate(bytes);
+    const body = new ByteReader(bytes.subarray(HEADER_BYTES, end), 'ROTATE', this.place);
+    const nextPosition = body.safeU64('its position');
+    const nextFile = body.rest().toString('utf8');
+    if (nextPosition < FIRST_POSITION || !FILE_NAME.test(nextFile)) {
+      throw body.fail('it does not name a file and a position');
+    }
+    const header = this.#place(bytes.length, { ...raw, flags }, 'ROTATE');
+    if (artificial) {
+      this.#file = nextFile;
+      this.#position = nextPosition;
+      this.#format = undefined;
+    }
+    return { type: 'rotate', nextFile, nextPosition, artificial, ...header };
+  }
+
+  #verifyRotate(bytes: Buffer): number {
+    const format = this.#format;
+    if (format === undefined) {
+      throw malformed('ROTATE', 'it stands before the format description', this.place);
+    }
+    return this.#verify(bytes, format.checksum, 'ROTATE');
+  }
+
+  /** A heartbeat has no place of its own: its header bears the place up to which all was sent or skipped. */
+  #parseHeartbeat(bytes: Buffer, raw: RawHeader, format: BinlogFormat): BinlogEvent {
+    const name = eventCode(raw.code, 0).name;
+    const position = nextCongruent(this.#position, raw.end);
+    const { timestamp, serverId } = raw;
+    const at = { file: this.#file, position, endPosition: position };
+    const header: EventHeader = { ...at, timestamp, serverId, bytes: bytes.length };
+    const read = BODY_READERS.get(raw.code);
+    const body = new ByteReader(bytes.subarray(HEADER_BYTES), name, this.place);
+    const event = read?.(body, { code: raw.code, header, format });
+    if (event?.type !== 'heartbeat') throw new Error('Assertion failed: not a heartbeat');
+    if (event.atFile !== this.#file) throw body.fail(`it names the file ${event.atFile}`);
+    if (
+      event.atPosition < this.#position ||
+      (event.atPosition > this.#position && !this.#gapsAllowed)
+    ) {
+      throw body.fail(`it stands at ${event.atPosition}`);
+    }
+    this.#position = event.atPosition;
+    return { ...event, position: event.atPosition, endPosition: event.atPosition };
+  }
+}
+
+function checksumMatches(bytes: Buffer): boolean {
+  const end = bytes.length - CHECKSUM_BYTES;
+  return crc32(bytes.subarray(0, end)) === bytes.readUInt32LE(end);
+}
+
+/**
+ * An artificial ROTATE comes before the format description that tells of checksums, so its own last bytes
+ * decide: a checksum that matches is one. A damaged one fails by the file name that it leaves.
+ */
+function unverifiedEnd(bytes: Buffer): number {
+  const end = bytes.length - CHECKSUM_BYTES;
+  return end >= HEADER_BYTES && checksumMatches(bytes) ? end : bytes.length;
+}
+
+/** The first number >= `from` that is `low` modulo 2^32. */
+function nextCongruent(from: number, low: number): number {
+  const distance = (((low - from) % WRAP) + WRAP) % WRAP;
+  return from + distance;
+}
+
+function stopError(code: EventCode, place: FilePosition, body: Buffer): RowcallError {
+  const details = {
+    place: formatPlace(place),
+    ...(code.cure === undefined ? {} : { cure: code.cure }),
+  };
+  const what = `${code.name} event (code ${code.code}): ${code.reason}${incidentText(code, body)}`;
+  const error = code.code === CODE.XA_PREPARE ? 'XA_UNSUPPORTED' : 'BINLOG_EVENT_UNSUPPORTED';
+  return new RowcallError(error, what, details);
+}
+
+/** An INCIDENT says what happened: u16 code, u8 length, text. */
+function incidentText(code: EventCode, body: Buffer): string {
+  const text = code.name === 'INCIDENT' ? body.toString('utf8', 3, 3 + (body[2] ?? 0)) : '';
+  return text === '' ? '' : `: ${text}`;
+}

@@ -1,0 +1,122 @@
+/** The capture leg: binlog events become records in the log, from the checkpoint on, for ever. */
+
+import { type RowcallError, toRowcallError } from '../errors.ts';
+import { Backoff } from '../shared/backoff.ts';
+import type { Service } from '../shared/service.ts';
+import type { CaptureCounters } from './event-handler.ts';
+import { type CaptureParts, CaptureSession, NO_PLACE, type SessionSnapshot } from './session.ts';
+
+/** A damaged event is read again, in case the network bent it; after so many times it is the file. */
+const CHECKSUM_TRIES = 3;
+
+export type CaptureState = 'connecting' | 'streaming' | 'waiting' | 'stopped';
+
+/** What capture says of itself, for metrics and readiness. */
+export interface CaptureSnapshot extends Readonly<CaptureCounters>, SessionSnapshot {
+  readonly state: CaptureState;
+  readonly reconnects: number;
+  readonly heartbeatMs: number;
+}
+
+/**
+ * Invariant: one session at a time, and each begins at the checkpoint that the log holds, never at what
+ * an earlier session remembered. Retriable failures (a lost source, a failed write) begin a new session after
+ * a wait that doubles; every other one ends the leg, with the place and the cure.
+ */
+export class Capture implements Service {
+  readonly name = 'capture';
+  readonly #parts: CaptureParts;
+  readonly #backoff: Backoff;
+  readonly #counters: CaptureCounters = {
+    events: 0,
+    bytes: 0,
+    rows: 0,
+    filteredRows: 0,
+    transactions: 0,
+    lastCommitMs: 0,
+  };
+  #session: CaptureSession | null = null;
+  #state: CaptureState = 'connecting';
+  #reconnects = 0;
+  #recordsBefore = 0;
+  #appendsBefore = 0;
+  #checksumFailures = 0;
+
+  constructor(parts: CaptureParts) {
+    this.#parts = parts;
+    this.#backoff = new Backoff({
+      initialMs: 250,
+      maximumMs: 30_000,
+      jitter: 0.2,
+      clock: parts.clock,
+      random: parts.random,
+    });
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    try {
+      while (!signal.aborted) {
+        const failure = await this.#runSession(signal);
+        if (failure === null) return;
+        await this.#recover(failure, signal);
+      }
+    } catch (error) {
+      if (signal.aborted && error === signal.reason) return;
+      throw error;
+    } finally {
+      this.#state = 'stopped';
+    }
+  }
+
+  snapshot(): CaptureSnapshot {
+    const session = this.#session?.snapshot() ?? NO_PLACE;
+    return {
+      ...this.#counters,
+      ...session,
+      state: this.#state,
+      recordsAppended: this.#recordsBefore + session.recordsAppended,
+      appends: this.#appendsBefore + session.appends,
+      reconnects: this.#reconnects,
+      heartbeatMs: this.#parts.heartbeatMs,
+    };
+  }
+
+  /** One connection from checkpoint to loss. Null when it ended because it was told to. */
+  async #runSession(signal: AbortSignal): Promise<RowcallError | null> {
+    this.#state = 'connecting';
+    const session = new CaptureSession(this.#parts, this.#counters, () => {
+      this.#state = 'streaming';
+      this.#backoff.progress();
+    });
+    this.#session = session;
+    try {
+      await session.run(signal);
+      return null;
+    } catch (error) {
+      if (signal.aborted) return null;
+      return toRowcallError(error);
+    } finally {
+      const last = session.snapshot();
+      this.#recordsBefore += last.recordsAppended;
+      this.#appendsBefore += last.appends;
+      this.#session = null;
+    }
+  }
+
+  async #recover(failure: RowcallError, signal: AbortSignal): Promise<void> {
+    const { logger, clock } = this.#parts;
+    this.#checksumFailures = failure.code === 'BINLOG_CHECKSUM' ? this.#checksumFailures + 1 : 0;
+    if (!failure.retriable || this.#checksumFailures >= CHECKSUM_TRIES) throw failure;
+    const waitMs = Math.round(this.#backoff.failed());
+    this.#state = 'waiting';
+    this.#reconnects += 1;
+    const fields = {
+      code: failure.code,
+      place: failure.place,
+      attempt: this.#backoff.failures,
+      waitMs,
+    };
+    logger[this.#backoff.level](fields, `Capture lost its source: ${failure.message}`);
+    await clock.sleep(waitMs, signal);
+  }
+}

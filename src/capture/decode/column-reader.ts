@@ -1,0 +1,122 @@
+/** The table of the decoder: which reader each column type has. A type that is not here stops the capture. */
+
+import { RowcallError } from '../../errors.ts';
+import { charsetOf } from './charset.ts';
+import type { Charset } from './charset.ts';
+import { TYPE } from './column.ts';
+import type { Column } from './column.ts';
+import { decimalReader } from './types/decimal.ts';
+import { doubleReader, floatReader } from './types/float.ts';
+import { bitReader, integerReader, yearReader } from './types/integer.ts';
+import { jsonReader } from './types/json.ts';
+import { enumReader, setReader } from './types/label.ts';
+import { dateReader, datetimeReader, timeReader, timestampReader } from './types/temporal.ts';
+import { binaryReader, blobReader, stringReader } from './types/text.ts';
+import { fixedWidth, lengthPrefixed } from './types/value-reader.ts';
+import type { ValueReader } from './types/value-reader.ts';
+
+type ReaderMaker = (column: Column) => ValueReader;
+
+const MAKERS: ReadonlyMap<number, ReaderMaker> = new Map<number, ReaderMaker>([
+  [TYPE.TINY, (column) => integerReader(1, column.unsigned)],
+  [TYPE.SHORT, (column) => integerReader(2, column.unsigned)],
+  [TYPE.INT24, (column) => integerReader(3, column.unsigned)],
+  [TYPE.LONG, (column) => integerReader(4, column.unsigned)],
+  [TYPE.LONGLONG, (column) => integerReader(8, column.unsigned)],
+  [TYPE.BIT, (column) => bitReader(column.size)],
+  [TYPE.YEAR, () => yearReader()],
+  [TYPE.DECIMAL, (column) => decimalReader(column.size, column.scale)],
+  [TYPE.FLOAT, () => floatReader()],
+  [TYPE.DOUBLE, () => doubleReader()],
+  [TYPE.DATE, () => dateReader()],
+  [TYPE.DATETIME, (column) => datetimeReader(column.scale)],
+  [TYPE.TIMESTAMP, (column) => timestampReader(column.scale)],
+  [TYPE.TIME, (column) => timeReader(column.scale)],
+  [TYPE.VARCHAR, (column) => stringReader(column.size, charset(column))],
+  [TYPE.VAR_STRING, (column) => stringReader(column.size, charset(column))],
+  [TYPE.STRING, fixedString],
+  [TYPE.BLOB, (column) => blobReader(column.size, charset(column))],
+  [TYPE.ENUM, (column) => enumReader(column.size, labels(column), textCharset(column))],
+  [TYPE.SET, (column) => setReader(column.size, labels(column), textCharset(column))],
+  [TYPE.JSON, (column) => jsonReader(column.size)],
+  [TYPE.GEOMETRY, (column) => passOver(column, 'GEOMETRY')],
+  [TYPE.VECTOR, (column) => passOver(column, 'VECTOR')],
+  [TYPE.TYPED_ARRAY, (column) => passOver(column, 'ARRAY')],
+  [TYPE.OLD_TIMESTAMP, () => beforeFractions('TIMESTAMP', 4)],
+  [TYPE.OLD_TIME, () => beforeFractions('TIME', 3)],
+  [TYPE.OLD_DATETIME, () => beforeFractions('DATETIME', 8)],
+]);
+
+/**
+ * The reader of a column.
+ *
+ * @throws RowcallError COLUMN_TYPE_UNSUPPORTED, CHARSET_UNSUPPORTED
+ */
+export function valueReader(column: Column): ValueReader {
+  const make = MAKERS.get(column.type);
+  if (make === undefined) throw unsupported(`The type code ${column.type} is not known`);
+  return make(column);
+}
+
+/** What passes over a column that no one wants, whatever its charset. */
+export function valueSkipper(column: Column): ValueReader['skip'] {
+  if (column.type === TYPE.ENUM || column.type === TYPE.SET) {
+    return (reader) => {
+      reader.claim(column.size);
+    };
+  }
+  return valueReader({ ...column, collation: BINARY_COLLATION }).skip;
+}
+
+const BINARY_COLLATION = 63;
+
+function fixedString(column: Column): ValueReader {
+  const set = charset(column);
+  return set === 'binary' ? binaryReader(column.size) : stringReader(column.size, set);
+}
+
+function charset(column: Column): Charset {
+  const known = column.collation === null ? null : charsetOf(column.collation);
+  if (known === null) {
+    throw new RowcallError(
+      'CHARSET_UNSUPPORTED',
+      `Its character set is not supported (collation id ${column.collation ?? 'unknown'})`,
+    );
+  }
+  return known;
+}
+
+/** Of ENUM and SET, which print as text: members of the binary character set have none. */
+function textCharset(column: Column): Charset {
+  const known = charset(column);
+  if (known !== 'binary') return known;
+  throw new RowcallError('CHARSET_UNSUPPORTED', 'Its members are of the binary character set');
+}
+
+function labels(column: Column): readonly Buffer[] {
+  return column.labels ?? [];
+}
+
+function unsupported(message: string): RowcallError {
+  return new RowcallError('COLUMN_TYPE_UNSUPPORTED', message);
+}
+
+/** Its width is known, so the column can be excluded, but not its meaning. */
+function passOver(column: Column, name: string): ValueReader {
+  return lengthPrefixed(column.size, () => {
+    throw unsupported(`The type ${name} is not supported yet`);
+  });
+}
+
+/** Columns made before MySQL 5.6.4 and never rebuilt. */
+function beforeFractions(name: string, bytes: number): ValueReader {
+  return fixedWidth(bytes, () => {
+    throw new RowcallError(
+      'COLUMN_TYPE_UNSUPPORTED',
+      `This ${name} has the storage format of MySQL before 5.6.4`,
+      {
+        cure: 'Rebuild the table (ALTER TABLE … FORCE), exclude the column, or exclude the table.',
+      },
+    );
+  });
+}

@@ -1,0 +1,121 @@
+/** The fixed part of a TABLE_MAP: type bytes with their metadata, and the real types behind them. */
+
+import type { ByteCursor } from './byte-cursor.ts';
+import { TYPE } from './column.ts';
+
+export interface ColumnShape {
+  readonly type: number;
+  readonly size: number;
+  readonly scale: number;
+}
+
+type ShapeReader = (metadata: ByteCursor, type: number) => ColumnShape;
+
+/** Nothing in the metadata: the type byte says all. */
+const plain: ShapeReader = (_metadata, type) => ({ type, size: 0, scale: 0 });
+
+/** FLOAT and DOUBLE: their own width, known from the type. */
+const widthAgain: ShapeReader = (metadata, type) => ({ type, size: metadata.u8(), scale: 0 });
+
+const fraction: ShapeReader = (metadata, type) => ({ type, size: 0, scale: metadata.u8() });
+
+const lengthBytes: ShapeReader = (metadata, type) => ({ type, size: metadata.u8(), scale: 0 });
+
+const maxBytes: ShapeReader = (metadata, type) => ({ type, size: metadata.u16(), scale: 0 });
+
+const digits: ShapeReader = (metadata, type) => ({
+  type,
+  size: metadata.u8(),
+  scale: metadata.u8(),
+});
+
+/** Low byte: bits over whole bytes; high byte: whole bytes. */
+const bits: ShapeReader = (metadata, type) => {
+  const over = metadata.u8();
+  return { type, size: metadata.u8() * 8 + over, scale: 0 };
+};
+
+/**
+ * CHAR, BINARY, ENUM and SET all travel as STRING. The first metadata byte is the real type, but for a CHAR
+ * over 255 bytes two of its bits are taken, inverted, as bits 8 and 9 of the length.
+ */
+const stringFamily: ShapeReader = (metadata) => {
+  const first = metadata.u8();
+  const second = metadata.u8();
+  if ((first & 0x30) !== 0x30) {
+    return { type: first | 0x30, size: second | (((first & 0x30) ^ 0x30) << 4), scale: 0 };
+  }
+  return { type: first, size: second, scale: 0 };
+};
+
+/** A multi-valued index's hidden column: the element's type, then that type's own metadata. */
+const typedArray: ShapeReader = (metadata, type) => {
+  const element = metadata.u8();
+  // An array's VARCHAR has three bytes of length where a column's has two.
+  if (element === TYPE.VARCHAR) metadata.claim(3);
+  else SHAPES.get(element)?.(metadata, element);
+  return { type, size: 4, scale: 0 };
+};
+
+const SHAPES: ReadonlyMap<number, ShapeReader> = new Map<number, ShapeReader>([
+  [TYPE.TINY, plain],
+  [TYPE.SHORT, plain],
+  [TYPE.INT24, plain],
+  [TYPE.LONG, plain],
+  [TYPE.LONGLONG, plain],
+  [TYPE.YEAR, plain],
+  [TYPE.DATE, plain],
+  [TYPE.OLD_TIME, plain],
+  [TYPE.OLD_DATETIME, plain],
+  [TYPE.OLD_TIMESTAMP, plain],
+  [TYPE.FLOAT, widthAgain],
+  [TYPE.DOUBLE, widthAgain],
+  [TYPE.DECIMAL, digits],
+  [TYPE.BIT, bits],
+  [TYPE.TIMESTAMP, fraction],
+  [TYPE.DATETIME, fraction],
+  [TYPE.TIME, fraction],
+  [TYPE.VARCHAR, maxBytes],
+  [TYPE.VAR_STRING, maxBytes],
+  [TYPE.STRING, stringFamily],
+  [TYPE.ENUM, stringFamily],
+  [TYPE.SET, stringFamily],
+  [TYPE.BLOB, lengthBytes],
+  [TYPE.JSON, lengthBytes],
+  [TYPE.GEOMETRY, lengthBytes],
+  [TYPE.VECTOR, lengthBytes],
+  [TYPE.TYPED_ARRAY, typedArray],
+]);
+
+/** Null for a type byte that is not known: then not even the length of its metadata is. */
+export function readColumnShape(type: number, metadata: ByteCursor): ColumnShape | null {
+  return SHAPES.get(type)?.(metadata, type) ?? null;
+}
+
+const NUMERIC: ReadonlySet<number> = new Set([
+  TYPE.TINY,
+  TYPE.SHORT,
+  TYPE.INT24,
+  TYPE.LONG,
+  TYPE.LONGLONG,
+  TYPE.FLOAT,
+  TYPE.DOUBLE,
+  TYPE.DECIMAL,
+  TYPE.YEAR,
+]);
+
+/** Has a bit in SIGNEDNESS: YEAR, FLOAT, DOUBLE and DECIMAL too. */
+export function isNumeric(type: number): boolean {
+  return NUMERIC.has(type);
+}
+
+/** Has an entry in the charset fields; binary strings are among them, with collation 63. */
+export function isCharacter(type: number): boolean {
+  return (
+    type === TYPE.STRING || type === TYPE.VAR_STRING || type === TYPE.VARCHAR || type === TYPE.BLOB
+  );
+}
+
+export function isLabelled(type: number): boolean {
+  return type === TYPE.ENUM || type === TYPE.SET;
+}

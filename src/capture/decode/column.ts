@@ -1,0 +1,57 @@
+/** A column as a TABLE_MAP describes it. Type codes: mysql's include/field_types.h. */
+
+/** Type codes as they stand in a TABLE_MAP, the real ones of ENUM and SET included. */
+export const TYPE = {
+  TINY: 1,
+  SHORT: 2,
+  LONG: 3,
+  FLOAT: 4,
+  DOUBLE: 5,
+  OLD_TIMESTAMP: 7,
+  LONGLONG: 8,
+  INT24: 9,
+  DATE: 10,
+  OLD_TIME: 11,
+  OLD_DATETIME: 12,
+  YEAR: 13,
+  VARCHAR: 15,
+  BIT: 16,
+  TIMESTAMP: 17,
+  DATETIME: 18,
+  TIME: 19,
+  TYPED_ARRAY: 20,
+  VECTOR: 242,
+  JSON: 245,
+  DECIMAL: 246,
+  ENUM: 247,
+  SET: 248,
+  BLOB: 252,
+  VAR_STRING: 253,
+  STRING: 254,
+  GEOMETRY: 255,
+} as const;
+
+export interface Column {
+  /** Place in the table and in every row image, from 0. */
+  readonly index: number;
+  readonly name: string;
+  /** One of TYPE, or a code that this version does not know. */
+  readonly type: number;
+  /**
+   * Most bytes of CHAR, VARCHAR and BINARY; bytes of the length in front of BLOB, JSON, GEOMETRY and
+   * VECTOR; bytes of ENUM and SET; bits of BIT; digits of DECIMAL. 0 for the others.
+   */
+  readonly size: number;
+  /** Digits behind the point: of DECIMAL, and of the seconds of DATETIME, TIMESTAMP and TIME. */
+  readonly scale: number;
+  /** Of numeric columns. */
+  readonly unsigned: boolean;
+  readonly nullable: boolean;
+  /** Collation id of character columns, ENUM and SET; 63 is binary. Null for other types. */
+  readonly collation: number | null;
+  /** Members of ENUM and SET as bytes in the column's charset. */
+  readonly labels: readonly Buffer[] | null;
+  readonly visible: boolean;
+  /** Made by the server for a functional index: nobody's column, and in no event. */
+  readonly hidden: boolean;
+}

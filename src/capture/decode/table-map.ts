@@ -1,0 +1,93 @@
+/**
+ * The tables that row events refer to by id. A TABLE_MAP is the one source of the schema, because it tells
+ * the schema that the rows behind it were written with.
+ */
+
+import type { ErrorCode } from '../../errors.ts';
+import type { BinlogEvent } from '../binlog/binlog-event.ts';
+import { formatPlace } from '../binlog/byte-reader.ts';
+import { located } from './byte-cursor.ts';
+import type { Column } from './column.ts';
+import { parseTableMap } from './parse-table-map.ts';
+
+/** A column of the key. `prefix` is in characters; 0 is the whole column. */
+export interface KeyPart {
+  readonly column: Column;
+  readonly prefix: number;
+}
+
+/** One shape of one table. The same object for the same bytes, so that plans can hang on it (WeakMap). */
+export interface TableVersion {
+  readonly schema: string;
+  readonly table: string;
+  /** `schema.table`, as the server spells it. */
+  readonly name: string;
+  readonly columns: readonly Column[];
+  /** The primary key, or the UNIQUE NOT NULL key that the server puts in its place. */
+  readonly primaryKey: readonly KeyPart[] | null;
+  /** Why rows of this table cannot be read; null when they can. It matters for captured tables alone. */
+  readonly defect: { readonly code: ErrorCode; readonly message: string } | null;
+}
+
+export type TableMapEvent = Extract<BinlogEvent, { readonly type: 'table-map' }>;
+
+/** Parsed shapes kept. A statement names at most a few tables; this many hold a whole schema of one. */
+const MAX_VERSIONS = 2_000;
+/** Ids kept. A row event refers to the maps of its own statement only, which are the newest. */
+const MAX_IDS = 10_000;
+
+/**
+ * Gives row events their table. Invariants: an id means what the newest map of this connection said, and
+ * equal bytes give the same object. Ids are reused after a server restart, so `clear` is due at every new
+ * connection and format description; without it rows would be read by another table's columns. Shapes are
+ * kept by the map's bytes without the id, because every FLUSH TABLES makes new ids for the same bytes.
+ */
+export class TableMaps {
+  readonly #versions = new Map<string, TableVersion>();
+  readonly #ids = new Map<number, TableVersion>();
+
+  /** @throws RowcallError BINLOG_EVENT_MALFORMED */
+  put(event: TableMapEvent): TableVersion {
+    const version = this.#version(event);
+    this.#ids.delete(event.tableId);
+    this.#ids.set(event.tableId, version);
+    dropOldest(this.#ids, MAX_IDS);
+    return version;
+  }
+
+  /** Undefined when no map since `clear` has named the id. */
+  get(tableId: number): TableVersion | undefined {
+    return this.#ids.get(tableId);
+  }
+
+  /** Forgets all ids: at a new connection, and at a format description. */
+  clear(): void {
+    this.#ids.clear();
+  }
+
+  #version(event: TableMapEvent): TableVersion {
+    const key = event.body.toString('latin1');
+    const version = this.#versions.get(key) ?? parse(event);
+    this.#versions.delete(key);
+    this.#versions.set(key, version);
+    dropOldest(this.#versions, MAX_VERSIONS);
+    return version;
+  }
+}
+
+function parse(event: TableMapEvent): TableVersion {
+  try {
+    return parseTableMap(event.body);
+  } catch (error) {
+    throw located(error, formatPlace(event));
+  }
+}
+
+/** A Map keeps the order of insertion, so its first key is the one longest unused. */
+function dropOldest<K>(map: Map<K, unknown>, limit: number): void {
+  if (map.size <= limit) return;
+  for (const oldest of map.keys()) {
+    map.delete(oldest);
+    return;
+  }
+}

@@ -1,0 +1,271 @@
+/** One binlog event after another: transactions begin and end, rows become records. */
+
+import { RowcallError } from '../errors.ts';
+import type { ChangeLogWriter } from '../log/change-log.ts';
+import { partitionOf } from '../log/partition.ts';
+import { present, unreachable } from '../shared/assert.ts';
+import type { Clock } from '../shared/clock.ts';
+import type { Appender } from './append/appender.ts';
+import type { Place } from './append/place.ts';
+import type { BinlogEvent } from './binlog/binlog-event.ts';
+import { classifyQuery } from './binlog/classify-query.ts';
+import { statementTarget } from './binlog/statement-target.ts';
+import { decodeRows, type RowChange } from './decode/rows.ts';
+import { TableMaps, type TableVersion } from './decode/table-map.ts';
+
+import { encodeRow } from './encode/encode-row.ts';
+import type { Route, Router } from './route/router.ts';
+
+type QueryEvent = Extract<BinlogEvent, { type: 'query' }>;
+type RowsEvent = Extract<BinlogEvent, { type: 'rows' }>;
+
+/** What was read, for metrics. Plain cells: they are counted on the hot path. */
+export interface CaptureCounters {
+  events: number;
+  bytes: number;
+  rows: number;
+  filteredRows: number;
+  transactions: number;
+  /** Commit time of the newest transaction read, milliseconds; 0 before the first. */
+  lastCommitMs: number;
+}
+
+export interface EventHandlerParts {
+  readonly name: string;
+  readonly version: string;
+  /** Partitions of a topic that is made now. */
+  readonly partitions: number;
+  readonly place: Place;
+  readonly appender: Appender;
+  readonly writer: ChangeLogWriter;
+  readonly router: Router;
+  readonly clock: Clock;
+  readonly counters: CaptureCounters;
+}
+
+/**
+ * The state of one connection to the source: its table maps, and through `place` the open transaction. Made
+ * anew for each connection, because table ids mean nothing on another. Invariant: whenever it awaits or throws,
+ * the rows counted in `place` are those whose records the appender has.
+ */
+export class EventHandler {
+  readonly #parts: EventHandlerParts;
+  readonly #tables = new TableMaps();
+
+  constructor(parts: EventHandlerParts) {
+    this.#parts = parts;
+  }
+
+  /** Handles one event; a promise only where a rows event must wait for the log. */
+  take(event: BinlogEvent): Promise<void> | undefined {
+    const { counters } = this.#parts;
+    counters.events += 1;
+    counters.bytes += event.bytes;
+    if (event.type === 'rows') return this.#rows(event);
+    this.#takeNow(event);
+    return undefined;
+  }
+
+  #takeNow(event: Exclude<BinlogEvent, RowsEvent>): void {
+    const { place } = this.#parts;
+    switch (event.type) {
+      case 'format-description':
+        this.#tables.clear();
+        place.enterFile(event);
+        return;
+      case 'gtid':
+        place.begin(event);
+        return;
+      case 'query':
+        this.#query(event);
+        return;
+      case 'table-map':
+        this.#tables.put(event);
+        return;
+      case 'xid':
+        this.#commit(event);
+        return;
+      // The file's own place changes with its format description; the rest says nothing about rows.
+      case 'rotate':
+      case 'previous-gtids':
+      case 'rows-query':
+      case 'heartbeat':
+      case 'stop':
+      case 'harmless':
+        return;
+      default:
+        unreachable(event);
+    }
+  }
+
+  #query(event: QueryEvent): void {
+    const kind = classifyQuery(event.sql);
+    switch (kind) {
+      case 'begin':
+        this.#beginExplicitly(event);
+        return;
+      case 'commit':
+        this.#commit(event);
+        return;
+      case 'rollback':
+        this.#refuseUndo(event, 'ROLLBACK');
+        this.#commit(event);
+        return;
+      case 'rollback-to':
+        this.#refuseUndo(event, 'ROLLBACK TO');
+        return;
+      case 'savepoint':
+        return;
+      case 'create-select':
+        // CREATE TABLE … SELECT: it stands behind a BEGIN; rows and XID follow under the same GTID.
+        this.#endOfStatement(event);
+        return;
+      case 'xa':
+        throw new RowcallError(
+          'XA_UNSUPPORTED',
+          `The source runs XA transactions (${event.sql.slice(0, 80)})`,
+          { place: at(event) },
+        );
+      case 'statement-dml':
+        this.#refuseStatement(event);
+        this.#endOfStatement(event);
+        return;
+      case 'other':
+        this.#endOfStatement(event);
+        return;
+      default:
+        unreachable(kind);
+    }
+  }
+
+  #beginExplicitly(event: QueryEvent): void {
+    const transaction = this.#parts.place.transaction;
+    if (transaction === null) throw malformed(event, 'BEGIN without a GTID event before it');
+    transaction.explicit = true;
+    transaction.thread = event.threadId;
+  }
+
+  /** Rows that a later event takes back: only transactions over non-transactional tables are logged so. */
+  #refuseUndo(event: QueryEvent, what: string): void {
+    if ((this.#parts.place.transaction?.rows ?? 0) === 0) return;
+    throw new RowcallError(
+      'BINLOG_EVENT_UNSUPPORTED',
+      `${what} follows rows of captured tables: the transaction also changed non-transactional tables`,
+      {
+        place: at(event),
+        cure: 'Convert the non-transactional (MyISAM) tables to InnoDB, then rowcall position set behind the place named.',
+      },
+    );
+  }
+
+  /** A statement outside BEGIN (DDL above all) has no commit event: it is its own transaction. */
+  #endOfStatement(event: QueryEvent): void {
+    const transaction = this.#parts.place.transaction;
+    if (transaction !== null && !transaction.explicit) this.#commit(event);
+  }
+
+  #refuseStatement(event: QueryEvent): void {
+    const target = statementTarget(event.sql, event.schema);
+    if (target !== null && !this.#parts.router.couldCapture(target.schema, target.table)) return;
+    const table = target === null ? '' : ` of ${target.schema}.${target.table}`;
+    throw new RowcallError(
+      'STATEMENT_LOGGED',
+      `A change${table} was logged as a statement, so its rows are not in the binlog`,
+      { place: at(event) },
+    );
+  }
+
+  #commit(event: BinlogEvent): void {
+    const { place, counters } = this.#parts;
+    const transaction = place.transaction;
+    if (transaction === null) throw malformed(event, 'A commit without a GTID event before it');
+    counters.transactions += 1;
+    counters.lastCommitMs = Math.floor(transaction.commitUs / 1000);
+    place.commit(event);
+  }
+
+  async #rows(event: RowsEvent): Promise<void> {
+    const table = this.#tables.get(event.tableId);
+    if (table === undefined) {
+      throw malformed(event, `Rows of table id ${event.tableId}, which no TABLE_MAP named`);
+    }
+    const route = this.#parts.router.route(table);
+    if (route === null) {
+      this.#parts.counters.filteredRows += 1;
+      return;
+    }
+    if (this.#parts.place.transaction === null) {
+      throw malformed(event, 'Rows outside a transaction');
+    }
+    const partitions = await this.#partitions(route.topic);
+    const { appender } = this.#parts;
+    let index = 0;
+    for (const change of decodeRows(event, table, route.columns)) {
+      this.#row({ event, table, route, partitions, index }, change);
+      index += 1;
+      if (appender.mustFlush) await appender.flush();
+    }
+  }
+
+  #row(
+    at: {
+      event: RowsEvent;
+      table: TableVersion;
+      route: Route;
+      partitions: number;
+      index: number;
+    },
+    change: RowChange,
+  ): void {
+    const { place, appender, clock, name, version, counters } = this.#parts;
+    const transaction = present(place.transaction, 'the transaction of a row');
+    const tableName = at.table.name;
+    const { ordinal, total, inLog } = place.nextRow(tableName);
+    const records = inLog
+      ? []
+      : encodeRow(
+          {
+            name,
+            version,
+            transaction: transaction.id,
+            gtid: transaction.gtid,
+            file: at.event.file,
+            pos: at.event.position,
+            row: at.index,
+            serverId: at.event.serverId,
+            thread: transaction.thread,
+            commitUs: transaction.commitUs,
+            nowMs: clock.now(),
+            ordinal,
+            totalOrder: total,
+          },
+          at.route,
+          change,
+        );
+    // Neither await nor throw from here on: a counted row has its records with the appender, and the reverse.
+    for (const record of records) {
+      appender.add(at.route.topic, partitionOf(record.key, at.partitions), record);
+    }
+    place.countRow(tableName, at.table.primaryKey !== null);
+    counters.rows += 1;
+  }
+
+  /** The partition count that the topic's keys are hashed over; makes the topic when it is new. */
+  async #partitions(topic: string): Promise<number> {
+    const { place, writer, partitions } = this.#parts;
+    const known = place.topic(topic);
+    if (known !== undefined) return known.partitions;
+    const [made] = await writer.createTopics([{ name: topic, partitions }]);
+    const info = present(made, 'the topic just made');
+    place.topicMade(topic, info);
+    return info.partitions;
+  }
+}
+
+function at(event: BinlogEvent): string {
+  return `${event.file}:${event.position}`;
+}
+
+function malformed(event: BinlogEvent, message: string): RowcallError {
+  return new RowcallError('BINLOG_EVENT_MALFORMED', message, { place: at(event) });
+}

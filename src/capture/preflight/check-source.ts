@@ -1,0 +1,183 @@
+/**
+ * Whether a server can be a source at all: every finding at once, each with the value that is there, the one
+ * that is wanted, why, and the SQL that cures it.
+ */
+
+import { RowcallError } from '../../errors.ts';
+import type { SourceConnection, SourceRow } from '../binlog/source-connection.ts';
+import { SETTINGS, checkSetting } from './required-settings.ts';
+import { readVersion } from './server-place.ts';
+import type { ServerVersion } from './server-place.ts';
+
+export interface Finding {
+  /** What was looked at: a variable, a privilege, the version. */
+  readonly check: string;
+  /** What is there. */
+  readonly value: string;
+  readonly want: string;
+  readonly why: string;
+  /** Statements that cure it, or what to do where none can. */
+  readonly sql: string;
+  /** An error stops the start; a warning is told and lived with. */
+  readonly severity: 'error' | 'warning';
+}
+
+/** Before 8.0 the schema of a row is not in the binlog. */
+const OLDEST = 8;
+
+/** From which minor and patch version of 8.0 SHOW REPLICAS is there under this name. */
+const SHOW_REPLICAS_FROM = 22;
+
+/**
+ * Asks the server for everything that Rowcall relies on.
+ *
+ * @param serverId what source.server_id is, for a collision
+ * @throws RowcallError what a query throws, a missing privilege apart: that is a finding
+ */
+export async function checkSource(
+  source: SourceConnection,
+  serverId: number,
+): Promise<readonly Finding[]> {
+  const version = await readVersion(source);
+  // MariaDB and old servers have neither the variables nor the statements; asking on would bury the cause.
+  const unfit = checkVersion(version);
+  if (unfit !== null) return [unfit];
+  const settings = await readSettings(source);
+  const account = await readAccount(source);
+  const findings = SETTINGS.flatMap((setting) => checkSetting(setting, settings));
+  findings.push(...checkServerId(settings, serverId));
+  findings.push(...(await checkReplicas(source, { version, serverId, account })));
+  findings.push(...(await checkReplicaStatus(source, { version, settings, account })));
+  return findings;
+}
+
+/** @throws RowcallError SOURCE_UNFIT, which lists every finding that is an error; returns the warnings. */
+export function requireFit(findings: readonly Finding[]): readonly Finding[] {
+  const errors = findings.filter((finding) => finding.severity === 'error');
+  if (errors.length === 0) return findings;
+  throw new RowcallError(
+    'SOURCE_UNFIT',
+    `The source cannot be used as it is:\n${errors.map(formatFinding).join('\n')}`,
+  );
+}
+
+/** Three lines for a person. */
+export function formatFinding(finding: Finding): string {
+  const { check, value, want, why, sql } = finding;
+  return `- ${check} is ${value}, wanted: ${want}\n  ${why}\n  ${sql}`;
+}
+
+function checkVersion(version: ServerVersion): Finding | null {
+  if (version.isMariaDb) {
+    return {
+      check: 'version',
+      value: version.text,
+      want: 'MySQL 8.0 or newer',
+      why: 'MariaDB writes another binlog, which this version of Rowcall does not read.',
+      sql: '-- no statement helps: use a MySQL server as the source',
+      severity: 'error',
+    };
+  }
+  if (version.major >= OLDEST) return null;
+  return {
+    check: 'version',
+    value: version.text,
+    want: 'MySQL 8.0 or newer',
+    why: 'Older servers do not write column names and types beside the rows (binlog_row_metadata).',
+    sql: '-- no statement helps: upgrade the server',
+    severity: 'error',
+  };
+}
+
+async function readSettings(source: SourceConnection): Promise<ReadonlyMap<string, string>> {
+  const rows = await source.query('SHOW GLOBAL VARIABLES');
+  return new Map(rows.map((row) => [row['Variable_name'] ?? '', row['Value'] ?? '']));
+}
+
+async function readAccount(source: SourceConnection): Promise<string> {
+  const account = (await source.value('SELECT CURRENT_USER()')) ?? '';
+  const at = account.lastIndexOf('@');
+  return `'${account.slice(0, at)}'@'${account.slice(at + 1)}'`;
+}
+
+function checkServerId(settings: ReadonlyMap<string, string>, serverId: number): Finding[] {
+  return Number(settings.get('server_id')) === serverId ? [collision(serverId, 'the source')] : [];
+}
+
+function collision(serverId: number, who: string): Finding {
+  return {
+    check: 'source.server_id',
+    value: `${serverId}, which is also ${who}`,
+    want: 'a number that no server or reader of this topology has',
+    why: 'The server cuts off the older of two readers with one id.',
+    sql: '-- in the configuration: source.server_id',
+    severity: 'error',
+  };
+}
+
+interface Asked {
+  readonly version: ServerVersion;
+  readonly account: string;
+}
+
+/** SHOW REPLICAS needs the very privilege that a dump needs, so it shows both. */
+async function checkReplicas(
+  source: SourceConnection,
+  { version, account, serverId }: Asked & { readonly serverId: number },
+): Promise<Finding[]> {
+  const renamed = hasReplicaNames(version);
+  const rows = await permitted(source, renamed ? 'SHOW REPLICAS' : 'SHOW SLAVE HOSTS');
+  if (rows === null) return [missing('REPLICATION SLAVE', account, 'it is what a dump needs')];
+  const taken = rows.some((row) => Number(row['Server_Id'] ?? row['Server_id']) === serverId);
+  return taken ? [collision(serverId, 'a replica of the source')] : [];
+}
+
+async function checkReplicaStatus(
+  source: SourceConnection,
+  { version, account, settings }: Asked & { readonly settings: ReadonlyMap<string, string> },
+): Promise<Finding[]> {
+  const renamed = hasReplicaNames(version);
+  const rows = await permitted(source, renamed ? 'SHOW REPLICA STATUS' : 'SHOW SLAVE STATUS');
+  if (rows === null) {
+    return [
+      missing('REPLICATION CLIENT', account, 'the binlog files and their ends are read with it'),
+    ];
+  }
+  const name = settings.has('log_replica_updates') ? 'log_replica_updates' : 'log_slave_updates';
+  if (rows.length === 0 || settings.get(name) === 'ON') return [];
+  return [
+    {
+      check: name,
+      value: settings.get(name) ?? 'not there',
+      want: 'ON',
+      why: 'This server is a replica: without it, what it replicates is not in its own binlog.',
+      sql: `-- in my.cnf: ${name} = ON, then restart the server`,
+      severity: 'error',
+    },
+  ];
+}
+
+function hasReplicaNames(version: ServerVersion): boolean {
+  return version.major > 8 || version.minor > 0 || version.patch >= SHOW_REPLICAS_FROM;
+}
+
+function missing(privilege: string, account: string, why: string): Finding {
+  return {
+    check: 'grants',
+    value: `no ${privilege}`,
+    want: privilege,
+    why: `The account lacks it; ${why}.`,
+    sql: `GRANT ${privilege} ON *.* TO ${account};`,
+    severity: 'error',
+  };
+}
+
+/** The rows; null where the account may not ask. */
+async function permitted(source: SourceConnection, sql: string): Promise<SourceRow[] | null> {
+  try {
+    return await source.query(sql);
+  } catch (error) {
+    if (error instanceof RowcallError && error.code === 'SOURCE_ACCESS_DENIED') return null;
+    throw error;
+  }
+}

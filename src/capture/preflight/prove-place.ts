@@ -1,0 +1,199 @@
+/**
+ * Whether we may go on from a checkpoint on this server: asked at every connect, because between two
+ * connections a server can be restored, replaced, purged, or lose its last transactions in a crash.
+ */
+
+import { RowcallError } from '../../errors.ts';
+import { GtidSet, formatGtid } from '../../gtid-set.ts';
+import type { Checkpoint } from '../../position.ts';
+import type { BinlogEvent } from '../binlog/binlog-event.ts';
+import type { DumpStart } from '../binlog/dump-request.ts';
+import type { SourceConnection } from '../binlog/source-connection.ts';
+import { readPlace } from './read-place.ts';
+import type { DumpAccess } from './read-place.ts';
+import { fileNumber, readServerPlace } from './server-place.ts';
+import type { ServerPlace } from './server-place.ts';
+
+export interface ProvenPlace {
+  readonly start: DumpStart;
+  /** Of the server that answered; with GTIDs it may be another than the checkpoint's. */
+  readonly serverUuid: string;
+}
+
+/**
+ * Proves a checkpoint against the server, or says what is wrong with it.
+ *
+ * With GTIDs: what we have is a part of what the server executed, and nothing that we need is purged. On the
+ * same server our last transaction must also stand where we read it, with the time it had: a server that lost
+ * its last transactions in a crash gives their numbers to others. Another server is followed by GTID alone.
+ * Without GTIDs: the same server, the same file, and our last transaction in it.
+ *
+ * @throws RowcallError GTID_NOT_SUBSET, POSITION_PURGED, POSITION_UNPROVEN, SERVER_CHANGED, KEYLESS_TABLE_CUT;
+ *   what a query or a dump throws.
+ */
+export async function provePlace(
+  source: SourceConnection,
+  checkpoint: Checkpoint,
+  access: DumpAccess,
+  signal: AbortSignal,
+): Promise<ProvenPlace> {
+  const server = await readServerPlace(source);
+  if (checkpoint.gtidSet === null) {
+    await proveByFile(checkpoint, server, access, signal);
+    const { file, position } = checkpoint;
+    return { start: { file, position }, serverUuid: server.uuid };
+  }
+  const ours = GtidSet.parse(checkpoint.gtidSet);
+  proveSets(ours, server, checkpoint);
+  if (server.uuid === checkpoint.serverUuid) {
+    await proveLast(checkpoint, server, access, signal);
+  } else refuseKeylessCut(checkpoint, server);
+  return { start: { gtidSet: ours }, serverUuid: server.uuid };
+}
+
+/** What a GTID set needs of a server, whether it comes from a checkpoint or from a person. */
+export function proveSets(
+  ours: GtidSet,
+  server: ServerPlace,
+  checkpoint: Pick<Checkpoint, 'file' | 'position'> | null,
+): void {
+  const place = checkpoint === null ? {} : { place: placeText(checkpoint) };
+  if (server.gtids === null) {
+    throw new RowcallError(
+      'POSITION_UNPROVEN',
+      'Our place is a GTID set, but the source has gtid_mode other than ON',
+      { ...place, cure: 'Set gtid_mode = ON on the source again, or rowcall position set.' },
+    );
+  }
+  const missing = ours.subtract(server.gtids.executed);
+  if (!missing.isEmpty) {
+    throw new RowcallError(
+      'GTID_NOT_SUBSET',
+      `The source never executed what we have read: ${missing.toString()}`,
+      place,
+    );
+  }
+  const gone = server.gtids.purged.subtract(ours);
+  if (!gone.isEmpty) {
+    throw new RowcallError(
+      'POSITION_PURGED',
+      `The source has purged what we have not read: ${gone.toString()}`,
+      place,
+    );
+  }
+}
+
+/** Tables without a key may have their rows in another order on another server: their ordinals mean nothing there. */
+function refuseKeylessCut(checkpoint: Checkpoint, server: ServerPlace): void {
+  for (const { transaction, tables } of checkpoint.open) {
+    const keyless = Object.keys(tables).filter((name) => tables[name]?.keyed === false);
+    if (keyless.length === 0) continue;
+    throw new RowcallError(
+      'KEYLESS_TABLE_CUT',
+      `${transaction} was cut in the middle of ${keyless.join(', ')}, on server ${checkpoint.serverUuid}; this is ${server.uuid}`,
+      { place: placeText(checkpoint) },
+    );
+  }
+}
+
+async function proveByFile(
+  checkpoint: Checkpoint,
+  server: ServerPlace,
+  access: DumpAccess,
+  signal: AbortSignal,
+): Promise<void> {
+  const place = placeText(checkpoint);
+  if (server.uuid !== checkpoint.serverUuid) {
+    throw new RowcallError(
+      'SERVER_CHANGED',
+      `Our place is on server ${checkpoint.serverUuid}, this is ${server.uuid}`,
+      { place },
+    );
+  }
+  if (isPurged(checkpoint.file, server)) {
+    throw new RowcallError('POSITION_PURGED', `The source has purged ${checkpoint.file}`, {
+      place,
+    });
+  }
+  requireRoom(checkpoint, server);
+  const found = await readPlace(access, checkpoint, signal);
+  if (found.fileCreated !== checkpoint.fileCreated) {
+    throw anotherFile(checkpoint, found.fileCreated);
+  }
+  await proveLast(checkpoint, server, access, signal);
+}
+
+/** On the same server: our last transaction stands where we read it. */
+async function proveLast(
+  checkpoint: Checkpoint,
+  server: ServerPlace,
+  access: DumpAccess,
+  signal: AbortSignal,
+): Promise<void> {
+  const { last } = checkpoint;
+  // A file that is purged, while nothing we need is, cannot be asked any more and need not be.
+  if (last === null || isPurged(last.file, server)) return;
+  requireRoom(last, server);
+  const found = await readPlace(access, last, signal);
+  if (last.file === checkpoint.file && found.fileCreated !== checkpoint.fileCreated) {
+    throw anotherFile(checkpoint, found.fileCreated);
+  }
+  const difference = compareLast(last, found.event);
+  if (difference !== null) {
+    throw new RowcallError(
+      'POSITION_UNPROVEN',
+      `Where we read ${last.gtid ?? 'our last transaction'}: ${difference}`,
+      { place: placeText(last) },
+    );
+  }
+}
+
+/** What stands there instead of our last transaction; null when it is the same. */
+function compareLast(
+  last: NonNullable<Checkpoint['last']>,
+  event: BinlogEvent | undefined,
+): string | null {
+  if (event === undefined) return 'the log ends there';
+  if (event.type !== 'gtid') return `no transaction begins there, but ${event.type}`;
+  const gtid = event.gtid === null ? null : formatGtid(event.gtid);
+  if (gtid !== last.gtid) return `${gtid ?? 'an anonymous transaction'} stands there`;
+  if (event.timestamp === last.timestamp && event.commitUs === last.commitUs) return null;
+  return `it has the time ${event.commitUs ?? event.timestamp}, ours ${last.commitUs ?? last.timestamp}`;
+}
+
+/** The file is there, and long enough to hold our place. */
+function requireRoom(
+  place: { readonly file: string; readonly position: number },
+  server: ServerPlace,
+): void {
+  const file = server.files.find(({ name }) => name === place.file);
+  const what =
+    file === undefined
+      ? 'the source has no such file'
+      : file.bytes < place.position
+        ? `the file ends at ${file.bytes}`
+        : undefined;
+  if (what !== undefined) {
+    throw new RowcallError('POSITION_UNPROVEN', `Our place is gone: ${what}`, {
+      place: placeText(place),
+    });
+  }
+}
+
+/** Older than the oldest file there is. One that is missing among newer ones is another matter. */
+function isPurged(file: string, server: ServerPlace): boolean {
+  const [oldest] = server.files;
+  return oldest !== undefined && fileNumber(file) < fileNumber(oldest.name);
+}
+
+function anotherFile(checkpoint: Checkpoint, created: number): RowcallError {
+  return new RowcallError(
+    'POSITION_UNPROVEN',
+    `${checkpoint.file} was created at ${created} s, the one we read at ${checkpoint.fileCreated} s`,
+    { place: placeText(checkpoint) },
+  );
+}
+
+function placeText(place: { readonly file: string; readonly position: number }): string {
+  return `${place.file}:${place.position}`;
+}

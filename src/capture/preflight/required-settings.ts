@@ -1,0 +1,114 @@
+/**
+ * Settings of a source, in one table. Manual:
+ * https://dev.mysql.com/doc/refman/8.4/en/replication-options-binary-log.html
+ */
+
+import type { Finding } from './check-source.ts';
+
+export interface RequiredSetting {
+  readonly name: string;
+  readonly want: string;
+  readonly fits: (value: string) => boolean;
+  readonly why: string;
+  readonly sql: string;
+  readonly severity: Finding['severity'];
+  /** A server without the variable does not have what it turns off. */
+  readonly mayBeAbsent?: boolean;
+}
+
+const DAY_S = 86_400;
+
+const equals =
+  (...wanted: readonly string[]) =>
+  (value: string): boolean =>
+    wanted.includes(value.toUpperCase());
+
+export const SETTINGS: readonly RequiredSetting[] = [
+  {
+    name: 'log_bin',
+    want: 'ON',
+    fits: equals('ON', '1'),
+    why: 'Without a binlog there is nothing to read.',
+    sql: '-- in my.cnf: log_bin = binlog, then restart the server',
+    severity: 'error',
+  },
+  {
+    name: 'binlog_format',
+    want: 'ROW',
+    fits: equals('ROW'),
+    why: 'Other formats write statements, from which no row can be told.',
+    sql: "SET PERSIST binlog_format = 'ROW';",
+    severity: 'error',
+  },
+  {
+    name: 'binlog_row_image',
+    want: 'FULL',
+    fits: equals('FULL'),
+    why: 'Other images leave out columns of the row.',
+    sql: "SET PERSIST binlog_row_image = 'FULL';",
+    severity: 'error',
+  },
+  {
+    name: 'binlog_row_metadata',
+    want: 'FULL',
+    fits: equals('FULL'),
+    why: 'Names, signs, character sets and keys of the columns are then in the binlog, as they were at that moment.',
+    sql: "SET PERSIST binlog_row_metadata = 'FULL';",
+    severity: 'error',
+  },
+  {
+    name: 'binlog_row_value_options',
+    want: 'empty',
+    fits: (value) => value === '',
+    why: 'PARTIAL_JSON writes changes of JSON documents instead of the documents, which this version does not read.',
+    sql: "SET PERSIST binlog_row_value_options = '';",
+    severity: 'error',
+    mayBeAbsent: true,
+  },
+  {
+    name: 'binlog_transaction_compression',
+    want: 'OFF',
+    fits: equals('OFF', '0'),
+    why: 'Compressed transactions are not read by this version.',
+    sql: 'SET PERSIST binlog_transaction_compression = OFF;',
+    severity: 'error',
+    mayBeAbsent: true,
+  },
+  {
+    name: 'gtid_mode',
+    want: 'ON',
+    fits: equals('ON'),
+    why: 'Without GTIDs a place and the ids of events are valid on this one server only: no failover.',
+    sql: 'SET PERSIST enforce_gtid_consistency = ON; then gtid_mode = OFF_PERMISSIVE, ON_PERMISSIVE, ON, one after another.',
+    severity: 'warning',
+  },
+  {
+    name: 'binlog_checksum',
+    want: 'CRC32',
+    fits: equals('CRC32'),
+    why: 'Without checksums damage of a file or on the way goes unnoticed.',
+    sql: "SET PERSIST binlog_checksum = 'CRC32';",
+    severity: 'warning',
+  },
+  {
+    name: 'binlog_expire_logs_seconds',
+    want: `0 or at least ${DAY_S} (a day)`,
+    fits: (value) => Number(value) === 0 || Number(value) >= DAY_S,
+    why: 'Binlog that expires while Rowcall or its log is down is lost.',
+    sql: `SET PERSIST binlog_expire_logs_seconds = ${7 * DAY_S};`,
+    severity: 'warning',
+  },
+];
+
+/** Nothing, or what is wrong with the setting. */
+export function checkSetting(
+  setting: RequiredSetting,
+  settings: ReadonlyMap<string, string>,
+): Finding[] {
+  const { name, want, why, sql, severity } = setting;
+  const value = settings.get(name);
+  if (value === undefined && setting.mayBeAbsent === true) return [];
+  if (value !== undefined && setting.fits(value)) return [];
+  const shown = value === undefined ? 'not there' : value === '' ? 'empty' : value;
+  return [{ check: name, value: shown, want, why, sql, severity }];
+}

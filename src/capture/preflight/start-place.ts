@@ -1,0 +1,157 @@
+/** Where a connector begins that has no checkpoint yet. */
+
+import { RowcallError } from '../../errors.ts';
+import { GtidSet } from '../../gtid-set.ts';
+import type { Checkpoint, FilePosition } from '../../position.ts';
+import { present } from '../../shared/assert.ts';
+import { FIRST_POSITION } from '../binlog/event-parser.ts';
+import type { SourceConnection } from '../binlog/source-connection.ts';
+import { proveSets } from './prove-place.ts';
+import { readEvents, readPlace } from './read-place.ts';
+import type { DumpAccess } from './read-place.ts';
+import { fileNumber, readEndOfLog, readServerPlace } from './server-place.ts';
+import type { ServerPlace } from './server-place.ts';
+
+/** As configured: the end, the oldest file, what was seen already, or a place. */
+export type Start = 'latest' | 'earliest' | { readonly gtid: string } | FilePosition;
+
+type Found = Pick<Checkpoint, 'gtidSet' | 'file' | 'position' | 'fileCreated'>;
+
+/**
+ * The first checkpoint: to be saved before anything is read.
+ *
+ * @throws RowcallError GTID_SET_INVALID, GTID_NOT_SUBSET, POSITION_PURGED; POSITION_UNPROVEN for a place where no
+ *   transaction begins; what a query or a dump throws.
+ */
+export async function startPlace(
+  start: Start,
+  routing: string,
+  at: { readonly source: SourceConnection; readonly access: DumpAccess },
+  signal: AbortSignal,
+): Promise<Checkpoint> {
+  const server = await readServerPlace(at.source);
+  const found = await find(start, server, at, signal);
+  return {
+    version: 1,
+    serverUuid: server.uuid,
+    ...found,
+    last: null,
+    open: [],
+    topics: {},
+    routing,
+  };
+}
+
+function find(
+  start: Start,
+  server: ServerPlace,
+  at: { readonly source: SourceConnection; readonly access: DumpAccess },
+  signal: AbortSignal,
+): Promise<Found> {
+  if (start === 'latest') return findLatest(server, at, signal);
+  if (start === 'earliest') return findEarliest(server, at.access, signal);
+  return 'gtid' in start
+    ? findByGtid(GtidSet.parse(start.gtid), server, at.access, signal)
+    : findByFile(start, server, at.access, signal);
+}
+
+async function findLatest(
+  server: ServerPlace,
+  at: { readonly source: SourceConnection; readonly access: DumpAccess },
+  signal: AbortSignal,
+): Promise<Found> {
+  const { file, position, executed } = await readEndOfLog(at.source);
+  const { fileCreated } = await readPlace(at.access, { file, position }, signal);
+  const gtidSet = server.gtids === null ? null : GtidSet.parse(executed).toString();
+  return { gtidSet, file, position, fileCreated };
+}
+
+async function findEarliest(
+  server: ServerPlace,
+  access: DumpAccess,
+  signal: AbortSignal,
+): Promise<Found> {
+  const file = present(server.files[0], 'the oldest binlog file').name;
+  const place = { file, position: FIRST_POSITION };
+  const { fileCreated } = await readPlace(access, place, signal);
+  return { gtidSet: server.gtids?.purged.toString() ?? null, ...place, fileCreated };
+}
+
+async function findByGtid(
+  gtidSet: GtidSet,
+  server: ServerPlace,
+  access: DumpAccess,
+  signal: AbortSignal,
+): Promise<Found> {
+  proveSets(gtidSet, server, null);
+  // The server finds the file; within it what we have is left out.
+  const { file, fileCreated } = await readPlace(access, { gtidSet }, signal);
+  return { gtidSet: gtidSet.toString(), file, position: FIRST_POSITION, fileCreated };
+}
+
+async function findByFile(
+  start: FilePosition,
+  server: ServerPlace,
+  access: DumpAccess,
+  signal: AbortSignal,
+): Promise<Found> {
+  requireFile(start, server);
+  const begin = { file: start.file, position: FIRST_POSITION };
+  const { fileCreated, event } = await readPlace(access, begin, signal);
+  const before = event?.type === 'previous-gtids' ? event.set : '';
+  const gtids = GtidSet.parse(before);
+  if (start.position !== FIRST_POSITION) await addUpTo(start, gtids, access, signal);
+  const gtidSet = server.gtids === null ? null : gtids.toString();
+  return { gtidSet, file: start.file, position: start.position, fileCreated };
+}
+
+/**
+ * Adds the GTIDs from the file's beginning to the place, which must be one where a transaction begins: then
+ * all before it are whole.
+ */
+async function addUpTo(
+  start: FilePosition,
+  gtids: GtidSet,
+  access: DumpAccess,
+  signal: AbortSignal,
+): Promise<void> {
+  const begin = { file: start.file, position: FIRST_POSITION };
+  for await (const event of readEvents(access, begin, signal)) {
+    if (event.file !== start.file) return;
+    if (event.endPosition > start.position) {
+      if (event.position === start.position && BETWEEN_TRANSACTIONS.has(event.type)) return;
+      throw inside(start);
+    }
+    if (event.type === 'gtid' && event.gtid !== null) gtids.add(event.gtid);
+  }
+}
+
+const BETWEEN_TRANSACTIONS: ReadonlySet<string> = new Set(['gtid', 'rotate', 'stop']);
+
+function requireFile(start: FilePosition, server: ServerPlace): void {
+  const place = { place: `${start.file}:${start.position}` };
+  const file = server.files.find(({ name }) => name === start.file);
+  const oldest = present(server.files[0], 'the oldest binlog file');
+  if (file === undefined) {
+    const purged = fileNumber(start.file) < fileNumber(oldest.name);
+    throw new RowcallError(
+      purged ? 'POSITION_PURGED' : 'POSITION_UNPROVEN',
+      `The source has no file ${start.file}; its oldest is ${oldest.name}`,
+      place,
+    );
+  }
+  if (file.bytes < start.position || start.position < FIRST_POSITION) {
+    throw new RowcallError(
+      'POSITION_UNPROVEN',
+      `${start.file} goes from ${FIRST_POSITION} to ${file.bytes}`,
+      place,
+    );
+  }
+}
+
+function inside(start: FilePosition): RowcallError {
+  return new RowcallError('POSITION_UNPROVEN', 'No transaction begins there', {
+    place: `${start.file}:${start.position}`,
+    cure: 'Name a place where a transaction begins: SHOW BINLOG EVENTS IN the file lists them.',
+  });
+}

@@ -1,0 +1,65 @@
+/** From a rule's template to a topic's name that Kafka takes. */
+
+import { RowcallError } from '../../errors.ts';
+
+/** Kafka's limit; its rules stand in org.apache.kafka.common.internals.Topic. */
+const MAX_LENGTH = 249;
+const FORBIDDEN = /[^A-Za-z0-9._-]/gu;
+const PLACEHOLDER = /\{(name|schema|table)\}/g;
+
+/**
+ * Gives tables their topics. Invariant: a name that came about by replacing characters belongs to one
+ * spelling only; otherwise two tables would silently share one topic, keys and order mixed.
+ */
+export class TopicNames {
+  readonly #name: string;
+  /** What each topic was called before characters were replaced. */
+  readonly #spellings = new Map<string, string>();
+
+  /** @param name the configuration's `name` */
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  /** @throws RowcallError TOPIC_COLLISION, TOPIC_INVALID */
+  topicOf(template: string, table: { readonly schema: string; readonly table: string }): string {
+    const parts = { name: this.#name, schema: table.schema, table: table.table };
+    const spelling = template.replace(
+      PLACEHOLDER,
+      (_match, part: 'name' | 'schema' | 'table') => parts[part],
+    );
+    const topic = spelling.replace(FORBIDDEN, '_');
+    const place = `table ${table.schema}.${table.table}`;
+    this.#check(topic, place);
+    const other = this.#spellings.get(topic);
+    if (other !== undefined && other !== spelling) {
+      const message = `Both ${other} and ${spelling} become the topic ${topic}`;
+      throw new RowcallError('TOPIC_COLLISION', message, { place });
+    }
+    this.#spellings.set(topic, spelling);
+    return topic;
+  }
+
+  #check(topic: string, place: string): void {
+    const fault = this.#faultOf(topic);
+    if (fault !== null) throw new RowcallError('TOPIC_INVALID', fault, { place });
+  }
+
+  #faultOf(topic: string): string | null {
+    if (topic.length > MAX_LENGTH) {
+      return `The topic's name has ${topic.length} characters, and Kafka takes ${MAX_LENGTH}: ${topic}`;
+    }
+    if (topic === '' || topic === '.' || topic === '..') return `"${topic}" is no name for a topic`;
+    return this.#isOurs(topic) ? `The topic ${topic} is one of Rowcall's own` : null;
+  }
+
+  #isOurs(topic: string): boolean {
+    const prefix = `${this.#name}.`;
+    if (!topic.startsWith(prefix)) return false;
+    const rest = topic.slice(prefix.length);
+    return ['checkpoint', 'schema_changes', 'transactions'].includes(rest) || OWN_SUFFIX.test(rest);
+  }
+}
+
+/** `<name>.<callback>.dead-letters`; a callback's name is of [a-z0-9-]. */
+const OWN_SUFFIX = /^[a-z0-9-]+\.dead-letters$/;

@@ -1,0 +1,219 @@
+/** One connection to the source: from the checkpoint that the log holds until the connection is lost. */
+
+import type { ConnectionOptions } from 'mysql2';
+import { formatCheckpoint, parseCheckpoint } from '../checkpoint.ts';
+import type { ChangeLog, ChangeLogWriter } from '../log/change-log.ts';
+import type { Checkpoint } from '../position.ts';
+import type { Clock, Random } from '../shared/clock.ts';
+import type { Logger } from '../shared/logger.ts';
+import { Appender } from './append/appender.ts';
+import { Place } from './append/place.ts';
+import { type BinlogStream, openBinlogStream } from './binlog/binlog-stream.ts';
+import { SourceConnection } from './binlog/source-connection.ts';
+import { type CaptureCounters, EventHandler } from './event-handler.ts';
+import { checkSource, requireFit } from './preflight/check-source.ts';
+import { type ProvenPlace, provePlace } from './preflight/prove-place.ts';
+import { type Start, startPlace } from './preflight/start-place.ts';
+import type { Router } from './route/router.ts';
+
+/** Raw events that may wait between the socket and the decoder. */
+const MAX_QUEUE_BYTES = 8 * 1024 * 1024;
+/** How often a place that moved without records (filtered, empty, idle) is saved. */
+const QUIET_SAVE_MS = 1_000;
+
+export interface CaptureParts {
+  /** The configuration's `name`: key of the checkpoint, part of every event. */
+  readonly name: string;
+  readonly version: string;
+  readonly connection: ConnectionOptions;
+  readonly serverId: number;
+  readonly heartbeatMs: number;
+  /** Where to begin when the log holds nothing of ours. */
+  readonly start: Start;
+  readonly router: Router;
+  readonly routing: string;
+  /** Partitions of a topic that is made now. */
+  readonly partitions: number;
+  readonly log: ChangeLog;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+export interface SessionSnapshot {
+  readonly file: string | null;
+  readonly position: number | null;
+  readonly gtidSet: string | null;
+  readonly recordsAppended: number;
+  readonly appends: number;
+  readonly logFull: boolean;
+  readonly silentMs: number | null;
+}
+
+/** Before there is a place. */
+export const NO_PLACE: SessionSnapshot = {
+  file: null,
+  position: null,
+  gtidSet: null,
+  recordsAppended: 0,
+  appends: 0,
+  logFull: false,
+  silentMs: null,
+};
+
+/**
+ * Invariant: the session opens the log's writer first and takes its checkpoint from it, so that whatever an
+ * older connector may still have had in flight is either before that checkpoint or refused.
+ */
+export class CaptureSession {
+  readonly #parts: CaptureParts;
+  readonly #counters: CaptureCounters;
+  readonly #onStreaming: () => void;
+  #place: Place | null = null;
+  #appender: Appender | null = null;
+  #heardAt: number | null = null;
+
+  constructor(parts: CaptureParts, counters: CaptureCounters, onStreaming: () => void) {
+    this.#parts = parts;
+    this.#counters = counters;
+    this.#onStreaming = onStreaming;
+  }
+
+  /** Rejects with what ended the connection, or with the signal's reason after a last append. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { log, name } = this.#parts;
+    const writer = await log.openWriter(name);
+    try {
+      const { checkpoint, proven } = await this.#findPlace(writer, signal);
+      const place = new Place(checkpoint, {
+        uuid: proven.serverUuid,
+        routing: this.#parts.routing,
+      });
+      this.#place = place;
+      const { connection, serverId, heartbeatMs, clock, logger } = this.#parts;
+      const stream = await openBinlogStream(
+        {
+          connection,
+          serverId,
+          heartbeatMs,
+          clock,
+          start: proven.start,
+          maxQueueBytes: MAX_QUEUE_BYTES,
+        },
+        signal,
+      );
+      try {
+        logger.info(
+          { ...place.filePosition, gtidSet: checkpoint.gtidSet, serverUuid: proven.serverUuid },
+          'Reading the binlog',
+        );
+        await this.#read(stream, writer, place, signal);
+      } finally {
+        await stream.close();
+      }
+    } finally {
+      await writer.close();
+    }
+  }
+
+  snapshot(): SessionSnapshot {
+    const place = this.#place;
+    const appender = this.#appender;
+    if (place === null || appender === null) return NO_PLACE;
+    return {
+      ...place.filePosition,
+      gtidSet: place.gtidSet?.toString() ?? null,
+      recordsAppended: appender.recordsAppended,
+      appends: appender.appends,
+      logFull: appender.logFull,
+      silentMs: this.#heardAt === null ? null : this.#parts.clock.monotonic() - this.#heardAt,
+    };
+  }
+
+  /** Checks the source, and proves the log's checkpoint against it; the first time makes one and saves it. */
+  async #findPlace(
+    writer: ChangeLogWriter,
+    signal: AbortSignal,
+  ): Promise<{ checkpoint: Checkpoint; proven: ProvenPlace }> {
+    const { connection, serverId, heartbeatMs, clock, logger, start, routing } = this.#parts;
+    const access = { connection, serverId, heartbeatMs, clock };
+    const source = await SourceConnection.open(connection, signal);
+    try {
+      for (const finding of requireFit(await checkSource(source, serverId))) {
+        logger.warn({ ...finding }, `The source: ${finding.why}`);
+      }
+      let checkpoint = writer.checkpoint === null ? null : parseCheckpoint(writer.checkpoint);
+      if (checkpoint === null) {
+        checkpoint = await startPlace(start, routing, { source, access }, signal);
+        await writer.append([], formatCheckpoint(checkpoint));
+        logger.info({ start, gtidSet: checkpoint.gtidSet }, 'Beginning, and saved where');
+      } else if (checkpoint.routing !== routing) {
+        logger.warn(
+          { openTransactions: checkpoint.open.length },
+          'The tables rules changed since the last run',
+        );
+      }
+      return { checkpoint, proven: await provePlace(source, checkpoint, access, signal) };
+    } finally {
+      await source.close();
+    }
+  }
+
+  /** The loop: events in, records and the place out, until the stream ends with an error. */
+  async #read(
+    stream: BinlogStream,
+    writer: ChangeLogWriter,
+    place: Place,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { clock, logger } = this.#parts;
+    const checkpoint = (): string => formatCheckpoint(place.checkpoint());
+    const appender = new Appender({ writer, checkpoint, clock, logger, signal });
+    this.#appender = appender;
+    const handler = new EventHandler({
+      ...this.#parts,
+      place,
+      appender,
+      writer,
+      counters: this.#counters,
+    });
+    const stopSaving = this.#saveQuietMoves(appender, place);
+    try {
+      for (;;) {
+        const events = await stream.next();
+        if (this.#heardAt === null) this.#onStreaming();
+        this.#heardAt = clock.monotonic();
+        for (const event of events) {
+          const pending = handler.take(event);
+          if (pending !== undefined) await pending;
+        }
+        // Inside a transaction its end is on the way: waiting for it saves a checkpoint in the middle.
+        if (appender.hasRecords && (place.transaction === null || appender.mustFlush)) {
+          appender.flushSoon();
+        }
+      }
+    } catch (error) {
+      // What was read before a stop or a lost connection is good: it need not be read again.
+      if (!appender.failed) await appender.drain();
+      throw error;
+    } finally {
+      stopSaving();
+    }
+  }
+
+  /** Filtered and empty transactions move the place too, or an idle table would lose it to a purge. */
+  #saveQuietMoves(appender: Appender, place: Place): () => void {
+    const { clock } = this.#parts;
+    let cancel: () => void;
+    const tick = (): void => {
+      if (appender.idle && !appender.failed && place.dirty && place.transaction === null) {
+        appender.flushSoon();
+      }
+      cancel = clock.timer(QUIET_SAVE_MS, tick);
+    };
+    cancel = clock.timer(QUIET_SAVE_MS, tick);
+    return () => {
+      cancel();
+    };
+  }
+}

@@ -1,0 +1,70 @@
+/** The checkpoint as text, as the log keeps it. What cannot be understood in full is refused. */
+
+import { z } from 'zod';
+import { RowcallError } from './errors.ts';
+import { GtidSet, parseGtid } from './gtid-set.ts';
+import type { Checkpoint } from './position.ts';
+
+/** Positions and counts: whole, not negative, below 2^53. */
+const count = z.int().min(0);
+const gtid = z.string().refine((text) => isFormed(() => parseGtid(text)), 'not a GTID');
+
+const checkpoint = z.strictObject({
+  version: z.literal(1),
+  serverUuid: z.string().min(1),
+  gtidSet: z
+    .string()
+    .refine((text) => isFormed(() => GtidSet.parse(text)), 'not a GTID set')
+    .nullable(),
+  file: z.string().min(1),
+  position: count.min(4),
+  fileCreated: count,
+  last: z
+    .strictObject({
+      gtid: gtid.nullable(),
+      file: z.string().min(1),
+      position: count.min(4),
+      timestamp: count,
+      commitUs: count.nullable(),
+    })
+    .nullable(),
+  open: z.array(
+    z.strictObject({
+      transaction: z.string().min(1),
+      tables: z.record(z.string(), z.strictObject({ ordinal: count, keyed: z.boolean() })),
+    }),
+  ),
+  topics: z.record(z.string(), z.strictObject({ id: z.string(), partitions: count.min(1) })),
+  routing: z.string(),
+});
+
+export function formatCheckpoint(value: Checkpoint): string {
+  return JSON.stringify(value);
+}
+
+/** @throws RowcallError CHECKPOINT_UNREADABLE, which names every field that is off. */
+export function parseCheckpoint(text: string): Checkpoint {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new RowcallError('CHECKPOINT_UNREADABLE', 'The checkpoint is not JSON', { cause: error });
+  }
+  const result = checkpoint.safeParse(value);
+  if (result.success) return result.data;
+  const issues = result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+  throw new RowcallError(
+    'CHECKPOINT_UNREADABLE',
+    `The checkpoint cannot be read: ${issues.join('; ')}`,
+  );
+}
+
+function isFormed(parse: () => unknown): boolean {
+  try {
+    parse();
+    return true;
+  } catch (error) {
+    if (error instanceof RowcallError) return false;
+    throw error;
+  }
+}

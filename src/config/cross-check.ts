@@ -1,0 +1,310 @@
+/**
+ * What no option shows by itself: options that exclude, need or contradict each other. Works on the
+ * value as it was written, before the schema accepted it, so that these errors are told together with
+ * the schema's own; whatever is not of the expected form is left to the schema.
+ */
+
+import { resolve } from 'node:path';
+import type { OptionPath, Problem } from './problems.ts';
+import { parseDuration, parseSize } from './quantities.ts';
+import { isPattern, listsMeet } from './table-globs.ts';
+
+/** Names of callbacks whose handler is given in code. */
+export interface CrossCheckContext {
+  readonly handlers: readonly string[];
+  readonly baseDir: string;
+}
+
+export function crossCheck(value: unknown, context: CrossCheckContext): Problem[] {
+  const root = section(value);
+  return [
+    ...checkSource(section(root['source'])),
+    ...checkStorage(root, context.baseDir),
+    ...checkTables(list(root['tables'])),
+    ...checkCallbacks(list(root['callbacks']), list(root['tables']), context),
+  ];
+}
+
+type Section = Readonly<Record<string, unknown>>;
+
+const NOTHING: Section = {};
+
+function section(value: unknown): Section {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Section)
+    : NOTHING;
+}
+
+function list(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+/** A text or the texts of a list. */
+function texts(value: unknown): readonly string[] {
+  return (typeof value === 'string' ? [value] : list(value)).filter(
+    (entry) => typeof entry === 'string',
+  );
+}
+
+function has(value: Section, key: string): boolean {
+  return value[key] !== undefined;
+}
+
+const problem = (path: OptionPath, message: string, at: 'key' | 'value' = 'value'): Problem => ({
+  path,
+  at,
+  message,
+});
+
+function checkSource(source: Section): Problem[] {
+  if (source === NOTHING) return [];
+  const at = (key: string, message: string): Problem => problem(['source', key], message, 'key');
+  const found: Problem[] = [];
+  if (has(source, 'url')) {
+    for (const key of ['host', 'port', 'user', 'password', 'socket']) {
+      if (has(source, key)) found.push(at(key, 'does not go with url; write one or the other'));
+    }
+  } else {
+    if (has(source, 'socket')) {
+      for (const key of ['host', 'port']) {
+        if (has(source, key)) {
+          found.push(at(key, 'does not go with socket; write one or the other'));
+        }
+      }
+    } else if (!has(source, 'host')) {
+      found.push(
+        problem(
+          ['source'],
+          'names no server; write url: mysql://user:password@host:3306, or host and user, or socket and user',
+        ),
+      );
+    }
+    if (!has(source, 'user') && (has(source, 'host') || has(source, 'socket'))) {
+      found.push(
+        problem(['source', 'user'], 'is required with host or socket; write user: rowcall'),
+      );
+    }
+  }
+  return [...found, ...checkTls(section(source['tls']))];
+}
+
+function checkTls(tls: Section): Problem[] {
+  const at = (key: string, message: string): Problem =>
+    problem(['source', 'tls', key], message, 'key');
+  const found: Problem[] = [];
+  const mode = tls['mode'];
+  if (mode === 'off') {
+    for (const key of ['ca', 'cert', 'key']) {
+      if (has(tls, key)) found.push(at(key, 'has no effect with mode: off; remove one of them'));
+    }
+  } else if (has(tls, 'ca') && (mode === undefined || mode === 'required')) {
+    found.push(at('ca', 'is used only with mode: verify-ca or verify-identity; write one of them'));
+  }
+  if (has(tls, 'cert') && !has(tls, 'key')) found.push(at('cert', 'needs key as well'));
+  if (has(tls, 'key') && !has(tls, 'cert')) found.push(at('key', 'needs cert as well'));
+  return found;
+}
+
+function checkStorage(root: Section, baseDir: string): Problem[] {
+  const found: Problem[] = [];
+  const log = section(root['log']);
+  const retained = quantity(section(log['retention'])['size'] ?? '10GiB', parseSize);
+  const limit = quantity(log['max_size'] ?? '50GiB', parseSize);
+  if (retained !== null && limit !== null && retained > limit) {
+    found.push(
+      problem(
+        has(log, 'max_size') ? ['log', 'max_size'] : ['log', 'retention', 'size'],
+        'log.max_size must be at least log.retention.size, or capture would pause before anything is deleted',
+      ),
+    );
+  }
+  const [logPath, statePath] = [
+    log['path'] ?? './data/events.db',
+    section(root['state'])['path'] ?? './data/state.db',
+  ];
+  if (
+    typeof logPath === 'string' &&
+    typeof statePath === 'string' &&
+    resolve(baseDir, logPath) === resolve(baseDir, statePath)
+  ) {
+    found.push(
+      problem(['state', 'path'], 'must be another file than log.path: each has one writer'),
+    );
+  }
+  return found;
+}
+
+function quantity(value: unknown, parse: (text: string) => number | null): number | null {
+  return typeof value === 'string' ? parse(value) : null;
+}
+
+const SYSTEM_SCHEMA = /^(?:mysql|sys|information_schema|performance_schema)\./i;
+
+function checkTables(rules: readonly unknown[]): Problem[] {
+  return rules.flatMap((value, index) => {
+    const rule = section(value);
+    const at = ['tables', index] as const;
+    const found: Problem[] = [];
+    const match = texts(rule['match']);
+    const system = match.find((glob) => SYSTEM_SCHEMA.test(glob));
+    if (system !== undefined) {
+      found.push(
+        problem([...at, 'match'], `${system}: system schemas are never captured; remove it`),
+      );
+    }
+    const excluded = texts(section(rule['columns'])['exclude']);
+    for (const column of texts(rule['key'])) {
+      if (!excluded.includes(column)) continue;
+      found.push(
+        problem(
+          [...at, 'columns', 'exclude'],
+          `${column} is a column of the key; remove it here or there`,
+        ),
+      );
+    }
+    return found;
+  });
+}
+
+function checkCallbacks(
+  callbacks: readonly unknown[],
+  rules: readonly unknown[],
+  context: CrossCheckContext,
+): Problem[] {
+  const names = callbacks.map((callback) => section(callback)['name']);
+  const found = callbacks.flatMap((value, index) => {
+    const callback = section(value);
+    const name = names[index];
+    const first = names.indexOf(name);
+    const handled = typeof name === 'string' && context.handlers.includes(name);
+    return [
+      ...(typeof name === 'string' && first < index
+        ? [
+            problem(
+              ['callbacks', index, 'name'],
+              `callbacks[${first}] has this name already; choose another`,
+            ),
+          ]
+        : []),
+      ...checkCallback(callback, index, rules),
+      ...(callback === NOTHING ? [] : checkDelivery(callback, index, handled)),
+    ];
+  });
+  for (const handler of context.handlers) {
+    if (!names.includes(handler)) {
+      found.push(
+        problem(['callbacks'], `has none of the name "${handler}", for which a handler is given`),
+      );
+    }
+  }
+  return found;
+}
+
+function checkCallback(callback: Section, index: number, rules: readonly unknown[]): Problem[] {
+  const found: Problem[] = [];
+  const at = ['callbacks', index] as const;
+  const tables = texts(callback['tables']);
+  const captured = rules.map((rule) => texts(section(rule)['match']));
+  for (const glob of tables.filter((entry) => !entry.startsWith('!'))) {
+    const exclusions = tables.filter((entry) => entry.startsWith('!'));
+    const possible = captured.some((match) => listsMeet([glob, ...exclusions], match));
+    if (possible || captured.length === 0) continue;
+    found.push(
+      problem([...at, 'tables'], `${glob} is captured by no rule of tables; ${captureCure(glob)}`),
+    );
+  }
+  if (has(callback, 'changed') && has(callback, 'operations')) {
+    if (!texts(callback['operations']).includes('update')) {
+      found.push(
+        problem(
+          [...at, 'changed'],
+          'is about updates; add update to operations or remove it',
+          'key',
+        ),
+      );
+    }
+  }
+  return [...found, ...checkRetry(section(callback['retry']), index)];
+}
+
+function captureCure(glob: string): string {
+  return isPattern(glob) ? 'add a rule that matches such tables' : `add a rule with match: ${glob}`;
+}
+
+function checkRetry(retry: Section, index: number): Problem[] {
+  const initial = quantity(retry['initial_interval'] ?? '1s', parseDuration);
+  const maximum = quantity(retry['maximum_interval'] ?? '1h', parseDuration);
+  if (initial === null || maximum === null || initial <= maximum) return [];
+  return [
+    problem(
+      [
+        'callbacks',
+        index,
+        'retry',
+        has(retry, 'maximum_interval') ? 'maximum_interval' : 'initial_interval',
+      ],
+      'maximum_interval must be at least initial_interval',
+    ),
+  ];
+}
+
+/** What only a request over HTTP has. */
+const HTTP_ONLY = ['method', 'headers', 'format', 'secrets', 'allow_private_network', 'max_body'];
+
+function checkDelivery(callback: Section, index: number, handled: boolean): Problem[] {
+  const path = ['callbacks', index, 'deliver'] as const;
+  const deliver = section(callback['deliver']);
+  const ways = ['url', 'module'].filter((key) => has(deliver, key));
+  const found: Problem[] = [];
+  if (handled) {
+    for (const key of ways) {
+      found.push(
+        problem([...path, key], 'does not go with a handler given in code; remove it', 'key'),
+      );
+    }
+  } else if (ways.length === 0) {
+    found.push(
+      problem(
+        path,
+        'says nowhere to deliver; write url: https://… or module: ./handlers/orders.js',
+      ),
+    );
+  } else if (ways.length === 2) {
+    found.push(problem([...path, 'module'], 'does not go with url; write one or the other', 'key'));
+  }
+  if (has(deliver, 'url')) return [...found, ...checkTarget(deliver, path)];
+  if (ways.length === 0 && !handled) return found;
+  for (const key of HTTP_ONLY) {
+    if (has(deliver, key)) found.push(problem([...path, key], 'belongs to url; remove it', 'key'));
+  }
+  return found;
+}
+
+function checkTarget(deliver: Section, path: OptionPath): Problem[] {
+  const found: Problem[] = [];
+  const { url } = deliver as { readonly url?: unknown };
+  if (!has(deliver, 'secrets')) {
+    found.push(
+      problem(
+        [...path, 'secrets'],
+        'is required with url; write ["${SHOP_SECRET}"], and make one with: echo "whsec_$(openssl rand -base64 32)"',
+      ),
+    );
+  }
+  const plain = typeof url === 'string' && /^http:/i.test(url.trimStart());
+  if (plain && deliver['allow_private_network'] !== true) {
+    found.push(
+      problem([...path, 'url'], 'is plain http; write https, or add allow_private_network: true'),
+    );
+  }
+  const names = Object.keys(section(deliver['headers']));
+  names.forEach((name, index) => {
+    const first = names.findIndex((other) => other.toLowerCase() === name.toLowerCase());
+    if (first < index) {
+      found.push(
+        problem([...path, 'headers', name], 'stands twice, in another case; keep one', 'key'),
+      );
+    }
+  });
+  return found;
+}

@@ -1,0 +1,28 @@
+/**
+ * Options and values that belong to the design of Rowcall but not to this version. A person who writes
+ * one is told so, instead of being sent to look for a typing error.
+ */
+
+/** Keys by section; list indexes are left out of a section's name. */
+export const LATER_KEYS: Readonly<Record<string, readonly string[]>> = {
+  '': ['completions'],
+  'source.start': ['timestamp'],
+  log: ['brokers', 'tls', 'sasl', 'compression', 'delivery', 'oversize'],
+  'log.topics': ['create', 'replication_factor', 'config'],
+  checkpoint: ['path'],
+  tables: ['format', 'bigint', 'tombstones', 'truncate', 'values'],
+  'tables.columns': ['mask', 'hash'],
+  callbacks: ['when', 'payload', 'batch', 'rate_limit', 'on_exhausted', 'breaker'],
+  'callbacks.deliver': ['async'],
+  'callbacks.retry': ['maximum_attempts', 'expires_after', 'non_retryable_statuses'],
+  state: ['url'],
+  admin: ['tokens'],
+};
+
+/** Values by option. */
+export const LATER_VALUES: Readonly<Record<string, readonly string[]>> = {
+  'log.type': ['kafka'],
+  'checkpoint.type': ['file'],
+  'state.type': ['mysql'],
+  'callbacks.deliver.format': ['cloudevents-binary', 'cloudevents-structured', 'raw'],
+};

@@ -1,0 +1,121 @@
+/** A configuration as YAML for a person: every option with its effective value, secrets masked. */
+
+import { stringify } from 'yaml';
+import { formatDuration, formatSize } from './quantities.ts';
+import type { CallbackConfig, Config, DeliverConfig, SourceConfig, TableRule } from './schema.ts';
+import { MASK, type Secret } from './secret.ts';
+
+/**
+ * The names and units are those of the file, so that what is printed reads as a configuration. Passwords,
+ * signing secrets, header values and the query of a callback's URL stand as `***`.
+ */
+export function printConfig(config: Config): string {
+  const { log, admin } = config;
+  return stringify(
+    {
+      name: config.name,
+      source: printSource(config.source),
+      log: {
+        type: log.type,
+        path: log.path,
+        retention: {
+          age: formatDuration(log.retention.ageMs),
+          size: formatSize(log.retention.sizeBytes),
+        },
+        max_size: formatSize(log.maxSizeBytes),
+        topics: log.topics,
+      },
+      checkpoint: config.checkpoint,
+      tables: config.tables.map(printRule),
+      callbacks: config.callbacks.map(printCallback),
+      state: config.state,
+      admin: {
+        listen: `${admin.listen.host.includes(':') ? `[${admin.listen.host}]` : admin.listen.host}:${admin.listen.port}`,
+      },
+      shutdown_timeout: formatDuration(config.shutdownTimeoutMs),
+      log_level: config.logLevel,
+    },
+    // An alias for a value that happens to be shared would only puzzle the reader.
+    { aliasDuplicateObjects: false, lineWidth: 0 },
+  );
+}
+
+/** Absent options are left out, as in a file. */
+function withoutNull(section: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(section).filter(([, value]) => value !== null && value !== undefined),
+  );
+}
+
+const masked = (secret: Secret | null): string | null => (secret === null ? null : MASK);
+
+function printSource(source: SourceConfig): Record<string, unknown> {
+  const overSocket = source.socketPath !== null;
+  return withoutNull({
+    host: source.host,
+    port: overSocket ? null : source.port,
+    socket: source.socketPath,
+    user: source.user,
+    password: masked(source.password),
+    tls: withoutNull(source.tls),
+    server_id: source.serverId,
+    start: source.start,
+    heartbeat: formatDuration(source.heartbeatMs),
+  });
+}
+
+function printRule(rule: TableRule): Record<string, unknown> {
+  return withoutNull({
+    match: rule.match,
+    topic: rule.topic,
+    key: rule.key,
+    columns: rule.excludeColumns.length === 0 ? null : { exclude: rule.excludeColumns },
+  });
+}
+
+function printCallback(callback: CallbackConfig): Record<string, unknown> {
+  const { retry, lanes, from } = callback;
+  return withoutNull({
+    name: callback.name,
+    tables: callback.tables,
+    operations: callback.operations,
+    changed: callback.changed.length === 0 ? null : callback.changed,
+    from: typeof from === 'string' ? from : { timestamp: new Date(from.timestampMs).toISOString() },
+    deliver: printDeliver(callback.deliver),
+    concurrency: callback.concurrency,
+    retry: {
+      initial_interval: formatDuration(retry.initialIntervalMs),
+      backoff_coefficient: retry.backoffCoefficient,
+      maximum_interval: formatDuration(retry.maximumIntervalMs),
+      jitter: retry.jitter,
+    },
+    lanes: { max_events: lanes.maxEvents, max_bytes: formatSize(lanes.maxBytes) },
+  });
+}
+
+function printDeliver(deliver: DeliverConfig): Record<string, unknown> {
+  const timeout = formatDuration(deliver.timeoutMs);
+  switch (deliver.type) {
+    case 'handler':
+      return { timeout };
+    case 'module':
+      return { module: deliver.path, timeout };
+    case 'http':
+      return {
+        url: maskQuery(deliver.url),
+        method: deliver.method,
+        headers: Object.fromEntries(Object.keys(deliver.headers).map((name) => [name, MASK])),
+        timeout,
+        format: deliver.format,
+        secrets: deliver.secrets.map(masked),
+        allow_private_network: deliver.allowPrivateNetwork,
+        max_body: formatSize(deliver.maxBodyBytes),
+      };
+  }
+}
+
+/** Endpoints often take a token there. */
+function maskQuery(text: string): string {
+  const query = text.indexOf('?');
+  return query < 0 ? text : `${text.slice(0, query)}?${MASK}`;
+}

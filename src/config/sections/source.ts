@@ -1,0 +1,179 @@
+/** The `source` section: which server is read, how it is reached, and where reading begins. */
+
+import { z } from 'zod';
+import { Secret } from '../secret.ts';
+import { count, duration, expecting, path, secretText } from '../scalars.ts';
+
+const TLS_MODES = ['off', 'required', 'verify-ca', 'verify-identity'] as const;
+
+/** A GTID set in MySQL's text form, tags included. */
+const GTID_SET = (() => {
+  const uuid = '[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}';
+  const part = '(?::(?:[a-zA-Z_][a-zA-Z0-9_]{0,31}|[1-9][0-9]*(?:-[1-9][0-9]*)?))+';
+  return new RegExp(`^${uuid}${part}(?:,${uuid}${part})*$`);
+})();
+
+/** Where a server listens and who we are there. `host` is null over a socket. */
+interface Address {
+  readonly host: string | null;
+  readonly port: number;
+  readonly user: string;
+  readonly password: Secret | null;
+}
+
+const startSchema = z
+  .union(
+    [
+      z.enum(['latest', 'earliest']),
+      z.strictObject({
+        gtid: z
+          .string({ error: expecting('a GTID set', '"<uuid>:1-100"') })
+          .transform((text) => text.replaceAll(/\s/g, ''))
+          .pipe(z.string().regex(GTID_SET, { error: 'must be a GTID set as MySQL prints it' }))
+          .describe(
+            'Transactions already seen: reading begins with the first one outside the set.',
+          ),
+      }),
+      z.strictObject({
+        file: z
+          .string({ error: expecting("a binlog file's name", 'binlog.000042') })
+          .regex(/^[^/\\]+\.\d+$/, {
+            error: "must be a binlog file's name without a folder, such as binlog.000042",
+          })
+          .describe('Binlog file in which reading begins.'),
+        position: count(4, Number.MAX_SAFE_INTEGER).describe(
+          'Byte in that file where an event begins.',
+        ),
+      }),
+    ],
+    { error: expecting('latest, earliest, {gtid: …} or {file: …, position: …}', 'latest') },
+  )
+  .describe('Where reading begins when the log holds nothing of ours; of no effect afterwards.');
+
+const tlsSchema = z
+  .strictObject({
+    mode: z
+      .enum(TLS_MODES)
+      .optional()
+      .describe(
+        'off | required (encrypted, any certificate) | verify-ca | verify-identity. Default: off over a socket or to this machine, else required.',
+      ),
+    ca: path('./ca.pem')
+      .optional()
+      .describe("PEM file of the authority that signed the server's certificate."),
+    cert: path('./client.pem').optional().describe('PEM file of our own certificate; needs key.'),
+    key: path('./client-key.pem')
+      .optional()
+      .describe('PEM file of the key of our own certificate; needs cert.'),
+  })
+  .describe('Encryption of the connection to the server.');
+
+export const sourceSchema = z
+  .strictObject(
+    {
+      url: z
+        .string({ error: expecting('a URL', 'mysql://rowcall:${MYSQL_PASSWORD}@127.0.0.1:3306') })
+        .transform((text, context) => {
+          const address = parseSourceUrl(text);
+          if (typeof address !== 'string') return address;
+          context.addIssue({ code: 'custom', message: address });
+          return z.NEVER;
+        })
+        .optional()
+        .describe('mysql://user:password@host:port, special characters percent-encoded.'),
+      host: z
+        .string({ error: expecting('a host name', 'db.example.com') })
+        .min(1)
+        .max(255)
+        .optional()
+        .describe('Host name or address, instead of url.'),
+      port: count(1, 65_535).default(3306).describe('TCP port; with host.'),
+      user: z
+        .string({ error: expecting("a user's name", 'rowcall') })
+        .min(1)
+        .max(32)
+        .optional()
+        .describe('Account; with host or socket.'),
+      password: secretText().optional().describe('Its password; with host or socket.'),
+      socket: path('/run/mysqld/mysqld.sock')
+        .optional()
+        .describe('Unix socket, instead of url and host.'),
+      tls: tlsSchema.prefault({}),
+      server_id: count(1, 4_294_967_295)
+        .optional()
+        .describe(
+          'Our number among the readers of this server; must be unique. Default: derived from name.',
+        ),
+      start: startSchema.prefault('latest'),
+      heartbeat: duration(['100ms', '1h'])
+        .prefault('10s')
+        .describe(
+          'How often an idle server says that it lives; after three of silence the connection is made again.',
+        ),
+    },
+    { error: expecting('a mapping', '{ url: "mysql://…" }') },
+  )
+  .transform(({ url, tls, server_id, start, heartbeat, ...written }) => {
+    const reached = url === undefined ? addressOf(written) : { ...url, socketPath: null };
+    return {
+      ...reached,
+      tls: {
+        mode: tls.mode ?? defaultTlsMode(reached.host),
+        ca: tls.ca ?? null,
+        cert: tls.cert ?? null,
+        key: tls.key ?? null,
+      },
+      serverId: server_id ?? null,
+      start,
+      heartbeatMs: heartbeat,
+    };
+  })
+  .describe('The MySQL server whose binlog is read.');
+
+/** The address that is written part by part; what is missing or too much there is told by the cross-check. */
+function addressOf(written: {
+  readonly host?: string | undefined;
+  readonly port: number;
+  readonly user?: string | undefined;
+  readonly password?: Secret | undefined;
+  readonly socket?: string | undefined;
+}): Address & { readonly socketPath: string | null } {
+  return {
+    host: written.host ?? null,
+    port: written.port,
+    user: written.user ?? '',
+    password: written.password ?? null,
+    socketPath: written.socket ?? null,
+  };
+}
+
+/** What stays on this machine needs no encryption; what leaves it is never in the clear unasked. */
+function defaultTlsMode(host: string | null): (typeof TLS_MODES)[number] {
+  const local =
+    host === null || ['localhost', '::1'].includes(host) || /^127(?:\.\d+){3}$/.test(host);
+  return local ? 'off' : 'required';
+}
+
+/** Takes the URL apart, or says what is wrong with it; never repeats it, as it holds a password. */
+export function parseSourceUrl(text: string): Address | string {
+  const encode = 'percent-encode special characters, or use host, user and password instead of url';
+  const url = URL.parse(text);
+  if (url === null) return `is not a URL; ${encode}`;
+  if (url.protocol !== 'mysql:') return 'must begin with mysql://';
+  if (url.search !== '' || url.hash !== '' || !['', '/'].includes(url.pathname)) {
+    return `must end after host and port: tables choose the schemas; ${encode}`;
+  }
+  if (url.hostname === '') return 'names no host; write mysql://user:password@host:3306';
+  if (url.username === '') return 'names no user; write mysql://user:password@host:3306';
+  try {
+    return {
+      host: decodeURIComponent(url.hostname).replace(/^\[(.*)\]$/, '$1'),
+      port: url.port === '' ? 3306 : Number(url.port),
+      user: decodeURIComponent(url.username),
+      password: url.password === '' ? null : new Secret(decodeURIComponent(url.password)),
+    };
+  } catch {
+    // decodeURIComponent throws only for a % that no two hexadecimal digits of UTF-8 follow.
+    return `has a % that encodes nothing; write %25 for it, or use host, user and password instead of url`;
+  }
+}

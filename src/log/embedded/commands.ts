@@ -1,0 +1,104 @@
+/** What the writing side of the embedded log is told, in or out of a thread: plain data, so that it can be posted. */
+import type { ErrorCode } from '../../errors.ts';
+import { RowcallError } from '../../errors.ts';
+import type { LowWaterMark, TopicInfo } from '../change-log.ts';
+import type { RecordBatch } from './record-batch.ts';
+
+/** Record batches of one partition, in order. */
+export interface EncodedBatches {
+  readonly topic: string;
+  readonly partition: number;
+  readonly batches: readonly RecordBatch[];
+}
+
+/** An error without its class, as it crosses to another thread. */
+export interface WireError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly place: string | undefined;
+  readonly cure: string;
+}
+
+export interface AppendCommand {
+  readonly type: 'append';
+  readonly name: string;
+  readonly epoch: number;
+  /** Number of the last refusal that the owner had been told of when it asked; 0 for none. See `Refusals`. */
+  readonly refusalsSeen: number;
+  readonly encoded: readonly EncodedBatches[];
+  readonly checkpoint: string;
+  /** Set when the append was found impossible before it came here; it takes its turn to be refused. */
+  readonly impossible: WireError | null;
+}
+
+/** Nothing of an append was written, and its writer lives. */
+export interface Refusal {
+  /** From 1, per writer. Appends refused only because of one before them bear its number. */
+  readonly number: number;
+  readonly error: WireError;
+}
+
+export interface RetentionStep {
+  readonly type: 'retention-step';
+  /** Batches whose newest record is older than this (ms since the epoch) may go. */
+  readonly before: number;
+  /** While the log uses more bytes than this, the oldest batches may go. */
+  readonly sizeBytes: number;
+  /** Consumers that must have marks: one without holds everything. */
+  readonly consumers: readonly string[];
+}
+
+export type Command =
+  | { readonly type: 'open-writer'; readonly name: string }
+  | {
+      readonly type: 'create-topics';
+      readonly epoch: number;
+      readonly topics: readonly TopicInfo[];
+    }
+  | AppendCommand
+  | { readonly type: 'set-checkpoint'; readonly name: string; readonly checkpoint: string }
+  | {
+      readonly type: 'set-low-water';
+      readonly consumer: string;
+      readonly stateId: string;
+      readonly marks: readonly LowWaterMark[];
+    }
+  | RetentionStep
+  | { readonly type: 'vacuum-step' }
+  | { readonly type: 'shrink-wal' };
+
+export interface OpenedWriter {
+  readonly epoch: number;
+  readonly checkpoint: string | null;
+}
+
+/** What each command answers. */
+export interface Results {
+  'open-writer': OpenedWriter;
+  'create-topics': readonly TopicInfo[];
+  /** Null when durable. */
+  append: Refusal | null;
+  'set-checkpoint': null;
+  'set-low-water': null;
+  /** Bytes given back, and whether there may be more. */
+  'retention-step': { readonly bytes: number; readonly more: boolean };
+  /** Whether there may be more free pages to give back. */
+  'vacuum-step': boolean;
+  'shrink-wal': null;
+}
+
+export type Result = Results[keyof Results];
+
+export type Reply =
+  { readonly ok: true; readonly value: Result } | { readonly ok: false; readonly error: WireError };
+
+export function toWire(error: RowcallError): WireError {
+  return { code: error.code, message: error.message, place: error.place, cure: error.cure };
+}
+
+export function fromWire(error: WireError): RowcallError {
+  return new RowcallError(error.code, error.message, {
+    cure: error.cure,
+    ...(error.place === undefined ? {} : { place: error.place }),
+  });
+}

@@ -1,0 +1,137 @@
+/** What may be deleted from the embedded log, one small transaction at a time. */
+import type { DatabaseSync } from 'node:sqlite';
+
+import type { RetentionStep, Results } from './commands.ts';
+import { SpaceUsed } from './database.ts';
+import type { LogFile } from './log-file.ts';
+import { numberOf } from './sqlite.ts';
+
+/** Deleting more at once would hold the writer up: 1,000 rows take 2-4 ms. */
+const STEP_ROWS = 1_000;
+const STEP_BYTES = 16 * 1024 * 1024;
+const VACUUM_PAGES = 100;
+/** Free pages that stay in the file for the next appends. */
+const SPARE_PAGES = 1_000;
+
+interface Candidate {
+  readonly seq: number;
+  readonly partition: number;
+  readonly end: number;
+  readonly maxTimestampMs: number;
+  readonly bytes: number;
+}
+
+/**
+ * Deletes batches from the front of partitions. Invariant: what goes is a prefix of its partition, wholly
+ * below every consumer's mark, and `partitions.start` moves in the same transaction. Without it a callback could
+ * find its next record gone, or a hole in the offsets.
+ */
+export class Retention {
+  readonly #file: LogFile;
+  readonly #db: DatabaseSync;
+  readonly #space: SpaceUsed;
+  readonly #sql;
+
+  constructor(file: LogFile, db: DatabaseSync) {
+    this.#file = file;
+    this.#db = db;
+    this.#space = new SpaceUsed(db);
+    this.#sql = prepareAll(db);
+  }
+
+  /** Deletes up to STEP_ROWS batches. Works beside the writer of another process. */
+  step(step: RetentionStep): Results['retention-step'] {
+    return this.#file.transaction(() => {
+      let excess = this.#space.bytes() - step.sizeBytes;
+      const starts = new Map<number, number>();
+      const stopped = new Set<number>();
+      let bytes = 0;
+      let rows = 0;
+      for (const batch of this.#candidates(step.consumers)) {
+        if (stopped.has(batch.partition)) continue;
+        if (batch.maxTimestampMs >= step.before && excess <= 0) {
+          stopped.add(batch.partition);
+          continue;
+        }
+        if (rows >= STEP_ROWS || bytes >= STEP_BYTES) break;
+        this.#sql.deleteBatch.run(batch.seq);
+        starts.set(batch.partition, batch.end);
+        excess -= batch.bytes;
+        bytes += batch.bytes;
+        rows += 1;
+      }
+      for (const [partition, start] of starts) this.#sql.moveStart.run(start, partition);
+      // A step that deleted something may have uncovered more; one that did not has seen every front.
+      return { bytes, more: rows > 0 };
+    });
+  }
+
+  /** Gives a few free pages back to the file system. */
+  vacuumStep(): boolean {
+    const before = this.#space.freePages();
+    if (before <= SPARE_PAGES) return false;
+    this.#db.exec(`PRAGMA incremental_vacuum(${VACUUM_PAGES})`);
+    return this.#space.freePages() < before;
+  }
+
+  /** The batches at the front of each partition that no consumer holds, oldest first. */
+  #candidates(consumers: readonly string[]): Candidate[] {
+    const limits = this.#deletable(consumers);
+    const perPartition = Math.max(16, Math.ceil(STEP_ROWS / Math.max(1, limits.size)));
+    const candidates: Candidate[] = [];
+    // Behind a front of which only a part was looked at, older batches may wait.
+    let horizon = Infinity;
+    for (const [partition, limit] of limits) {
+      const rows = this.#sql.front.all(partition, perPartition);
+      for (const row of rows) {
+        const end = numberOf(row, 'base') + numberOf(row, 'count');
+        if (end > limit) break;
+        const seq = numberOf(row, 'seq');
+        const maxTimestampMs = numberOf(row, 'max_ts');
+        candidates.push({ seq, partition, end, maxTimestampMs, bytes: numberOf(row, 'bytes') });
+      }
+      const last = rows.at(-1);
+      if (rows.length === perPartition && last !== undefined) {
+        horizon = Math.min(horizon, numberOf(last, 'seq'));
+      }
+    }
+    return candidates.filter(({ seq }) => seq <= horizon).sort((a, b) => a.seq - b.seq);
+  }
+
+  /** Per partition with records: the offset from which somebody holds it. */
+  #deletable(consumers: readonly string[]): Map<number, number> {
+    const limits = new Map<number, number>();
+    if (consumers.some((name) => this.#sql.anyMark.get(name) === undefined)) return limits;
+    for (const row of this.#sql.limits.all()) {
+      limits.set(numberOf(row, 'id'), numberOf(row, 'lowest'));
+    }
+    return limits;
+  }
+}
+
+function prepareAll(db: DatabaseSync) {
+  return {
+    deleteBatch: db.prepare('DELETE FROM batches WHERE seq = ?'),
+    moveStart: db.prepare('UPDATE partitions SET start = ? WHERE id = ?'),
+    front: db.prepare(
+      `SELECT seq, base, count, max_ts, bytes FROM batches INDEXED BY batches_by_offset
+       WHERE partition = ? ORDER BY base LIMIT ?`,
+    ),
+    anyMark: db.prepare('SELECT 1 FROM marks WHERE consumer = ? LIMIT 1'),
+    /**
+     * A mark with another topic id tells of another log: it holds all. A consumer holds what it marked and, lest it lose
+     * what it had no chance to mark, the other partitions of those topics and topics newer than its marks.
+     */
+    limits: db.prepare(
+      `SELECT p.id, min(p.next, coalesce((
+         SELECT min(CASE
+           WHEN m.next IS NOT NULL THEN iif(m.topic_id = t.id, m.next, 0)
+           WHEN t.seq > c.last_topic THEN 0
+           WHEN EXISTS (SELECT 1 FROM marks o WHERE o.consumer = c.name AND o.topic = t.name) THEN 0
+           ELSE p.next END)
+         FROM consumers c LEFT JOIN marks m
+           ON m.consumer = c.name AND m.topic = t.name AND m.partition = p.partition), p.next)) AS lowest
+       FROM partitions p JOIN topics t ON t.seq = p.topic WHERE p.next > p.start`,
+    ),
+  };
+}

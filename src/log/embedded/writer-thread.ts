@@ -1,0 +1,33 @@
+/** The thread that owns the writing connection of the embedded log. Started by `ThreadChannel` alone. */
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+
+import { present } from '../../shared/assert.ts';
+import { armFailpoint } from '../../shared/failpoint.ts';
+import type { Command } from './commands.ts';
+import { Executor } from './executor.ts';
+import type { WriterThreadData, WriterThreadMessage } from './write-channel.ts';
+
+const port = present(parentPort, 'the port of a worker thread');
+const data = workerData as WriterThreadData;
+if (data.failpoint !== undefined) armFailpoint(data.failpoint.name, data.failpoint.pass);
+const executor = new Executor(data);
+
+port.on('message', (first: Command | 'close') => {
+  // Whatever came while the last transaction ran goes into this one.
+  const commands: Command[] = [];
+  let closing = false;
+  let next: Command | 'close' | undefined = first;
+  while (next !== undefined) {
+    if (next === 'close') closing = true;
+    else commands.push(next);
+    const waiting: { message: Command | 'close' } | undefined = receiveMessageOnPort(port);
+    next = waiting?.message;
+  }
+  if (commands.length > 0) {
+    const message: WriterThreadMessage = { replies: executor.run(commands) };
+    port.postMessage(message);
+  }
+  if (!closing) return;
+  executor.close();
+  port.close();
+});

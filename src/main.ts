@@ -1,0 +1,38 @@
+#!/usr/bin/env node
+/** The program: argv in, exit code out. The only place that ends the process or hears signals. */
+
+import { armFromEnvironment } from './config/failpoint-env.ts';
+import { runCli } from './operate/cli/cli.ts';
+
+/** After this many signals the process leaves at once. */
+const LEAVE_AT = 2;
+
+async function main(): Promise<void> {
+  armFromEnvironment(process.env);
+  const stop = new AbortController();
+  let signals = 0;
+  const onSignal = (name: NodeJS.Signals): void => {
+    signals += 1;
+    if (signals >= LEAVE_AT) process.exit(128 + (name === 'SIGINT' ? 2 : 15));
+    stop.abort(new Error(`Stopped by ${name}`));
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  // A reader that went away (`rowcall status | head`) is no failure of ours.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+
+  const code = await runCli(process.argv.slice(2), {
+    out: (text) => process.stdout.write(text),
+    err: (text) => process.stderr.write(text),
+    terminal: process.stderr.isTTY,
+    env: process.env,
+    signal: stop.signal,
+  });
+  // Output to a pipe is asynchronous: leaving before it is flushed would cut it.
+  process.stdout.write('', () => process.exit(code));
+}
+
+await main();

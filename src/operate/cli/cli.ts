@@ -1,0 +1,183 @@
+/** The command line: which commands there are, and how an error becomes words and an exit code. */
+
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { type RowcallError, toRowcallError } from '../../errors.ts';
+import { VERSION } from '../../version.ts';
+import { runDaemon } from './daemon.ts';
+import type { CliIo } from './io.ts';
+import { listLanes, retryLane, showLane } from './lanes.ts';
+import { printLedger } from './ledger.ts';
+import { setPosition, showPosition } from './position.ts';
+import { printStatus } from './status.ts';
+import { validate } from './validate.ts';
+
+const CONFIG = ['-c, --config <file>', 'configuration file (YAML)'] as const;
+const JSON_OPTION = ['--json', 'print JSON for a program'] as const;
+
+/** Runs one command. Resolves with the exit code: 0 as asked, 1 failed, 2 usage or configuration, 3 source or stores. */
+export async function runCli(argv: readonly string[], io: CliIo): Promise<number> {
+  const program = buildProgram(io);
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+    return 0;
+  } catch (error) {
+    // Commander has printed its own message; help and version end with 0.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    const failure = toRowcallError(error);
+    io.err(formatError(failure));
+    return failure.exitCode;
+  }
+}
+
+/** What, where, cure: the form in which every error reaches a person. */
+export function formatError(error: RowcallError): string {
+  const lines = [`error ${error.code}: ${error.message}`];
+  if (error.place !== undefined) lines.push(`  at    ${error.place}`);
+  lines.push(`  cure  ${error.cure}`);
+  if (error.code === 'INTERNAL' && error.stack !== undefined) lines.push(error.stack);
+  return `${lines.join('\n')}\n`;
+}
+
+function buildProgram(io: CliIo): Command {
+  const program = new Command('rowcall')
+    .description(
+      'Change data capture for MySQL that finishes the job: every row change is called back,\n' +
+        'in order per row, with retries that survive crashes, and books that balance.',
+    )
+    .configureOutput({ writeOut: io.out, writeErr: io.err })
+    .exitOverride()
+    .showHelpAfterError('(rowcall --help shows the commands)');
+  addDaemons(program, io);
+  addInspection(program, io);
+  addLanes(program, io);
+  addPosition(program, io);
+  return program;
+}
+
+function addDaemons(program: Command, io: CliIo): void {
+  const legs = [
+    ['run', 'run both legs: capture the binlog into the log, and call back'],
+    ['connect', 'run the capture only: binlog into the log'],
+    ['deliver', 'run the delivery only: log to callbacks'],
+  ] as const;
+  for (const [name, description] of legs) {
+    program
+      .command(name)
+      .description(description)
+      .requiredOption(...CONFIG)
+      .option(
+        '--accept-lost-state',
+        'go on from the marks in the log where the state store was lost: what stood in lanes is gone',
+      )
+      .action((options: { config: string; acceptLostState?: boolean }) =>
+        runDaemon(name, options, io),
+      );
+  }
+}
+
+function addInspection(program: Command, io: CliIo): void {
+  program
+    .command('validate')
+    .description('check the configuration: every error at once, nothing is started')
+    .requiredOption(...CONFIG)
+    .action((options: { config: string }) => validate(options.config, io));
+  program
+    .command('status')
+    .description('where capture and each callback stand')
+    .requiredOption(...CONFIG)
+    .option(...JSON_OPTION)
+    .action((options: { config: string; json?: boolean }) => printStatus(options, io));
+  program
+    .command('ledger')
+    .description('the books of each callback and partition, and whether they balance')
+    .requiredOption(...CONFIG)
+    .option(...JSON_OPTION)
+    .option('--recount', 'count read, filtered and matched again from the log and compare')
+    .action((options: { config: string; json?: boolean; recount?: boolean }) =>
+      printLedger(options, io),
+    );
+  program
+    .command('version')
+    .description('print the version')
+    .option(...JSON_OPTION)
+    .action((options: { json?: boolean }) => {
+      io.out(options.json === true ? `${JSON.stringify({ version: VERSION })}\n` : `${VERSION}\n`);
+    });
+}
+
+function addLanes(program: Command, io: CliIo): void {
+  const lanes = program
+    .command('lanes')
+    .description('keys whose events failed and wait for their next attempt');
+  lanes
+    .command('list')
+    .description('list lanes, oldest first')
+    .requiredOption(...CONFIG)
+    .option('--callback <name>', 'only those of one callback')
+    .option('--limit <n>', 'how many', positiveInteger, 50)
+    .option('--after <id>', 'go on after this lane', positiveInteger)
+    .option(...JSON_OPTION)
+    .action(
+      (options: {
+        config: string;
+        callback?: string;
+        limit: number;
+        after?: number;
+        json?: boolean;
+      }) => listLanes(options, io),
+    );
+  lanes
+    .command('show')
+    .description('one lane with its events')
+    .argument('<id>', 'number of the lane', positiveInteger)
+    .requiredOption(...CONFIG)
+    .option(...JSON_OPTION)
+    .action((id: number, options: { config: string; json?: boolean }) => showLane(id, options, io));
+  lanes
+    .command('retry')
+    .description('try the head of a lane now')
+    .argument('<id>', 'number of the lane', positiveInteger)
+    .requiredOption(...CONFIG)
+    .action((id: number, options: { config: string }) => retryLane(id, options, io));
+}
+
+function addPosition(program: Command, io: CliIo): void {
+  const position = program.command('position').description('the place reached in the binlog');
+  position
+    .command('show')
+    .description('print the checkpoint')
+    .requiredOption(...CONFIG)
+    .option(...JSON_OPTION)
+    .action((options: { config: string; json?: boolean }) => showPosition(options, io));
+  position
+    .command('set')
+    .description(
+      'go on from another place; what lies between is skipped or comes again. Stop the connector first',
+    )
+    .requiredOption(...CONFIG)
+    .option('--gtid <set>', 'GTIDs that count as seen')
+    .option('--file <name>', 'binlog file, with --position')
+    .option('--position <n>', 'byte in the file', positiveInteger)
+    .option('--latest', 'the end of the binlog as it is now')
+    .option('--earliest', 'the oldest binlog that the server has')
+    .option('--yes', 'do it; without this the new place is only shown')
+    .action(
+      (options: {
+        config: string;
+        gtid?: string;
+        file?: string;
+        position?: number;
+        latest?: boolean;
+        earliest?: boolean;
+        yes?: boolean;
+      }) => setPosition(options, io),
+    );
+}
+
+function positiveInteger(text: string): number {
+  const value = Number(text);
+  if (!/^[0-9]+$/.test(text) || !Number.isSafeInteger(value) || value < 1) {
+    throw new InvalidArgumentError('It must be a whole number from 1.');
+  }
+  return value;
+}

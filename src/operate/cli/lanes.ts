@@ -1,0 +1,117 @@
+/** `rowcall lanes list|show|retry`. */
+
+import type { LaneSummary } from '../../state/state-store.ts';
+import { systemClock } from '../../shared/clock.ts';
+import type { CliIo } from './io.ts';
+import { withState } from './stores.ts';
+import { formatTable } from './table.ts';
+
+export async function listLanes(
+  options: {
+    readonly config: string;
+    readonly callback?: string;
+    readonly limit: number;
+    readonly after?: number;
+    readonly json?: boolean;
+  },
+  io: CliIo,
+): Promise<void> {
+  await withState(options.config, io, async (state) => {
+    const lanes = await state.lanes({
+      ...(options.callback === undefined ? {} : { callback: options.callback }),
+      ...(options.after === undefined ? {} : { afterId: options.after }),
+      limit: options.limit,
+    });
+    const last = lanes.length === options.limit ? lanes.at(-1)?.id : undefined;
+    if (options.json === true) {
+      io.out(`${JSON.stringify({ items: lanes.map(laneItem), next: last ?? null }, null, 2)}\n`);
+      return;
+    }
+    if (lanes.length === 0) {
+      io.out('No lanes: no key waits for a retry.\n');
+      return;
+    }
+    io.out(
+      formatTable(
+        ['id', 'callback', 'topic', 'key', 'state', 'depth', 'attempts', 'next attempt', 'error'],
+        lanes.map((lane) => [
+          lane.id,
+          lane.callback,
+          lane.topic,
+          lane.key,
+          lane.state,
+          lane.depth,
+          lane.attempts,
+          new Date(lane.nextAttemptAt).toISOString(),
+          (lane.lastError ?? '').slice(0, 80),
+        ]),
+      ),
+    );
+    if (last !== undefined) io.out(`More: rowcall lanes list --after ${last}\n`);
+  });
+}
+
+export async function showLane(
+  id: number,
+  options: { readonly config: string; readonly json?: boolean },
+  io: CliIo,
+): Promise<void> {
+  await withState(options.config, io, async (state) => {
+    const { lane, events } = await state.lane(id);
+    if (options.json === true) {
+      const items = events.map((event) => ({
+        id: event.id,
+        table: event.table,
+        op: event.operation,
+        partition: event.partition,
+        offset: event.offset,
+        timestamp: new Date(event.timestampMs).toISOString(),
+      }));
+      io.out(`${JSON.stringify({ ...laneItem(lane), events: items }, null, 2)}\n`);
+      return;
+    }
+    io.out(
+      `Lane ${lane.id}: ${lane.callback}, ${lane.topic}, key ${lane.key}\n` +
+        `${lane.state}, ${lane.attempts} attempts, next ${new Date(lane.nextAttemptAt).toISOString()}\n` +
+        `last error: ${lane.lastError ?? 'none'}\n\n`,
+    );
+    io.out(
+      formatTable(
+        ['offset', 'op', 'table', 'committed', 'event id'],
+        events.map((event) => [
+          event.offset,
+          event.operation,
+          event.table,
+          new Date(event.timestampMs).toISOString(),
+          event.id,
+        ]),
+      ),
+    );
+  });
+}
+
+export async function retryLane(
+  id: number,
+  options: { readonly config: string },
+  io: CliIo,
+): Promise<void> {
+  await withState(options.config, io, async (state) => {
+    await state.retryLane(id, systemClock.now());
+    io.out(`Lane ${id} is due now: a running dispatcher tries it within a second or two.\n`);
+  });
+}
+
+function laneItem(lane: LaneSummary): object {
+  return {
+    id: lane.id,
+    callback: lane.callback,
+    topic: lane.topic,
+    key: lane.key,
+    state: lane.state,
+    depth: lane.depth,
+    bytes: lane.bytes,
+    attempts: lane.attempts,
+    next_attempt_at: new Date(lane.nextAttemptAt).toISOString(),
+    last_error: lane.lastError,
+  };
+}

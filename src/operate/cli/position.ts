@@ -1,0 +1,131 @@
+/** `rowcall position show|set`. */
+
+import { formatCheckpoint, parseCheckpoint } from '../../checkpoint.ts';
+import { SourceConnection } from '../../capture/binlog/source-connection.ts';
+import { type Start, startPlace } from '../../capture/preflight/start-place.ts';
+import { routingHash } from '../../capture/route/router.ts';
+import type { Config } from '../../config/schema.ts';
+import { RowcallError } from '../../errors.ts';
+import type { Checkpoint } from '../../position.ts';
+import { systemClock } from '../../shared/clock.ts';
+import { connectionOptions } from '../../source-connection.ts';
+import type { CliIo } from './io.ts';
+import { withLog } from './stores.ts';
+
+export async function showPosition(
+  options: { readonly config: string; readonly json?: boolean },
+  io: CliIo,
+): Promise<void> {
+  await withLog(options.config, io, async (log, config) => {
+    const text = await log.readCheckpoint(config.name);
+    if (text === null) {
+      io.out(
+        options.json === true
+          ? 'null\n'
+          : `No checkpoint of ${config.name}: nothing was captured yet.\n`,
+      );
+      return;
+    }
+    const checkpoint = parseCheckpoint(text);
+    io.out(
+      options.json === true ? `${JSON.stringify(checkpoint, null, 2)}\n` : describe(checkpoint),
+    );
+  });
+}
+
+export interface SetPositionOptions {
+  readonly config: string;
+  readonly gtid?: string;
+  readonly file?: string;
+  readonly position?: number;
+  readonly latest?: boolean;
+  readonly earliest?: boolean;
+  readonly yes?: boolean;
+}
+
+/**
+ * Asks the source whether the place is there, and saves it as the checkpoint. A running connector of this
+ * name is fenced by it: its next append fails, and it ends.
+ */
+export async function setPosition(options: SetPositionOptions, io: CliIo): Promise<void> {
+  const start = chosen(options);
+  await withLog(options.config, io, async (log, config) => {
+    const text = await log.readCheckpoint(config.name);
+    const found = await findPlace(config, start, io.signal);
+    const topics = Object.fromEntries(
+      (await log.topics()).map(({ name, id, partitions }) => [name, { id, partitions }]),
+    );
+    const next: Checkpoint = { ...found, topics };
+    if (text !== null) io.out(`Now:\n${describeText(text)}\n`);
+    io.out(`New:\n${describe(next)}\n`);
+    if (options.yes !== true) {
+      io.out(
+        'Nothing was changed. What lies between the two is skipped, or comes again under the same ids.\n' +
+          'Stop the connector, then say it again with --yes.\n',
+      );
+      return;
+    }
+    await log.setCheckpoint(config.name, formatCheckpoint(next));
+    io.out('Set. A connector that still runs under this name is refused from now on.\n');
+  });
+}
+
+function chosen(options: SetPositionOptions): Start {
+  const ways: Start[] = [];
+  if (options.gtid !== undefined) ways.push({ gtid: options.gtid });
+  if (options.file !== undefined && options.position !== undefined) {
+    ways.push({ file: options.file, position: options.position });
+  }
+  if (options.latest === true) ways.push('latest');
+  if (options.earliest === true) ways.push('earliest');
+  const halfPlace = (options.file === undefined) !== (options.position === undefined);
+  const [way] = ways;
+  if (way === undefined || ways.length > 1 || halfPlace) {
+    throw new RowcallError('USAGE', 'Say one place', {
+      cure: 'Use --gtid SET, or --file NAME with --position N, or --latest, or --earliest.',
+    });
+  }
+  return way;
+}
+
+async function findPlace(config: Config, start: Start, signal: AbortSignal): Promise<Checkpoint> {
+  const connection = await connectionOptions(config.source);
+  const { serverId, heartbeatMs } = config.source;
+  const source = await SourceConnection.open(connection, signal);
+  try {
+    const access = { connection, serverId, heartbeatMs, clock: systemClock };
+    return await startPlace(start, routingHash(config.tables), { source, access }, signal);
+  } finally {
+    await source.close();
+  }
+}
+
+/** A checkpoint that cannot be read is what `set` may be there to replace. */
+function describeText(text: string): string {
+  try {
+    return describe(parseCheckpoint(text));
+  } catch (error) {
+    if (error instanceof RowcallError && error.code === 'CHECKPOINT_UNREADABLE') {
+      return `  ${error.message}\n`;
+    }
+    throw error;
+  }
+}
+
+function describe(checkpoint: Checkpoint): string {
+  const lines = [
+    `server   ${checkpoint.serverUuid}`,
+    `file     ${checkpoint.file}:${checkpoint.position}`,
+    `gtids    ${checkpoint.gtidSet ?? 'off: file and position count'}`,
+  ];
+  if (checkpoint.last !== null) {
+    const { gtid, file, position, timestamp } = checkpoint.last;
+    const at = new Date(timestamp * 1000).toISOString();
+    lines.push(`last     ${gtid ?? 'transaction'} at ${file}:${position}, committed ${at}`);
+  }
+  for (const { transaction, tables } of checkpoint.open) {
+    const rows = Object.entries(tables).map(([name, { ordinal }]) => `${ordinal} of ${name}`);
+    lines.push(`open     ${transaction}: in the log are ${rows.join(', ')}`);
+  }
+  return lines.map((line) => `  ${line}\n`).join('');
+}

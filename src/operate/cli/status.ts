@@ -1,0 +1,106 @@
+/** `rowcall status`: the stores' word on where capture and each callback stand. */
+
+import { existsSync } from 'node:fs';
+import { parseCheckpoint } from '../../checkpoint.ts';
+import type { Config } from '../../config/schema.ts';
+import type { ChangeLog, TopicInfo } from '../../log/change-log.ts';
+import type { Cursor } from '../../state/state-store.ts';
+import { openState } from '../../stores.ts';
+import type { CliIo } from './io.ts';
+import { withLog } from './stores.ts';
+import { formatTable } from './table.ts';
+
+interface PartitionStatus {
+  readonly callback: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly next: number;
+  readonly end: number;
+  /** Records behind the end of the log; settled ones beyond `next` do not count. */
+  readonly lag: number;
+  readonly delivered: number;
+  readonly retrying: number;
+  readonly pending: number;
+}
+
+export async function printStatus(
+  options: { readonly config: string; readonly json?: boolean },
+  io: CliIo,
+): Promise<void> {
+  await withLog(options.config, io, async (log, config) => {
+    const text = await log.readCheckpoint(config.name);
+    const checkpoint = text === null ? null : parseCheckpoint(text);
+    const usage = await log.usage();
+    const topics = await log.topics();
+    const callbacks = await callbackStatus(log, config, topics);
+    if (options.json === true) {
+      const capture = checkpoint === null ? null : { checkpoint };
+      const size = { bytes: usage.bytes, max_bytes: usage.maxBytes, topics };
+      const status = { name: config.name, capture, log: size, callbacks };
+      io.out(`${JSON.stringify(status, null, 2)}\n`);
+      return;
+    }
+    const at =
+      checkpoint === null
+        ? 'nothing captured yet'
+        : `${checkpoint.file}:${checkpoint.position}${checkpoint.gtidSet === null ? '' : `  ${checkpoint.gtidSet}`}`;
+    io.out(`${config.name}\n  capture  ${at}\n`);
+    io.out(
+      `  log      ${mebibytes(usage.bytes)} of ${mebibytes(usage.maxBytes)}, ${topics.length} topics\n\n`,
+    );
+    io.out(
+      formatTable(
+        ['callback', 'topic', 'partition', 'next', 'end', 'lag', 'delivered', 'in lanes'],
+        callbacks.map((row) => [
+          row.callback,
+          row.topic,
+          row.partition,
+          row.next,
+          row.end,
+          row.lag,
+          row.delivered,
+          row.retrying + row.pending,
+        ]),
+      ),
+    );
+  });
+}
+
+async function callbackStatus(
+  log: ChangeLog,
+  config: Config,
+  topics: readonly TopicInfo[],
+): Promise<PartitionStatus[]> {
+  if (!existsSync(config.state.path)) return [];
+  const state = await openState(config);
+  try {
+    const rows: PartitionStatus[] = [];
+    const names = new Set(topics.map((topic) => topic.name));
+    for (const cursor of await state.cursors()) {
+      const end = names.has(cursor.topic) ? (await log.bounds(cursor)).end : cursor.next;
+      rows.push(partitionStatus(cursor, end));
+    }
+    return rows;
+  } finally {
+    await state.close();
+  }
+}
+
+function partitionStatus(cursor: Cursor, end: number): PartitionStatus {
+  const beyond = cursor.beyond.reduce((sum, [from, to]) => sum + to - from, 0);
+  return {
+    callback: cursor.callback,
+    topic: cursor.topic,
+    partition: cursor.partition,
+    next: cursor.next,
+    end,
+    lag: Math.max(0, end - cursor.next - beyond),
+    delivered: cursor.ledger.delivered,
+    retrying: cursor.ledger.retrying,
+    pending: cursor.ledger.pending,
+  };
+}
+
+function mebibytes(bytes: number): string {
+  return Number.isFinite(bytes) ? `${(bytes / 1024 ** 2).toFixed(1)} MiB` : 'no limit';
+}

@@ -1,0 +1,54 @@
+/** Rowcall as a library: the same daemon inside your own process, with handlers in code. */
+
+import { App } from './app.ts';
+import { loadConfig, parseConfig } from './config/load.ts';
+import type { Handler } from './deliver/callback/handler.ts';
+import { systemClock, systemRandom } from './shared/clock.ts';
+import { type Logger, silentLogger } from './shared/logger.ts';
+
+export type { Handler, HandlerContext, RowEvent } from './deliver/callback/handler.ts';
+export { RowcallError, type ErrorCode } from './errors.ts';
+export type { Logger } from './shared/logger.ts';
+
+export interface CreateRowcallOptions {
+  /** By callback name: called instead of `deliver.url` or `deliver.module`. */
+  readonly handlers?: Readonly<Record<string, Handler>>;
+  /** A pino logger, or anything with debug, info, warn and error. Default: silent. */
+  readonly logger?: Logger;
+  /** Environment for `${NAME}` in a configuration file. Default: empty. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** See `rowcall run --accept-lost-state`. */
+  readonly acceptLostState?: boolean;
+}
+
+export interface Rowcall {
+  /** Captures and delivers until the signal aborts; rejects with a RowcallError when it cannot go on. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/**
+ * Checks the configuration and builds a Rowcall that is not running yet.
+ *
+ * @param config the path of a YAML file, or its content as an object with the same names; relative
+ *   paths in an object are relative to the working directory
+ * @throws RowcallError CONFIG_INVALID with every error at once
+ */
+export async function createRowcall(
+  config: string | object,
+  options: CreateRowcallOptions = {},
+): Promise<Rowcall> {
+  const handlers = options.handlers ?? {};
+  const names = { handlers: Object.keys(handlers) };
+  const checked =
+    typeof config === 'string'
+      ? await loadConfig(config, options.env ?? {}, names)
+      : parseConfig(config, process.cwd(), names);
+  return new App(checked, {
+    clock: systemClock,
+    random: systemRandom,
+    logger: options.logger ?? silentLogger,
+    legs: { capture: true, deliver: true },
+    acceptLostState: options.acceptLostState ?? false,
+    handlers,
+  });
+}

@@ -1,0 +1,109 @@
+/** What the decoder makes of the rows that a piece of SQL writes on a real server. */
+import type { RowDataPacket } from 'mysql2/promise';
+import type { BinlogEvent } from '../../../src/capture/binlog/binlog-event.ts';
+import { openBinlogStream } from '../../../src/capture/binlog/binlog-stream.ts';
+import { textOf } from '../../../src/capture/decode/json-text.ts';
+import { decodeRows } from '../../../src/capture/decode/rows.ts';
+import type { RowImage, RowsEvent } from '../../../src/capture/decode/rows.ts';
+import { TableMaps } from '../../../src/capture/decode/table-map.ts';
+import type { TableVersion } from '../../../src/capture/decode/table-map.ts';
+import type { FilePosition } from '../../../src/position.ts';
+import { systemClock } from '../../../src/shared/clock.ts';
+import { withConnection } from '../../support/mysql.ts';
+
+/** Column name and JSON text, in the table's order; hidden columns are left out. */
+export type ReadImage = readonly (readonly [name: string, json: string])[];
+
+export interface ReadRow {
+  readonly operation: RowsEvent['operation'];
+  readonly table: TableVersion;
+  readonly before: ReadImage | null;
+  readonly after: ReadImage | null;
+}
+
+export interface RowsOfTable {
+  readonly event: RowsEvent;
+  readonly table: TableVersion;
+}
+
+async function endOfBinlog(url: string): Promise<FilePosition> {
+  return withConnection(url, async (connection) => {
+    const [rows] = await connection.query<RowDataPacket[]>('SHOW BINARY LOGS');
+    const last = rows.at(-1);
+    return { file: String(last?.['Log_name']), position: Number(last?.['File_size']) };
+  });
+}
+
+/** All events written while `work` ran, other sessions' included. */
+async function eventsOf(url: string, work: () => Promise<unknown>): Promise<BinlogEvent[]> {
+  const start = await endOfBinlog(url);
+  await work();
+  const signal = new AbortController().signal;
+  const stream = await openBinlogStream(
+    {
+      connection: { uri: url },
+      serverId: 1_000_000 + Math.floor(Math.random() * 1_000_000_000),
+      heartbeatMs: 1000,
+      start,
+      maxQueueBytes: 256 * 1024 * 1024,
+      clock: systemClock,
+      nonBlocking: true,
+    },
+    signal,
+  );
+  const all: BinlogEvent[] = [];
+  try {
+    for (;;) {
+      const batch = await stream.next();
+      if (batch.length === 0) return all;
+      all.push(...batch);
+    }
+  } finally {
+    await stream.close();
+  }
+}
+
+/** The row events of one schema written while `work` ran, with their tables. */
+export async function rowEventsOf(
+  url: string,
+  schema: string,
+  work: () => Promise<unknown>,
+): Promise<RowsOfTable[]> {
+  const tables = new TableMaps();
+  const found: RowsOfTable[] = [];
+  for (const event of await eventsOf(url, work)) {
+    if (event.type === 'table-map') tables.put(event);
+    if (event.type !== 'rows') continue;
+    const table = tables.get(event.tableId);
+    if (table?.schema === schema) found.push({ event, table });
+  }
+  return found;
+}
+
+function imageOf(table: TableVersion, image: RowImage | null): ReadImage | null {
+  if (image === null) return null;
+  return table.columns.flatMap(({ hidden, index, name }) =>
+    hidden ? [] : [[name, textOf(image[index] ?? '')] as const],
+  );
+}
+
+/** The row changes of one schema made by `work`, every column decoded. */
+export async function readRows(
+  url: string,
+  schema: string,
+  work: () => Promise<unknown>,
+): Promise<ReadRow[]> {
+  const rows: ReadRow[] = [];
+  for (const { event, table } of await rowEventsOf(url, schema, work)) {
+    const wanted = table.columns.filter(({ hidden }) => !hidden);
+    for (const { before, after } of decodeRows(event, table, wanted)) {
+      rows.push({
+        operation: event.operation,
+        table,
+        before: imageOf(table, before),
+        after: imageOf(table, after),
+      });
+    }
+  }
+  return rows;
+}

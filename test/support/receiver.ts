@@ -1,0 +1,192 @@
+/** A real HTTP receiver of callbacks that verifies signatures with the standardwebhooks package and misbehaves by plan. */
+
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+import { Webhook } from 'standardwebhooks';
+
+import { digestOf, parseExactly } from './receiver-journal.ts';
+import type { Arrival, ReceiverJournal } from './receiver-journal.ts';
+
+/**
+ * What to do with an arrival. `take`: process, answer 204. `fail`: answer with a status, unprocessed. `hang`:
+ * never answer. `reset`: cut the connection, unprocessed. `take-then-reset`: process, then cut, so that the
+ * sender cannot know.
+ */
+export type Reaction =
+  | { readonly kind: 'take'; readonly afterMs?: number }
+  | { readonly kind: 'fail'; readonly status: number }
+  | { readonly kind: 'hang' }
+  | { readonly kind: 'reset' }
+  | { readonly kind: 'take-then-reset' };
+
+export interface ReceiverOptions {
+  readonly journal: ReceiverJournal;
+  readonly secret: string;
+  /** Default: take everything. */
+  readonly react?: (arrival: Arrival) => Reaction;
+}
+
+const TAKE: Reaction = { kind: 'take' };
+
+interface EventBody {
+  readonly id: string;
+  readonly type: string;
+  readonly data: {
+    readonly key: unknown;
+    readonly before: Readonly<Record<string, unknown>> | null;
+    readonly after: Readonly<Record<string, unknown>> | null;
+    readonly source: { readonly db: string; readonly table: string };
+  };
+}
+
+/**
+ * One endpoint. Invariant: a request is noted in the journal before it is answered, and `closed` there
+ * as soon as its socket ends. Without that order a fast sender's next request would look like an overlap.
+ */
+export class Receiver {
+  readonly #options: ReceiverOptions;
+  readonly #webhook: Webhook;
+  #react: (arrival: Arrival) => Reaction;
+  #server: Server | undefined;
+  #port = 0;
+
+  constructor(options: ReceiverOptions) {
+    this.#options = options;
+    this.#webhook = new Webhook(options.secret);
+    this.#react = options.react ?? ((): Reaction => TAKE);
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}/hooks`;
+  }
+
+  /** Behaves from here on. */
+  takeAll(): void {
+    this.#react = (): Reaction => TAKE;
+  }
+
+  /** Listens on a free port; after `refuse`, on the same one again. Idempotent. */
+  async listen(): Promise<void> {
+    if (this.#server !== undefined) return;
+    const server = createServer((request, response) => {
+      this.#receive(request, response).catch((error: unknown) => {
+        this.#options.journal.violation(`the receiver failed: ${String(error)}`);
+        request.destroy();
+      });
+    });
+    // The sender keeps connections; closing them from here in an idle moment would race its next request.
+    server.keepAliveTimeout = 600_000;
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(this.#port, '127.0.0.1', resolve);
+    });
+    this.#port = (server.address() as AddressInfo).port;
+    this.#server = server;
+  }
+
+  /** Stops listening and cuts every connection: from here on the endpoint refuses. Idempotent. */
+  async refuse(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    if (server === undefined) return;
+    await new Promise<void>((resolve) => {
+      server.close(() => {
+        resolve();
+      });
+      server.closeAllConnections();
+    });
+  }
+
+  async #receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const arrivedAtMs = performance.timeOrigin + performance.now();
+    const body = await readBody(request);
+    if (body === undefined) return;
+    const arrival = this.#read(request, body, arrivedAtMs);
+    const closed = this.#options.journal.arrive(arrival);
+    response.once('close', closed);
+    // An answer ends the exchange for the sender before the socket says so here.
+    this.#answer(this.#react(arrival), arrival, { response, closed });
+  }
+
+  #read(request: IncomingMessage, body: Buffer, arrivedAtMs: number): Arrival {
+    const { journal } = this.#options;
+    const headers = request.headers as Record<string, string>;
+    const webhookId = headers['webhook-id'] ?? '';
+    const callback = headers['rowcall-callback'] ?? '';
+    try {
+      this.#webhook.verify(body, headers, { jsonParse: false });
+    } catch (error) {
+      journal.violation(`${webhookId}: signature refused: ${String(error)}`);
+    }
+    const event = parseExactly(body.toString('utf8')) as EventBody;
+    if (webhookId !== `${event.id}:${callback}`) {
+      journal.violation(`${webhookId} is not the id of ${event.id} for ${callback}`);
+    }
+    const { key, before, after, source } = event.data;
+    return {
+      callback,
+      id: event.id,
+      sequence: Number(headers['rowcall-sequence'] ?? Number.NaN),
+      attempt: Number(headers['rowcall-attempt'] ?? Number.NaN),
+      table: `${source.db}.${source.table}`,
+      operation: event.type.slice(event.type.lastIndexOf('.') + 1),
+      key: key === null ? null : JSON.stringify(key),
+      before,
+      after,
+      digest: digestOf(body),
+      arrivedAtMs,
+    };
+  }
+
+  #answer(
+    reaction: Reaction,
+    arrival: Arrival,
+    exchange: { response: ServerResponse; closed: () => void },
+  ): void {
+    const { response, closed } = exchange;
+    const { journal } = this.#options;
+    const end = (status: number): void => {
+      closed();
+      response.writeHead(status).end();
+    };
+    switch (reaction.kind) {
+      case 'take': {
+        const take = (): void => {
+          // The sender gave up meanwhile: nothing was promised, so nothing was processed.
+          if (response.destroyed) return;
+          journal.take(arrival);
+          end(204);
+        };
+        if (reaction.afterMs === undefined) take();
+        else setTimeout(take, reaction.afterMs);
+        return;
+      }
+      case 'fail':
+        end(reaction.status);
+        return;
+      case 'hang':
+        return;
+      case 'reset':
+        response.destroy();
+        return;
+      case 'take-then-reset':
+        journal.take(arrival);
+        response.destroy();
+        return;
+    }
+  }
+}
+
+/** The whole body; undefined when the sender was cut before its end. */
+async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ECONNRESET') return undefined;
+    throw error;
+  }
+  return request.complete ? Buffer.concat(chunks) : undefined;
+}

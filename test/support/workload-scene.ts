@@ -1,0 +1,284 @@
+/** A whole scene for system tests: database, account, receivers, configuration; and the comparison at its end. */
+
+import { createConnection } from 'mysql2/promise';
+
+import { freePort } from '../../services/free-port.ts';
+import { compareWithSelect, fold } from './fold.ts';
+import { freshAccount, freshDatabase, mysqlUrl } from './mysql.ts';
+import { ReceiverJournal } from './receiver-journal.ts';
+import type { Arrival, Taken } from './receiver-journal.ts';
+import { Receiver } from './receiver.ts';
+import type { Reaction } from './receiver.ts';
+import { writeConfig } from './rowcall-process-config.ts';
+import { RowcallProcess, rowcall } from './rowcall-process.ts';
+import type { CommandResult } from './rowcall-process.ts';
+import { tempDir } from './temp-dir.ts';
+import { ExpectedRows, gtidOf } from './workload-expected.ts';
+import type { Dice } from './workload-random.ts';
+import { MARKS_TABLE } from './workload-tables.ts';
+import { createWorkloadTables, runWorkload } from './workload.ts';
+
+export const SECRET = `whsec_${Buffer.from('a secret of thirty-two bytes ...').toString('base64')}`;
+export const SOURCE_GRANTS = ['REPLICATION SLAVE, REPLICATION CLIENT ON *.*'] as const;
+
+export interface LedgerRow {
+  readonly callback: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly read: number;
+  readonly filtered: number;
+  readonly matched: number;
+  readonly delivered: number;
+  readonly superseded: number;
+  readonly skipped: number;
+  readonly dead: number;
+  readonly parked: number;
+  readonly awaiting: number;
+  readonly retrying: number;
+  readonly pending: number;
+}
+
+export interface SceneOptions {
+  readonly name: string;
+  /** Each gets every event of the database, at an endpoint of its own. */
+  readonly callbacks: readonly string[];
+  readonly react?: (arrival: Arrival) => Reaction;
+  /** Default: the shared server. */
+  readonly serverUrl?: string;
+  /** Leads Rowcall's connection elsewhere, through a proxy for one. */
+  readonly through?: (url: string) => string;
+  /** Further keys of every callback, and of its `deliver`, as they stand in YAML. */
+  readonly callbackOptions?: Readonly<Record<string, unknown>>;
+  readonly callbackDeliver?: Readonly<Record<string, unknown>>;
+  readonly source?: Readonly<Record<string, unknown>>;
+  /** Default: the tables of the random workload. */
+  readonly tables?: readonly string[];
+}
+
+/** Retries that come soon: a test waits for them. */
+const FAST_RETRY = { initial_interval: '50ms', maximum_interval: '400ms' };
+
+export class Scene {
+  readonly journal = new ReceiverJournal();
+  readonly receivers: ReadonlyMap<string, Receiver>;
+  readonly expected: ExpectedRows;
+  readonly database: string;
+  readonly serverUrl: string;
+  readonly configFile: string;
+  readonly admin: string;
+  #daemon: RowcallProcess | undefined;
+
+  private constructor(parts: {
+    readonly database: string;
+    readonly serverUrl: string;
+    readonly admin: string;
+    readonly receivers: ReadonlyMap<string, Receiver>;
+    readonly journal: ReceiverJournal;
+    readonly configFile: string;
+  }) {
+    this.database = parts.database;
+    this.serverUrl = parts.serverUrl;
+    this.admin = parts.admin;
+    this.receivers = parts.receivers;
+    this.journal = parts.journal;
+    this.configFile = parts.configFile;
+    this.expected = new ExpectedRows(parts.database);
+  }
+
+  static async open(options: SceneOptions): Promise<Scene> {
+    const serverUrl = options.serverUrl ?? mysqlUrl();
+    const { name: database } = await freshDatabase(options.name.replaceAll('-', '_'), serverUrl);
+    if (options.tables === undefined) await createWorkloadTables(serverUrl, database);
+    else await createTables(serverUrl, database, options.tables);
+    const account = await freshAccount(SOURCE_GRANTS, serverUrl);
+    const journal = new ReceiverJournal();
+    const receivers = new Map<string, Receiver>();
+    for (const callback of options.callbacks) {
+      const react = options.react === undefined ? {} : { react: options.react };
+      const receiver = new Receiver({ journal, secret: SECRET, ...react });
+      await receiver.listen();
+      receivers.set(callback, receiver);
+    }
+    const admin = `127.0.0.1:${await freePort()}`;
+    const configFile = writeConfig({
+      folder: tempDir(`rowcall-${options.name}-`),
+      name: options.name,
+      sourceUrl: options.through?.(account) ?? account,
+      admin,
+      tables: [`${database}.*`],
+      source: { heartbeat: '1s', ...options.source },
+      callbacks: [...receivers].map(([name, receiver]) => ({
+        name,
+        url: receiver.url,
+        secret: SECRET,
+        tables: [`${database}.*`],
+        deliver: { timeout: '500ms', ...options.callbackDeliver },
+        options: { retry: FAST_RETRY, ...options.callbackOptions },
+      })),
+      options: { shutdown_timeout: '10s' },
+    });
+    return new Scene({ database, serverUrl, admin, receivers, journal, configFile });
+  }
+
+  /** Starts the daemon; it is ended with `close` at the latest. */
+  start(env: Readonly<Record<string, string>> = {}): RowcallProcess {
+    this.#daemon = new RowcallProcess({ configFile: this.configFile, admin: this.admin, env });
+    return this.#daemon;
+  }
+
+  /** Runs the random workload until the signal aborts. */
+  async write(
+    options: { seed: number; writers?: number; keys?: number; ddl?: boolean; pauseMs?: number },
+    signal: AbortSignal,
+  ): Promise<void> {
+    await runWorkload(
+      {
+        url: this.serverUrl,
+        database: this.database,
+        expected: this.expected,
+        writers: 3,
+        keys: 30,
+        ddl: true,
+        ...options,
+      },
+      signal,
+    );
+  }
+
+  /** Waits until every callback has taken as many events as are expected, or rejects with how far it came. */
+  async allTaken(timeoutMs: number): Promise<void> {
+    const wanted = this.expected.count();
+    const counts = (): number[] =>
+      [...this.receivers.keys()].map((name) => this.journal.taken(name).size);
+    try {
+      await this.journal.until(
+        () => counts().every((count) => count >= wanted),
+        AbortSignal.timeout(timeoutMs),
+      );
+    } catch (error) {
+      const daemon = this.#daemon?.stderr.slice(-4000) ?? '';
+      throw new Error(
+        `${wanted} events expected, taken ${counts().join(', ')}; ${this.journal.violations.join('; ')}\n${daemon}`,
+        { cause: error },
+      );
+    }
+  }
+
+  command(...args: readonly string[]): Promise<CommandResult> {
+    return rowcall([...args, '-c', this.configFile]);
+  }
+
+  async ledger(): Promise<readonly LedgerRow[]> {
+    const { code, stdout, stderr } = await this.command('ledger', '--json');
+    if (code !== 0) throw new Error(`rowcall ledger ended with ${code}: ${stderr}`);
+    return (JSON.parse(stdout) as { items: LedgerRow[] }).items;
+  }
+
+  /** Everything that is wrong, as sentences; empty when every promise held. Call it at rest. */
+  async findings(): Promise<readonly string[]> {
+    const findings = [...this.journal.violations];
+    const ids = this.expected.ids((mark) => this.#gtidOfMark(mark));
+    const connection = await createConnection(this.serverUrl);
+    try {
+      for (const callback of this.receivers.keys()) {
+        const taken = this.journal.taken(callback);
+        findings.push(...compareIds(callback, ids, taken));
+        const folded = fold(taken.values());
+        const differences = await compareWithSelect(connection, this.database, folded);
+        findings.push(...differences.map((text) => `${callback}: ${text}`));
+      }
+    } finally {
+      await connection.end();
+    }
+    findings.push(...this.#unbalanced(await this.ledger()));
+    return findings;
+  }
+
+  async close(): Promise<void> {
+    if (this.#daemon?.running === true) await this.#daemon.kill();
+    for (const receiver of this.receivers.values()) await receiver.refuse();
+  }
+
+  /** The books against the receivers' and the workload's: exact at rest. */
+  #unbalanced(rows: readonly LedgerRow[]): string[] {
+    const findings = rows.flatMap(identities);
+    for (const callback of this.receivers.keys()) {
+      const mine = rows.filter((row) => row.callback === callback);
+      const sum = (field: 'read' | 'delivered'): number =>
+        mine.reduce((total, row) => total + row[field], 0);
+      const expected = this.expected.count();
+      if (sum('read') !== expected) {
+        findings.push(`${callback}: the ledger read ${sum('read')} of ${expected}`);
+      }
+      if (sum('delivered') !== expected) {
+        findings.push(`${callback}: the ledger delivered ${sum('delivered')} of ${expected}`);
+      }
+    }
+    return findings;
+  }
+
+  #gtidOfMark(mark: number): string | undefined {
+    const [callback] = this.receivers.keys();
+    const table = `${this.database}.${MARKS_TABLE}`;
+    for (const event of this.journal.taken(callback ?? '').values()) {
+      if (event.table === table && event.after?.['tx'] === mark) return gtidOf(event.id);
+    }
+    return undefined;
+  }
+}
+
+/** G6, for one row of the ledger. */
+export function identities(row: LedgerRow): string[] {
+  const place = `${row.callback} ${row.topic}/${row.partition}`;
+  const settled = row.delivered + row.superseded + row.skipped + row.dead;
+  const open = row.parked + row.awaiting + row.retrying + row.pending;
+  return [
+    ...(row.read === row.matched + row.filtered
+      ? []
+      : [`${place}: read is not matched + filtered`]),
+    ...(row.matched === settled + open ? [] : [`${place}: matched is not the sum of its ends`]),
+  ];
+}
+
+const MAX_IDS_NAMED = 5;
+
+function compareIds(
+  callback: string,
+  expected: ReadonlySet<string>,
+  taken: ReadonlyMap<string, Taken>,
+): string[] {
+  const missing = [...expected].filter((id) => !taken.has(id));
+  const surplus = [...taken.keys()].filter((id) => !expected.has(id));
+  const name = (ids: readonly string[]): string => ids.slice(0, MAX_IDS_NAMED).join(', ');
+  return [
+    ...(missing.length > 0 ? [`${callback}: ${missing.length} missing: ${name(missing)}`] : []),
+    ...(surplus.length > 0 ? [`${callback}: ${surplus.length} unexpected: ${name(surplus)}`] : []),
+  ];
+}
+
+/** A receiver that fails in every way, each seldom, and for some keys several times in a row. */
+export function troubled(dice: Dice): (arrival: Arrival) => Reaction {
+  return (arrival) => {
+    const poisoned = (arrival.key ?? '').includes('7') && arrival.attempt <= 2;
+    if (poisoned && dice.chance(0.3)) return { kind: 'fail', status: 500 };
+    const draw = dice.below(1000);
+    if (draw < 15) return { kind: 'fail', status: dice.pick([500, 404, 409, 502]) };
+    if (draw < 22) return { kind: 'reset' };
+    if (draw < 30) return { kind: 'take-then-reset' };
+    if (draw < 33) return { kind: 'hang' };
+    return draw < 80 ? { kind: 'take', afterMs: dice.between(1, 15) } : { kind: 'take' };
+  };
+}
+
+async function createTables(
+  url: string,
+  database: string,
+  statements: readonly string[],
+): Promise<void> {
+  const connection = await createConnection({ uri: url, database });
+  try {
+    for (const statement of statements) await connection.query(statement);
+  } finally {
+    await connection.end();
+  }
+}

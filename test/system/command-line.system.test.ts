@@ -1,0 +1,227 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+import { createConnection } from 'mysql2/promise';
+import type { ResultSetHeader } from 'mysql2/promise';
+import { afterEach, describe, expect, test } from 'vitest';
+
+import { eventually } from '../support/eventually.ts';
+import { freshAccount, startOwnMysql } from '../support/mysql.ts';
+import { adminStatus, rowcall } from '../support/rowcall-process.ts';
+import type { RowcallProcess } from '../support/rowcall-process.ts';
+import { committedGtid } from '../support/workload-expected.ts';
+import { Scene, identities } from '../support/workload-scene.ts';
+import type { SceneOptions } from '../support/workload-scene.ts';
+
+const ORDERS = 'CREATE TABLE orders (id INT PRIMARY KEY, status VARCHAR(10) NOT NULL)';
+
+let scene: Scene | undefined;
+
+afterEach(async () => {
+  await scene?.close();
+});
+
+async function openOrders(options: Partial<SceneOptions> = {}): Promise<Scene> {
+  return Scene.open({ name: 'cli', callbacks: ['audit'], tables: [ORDERS], ...options });
+}
+
+async function sql(scene: Scene, statement: string, rows: number): Promise<void> {
+  const connection = await createConnection({ uri: scene.serverUrl, database: scene.database });
+  await connection.query('SET SESSION session_track_gtids = OWN_GTID');
+  const [result] = await connection.query<ResultSetHeader>(statement);
+  await connection.end();
+  const kinds = Array.from({ length: rows }, () => 'row' as const);
+  scene.expected.committed(committedGtid(result) ?? '', new Map([['orders', kinds]]));
+}
+
+/** Copies the configuration with one replacement in its text. */
+function changedConfig(scene: Scene, from: string | RegExp, to: string): string {
+  const file = join(dirname(scene.configFile), 'changed.yaml');
+  writeFileSync(file, readFileSync(scene.configFile, 'utf8').replace(from, to));
+  return file;
+}
+
+async function json(scene: Scene, ...args: readonly string[]): Promise<Record<string, unknown>> {
+  const { code, stdout, stderr } = await scene.command(...args, '--json');
+  expect(code, stderr).toBe(0);
+  return JSON.parse(stdout) as Record<string, unknown>;
+}
+
+interface LaneItem {
+  readonly id: number;
+  readonly callback: string;
+  readonly key: string;
+  readonly state: string;
+  readonly depth: number;
+  readonly attempts: number;
+  readonly next_attempt_at: unknown;
+  readonly last_error: string;
+}
+
+async function lanes(scene: Scene): Promise<readonly LaneItem[]> {
+  return (await json(scene, 'lanes', 'list'))['items'] as LaneItem[];
+}
+
+describe('beside a running daemon', () => {
+  test('status, ledger and position tell how far it is', async () => {
+    scene = await openOrders();
+    await scene.start().ready();
+    await sql(scene, "INSERT INTO orders VALUES (1, 'NEW'), (2, 'NEW'), (3, 'NEW')", 3);
+    await scene.allTaken(20_000);
+
+    const settled = await eventually(async () => {
+      const [row] = (await scene?.ledger()) ?? [];
+      expect(row).toMatchObject({ callback: 'audit', read: 3, matched: 3, delivered: 3 });
+      return row;
+    });
+    expect(settled === undefined ? ['no ledger'] : identities(settled)).toEqual([]);
+
+    const status = await json(scene, 'status');
+    expect(status).toMatchObject({
+      name: 'cli',
+      callbacks: [{ callback: 'audit', next: 3, end: 3, lag: 0 }],
+    });
+    const connection = await createConnection(scene.serverUrl);
+    const [rows] = await connection.query('SELECT @@server_uuid AS uuid');
+    await connection.end();
+    const [{ uuid }] = rows as [{ uuid: string }];
+    expect(JSON.stringify(status)).toContain(uuid);
+    const position = await json(scene, 'position', 'show');
+    expect(JSON.stringify(position)).toContain(uuid);
+
+    for (const args of [['status'], ['ledger'], ['position', 'show'], ['lanes', 'list']]) {
+      const { code, stdout, stderr } = await scene.command(...args);
+      expect(code, stderr).toBe(0);
+      expect(stdout.length).toBeGreaterThan(0);
+    }
+  });
+
+  test('metrics, health and readiness are served', async () => {
+    scene = await openOrders();
+    await scene.start().ready();
+    expect(await adminStatus(scene.admin, '/healthz')).toBe(200);
+    expect(await adminStatus(scene.admin, '/metrics')).toBe(200);
+    expect(await adminStatus(scene.admin, '/nothing')).toBe(404);
+  });
+
+  test('a failing key is a lane; lanes retry tries its head at once', async () => {
+    let failing = true;
+    scene = await openOrders({
+      react: (arrival) =>
+        failing && arrival.key === '{"id":2}' ? { kind: 'fail', status: 500 } : { kind: 'take' },
+      callbackOptions: { retry: { initial_interval: '1h', maximum_interval: '1h' } },
+    });
+    await scene.start().ready();
+    await sql(scene, "INSERT INTO orders VALUES (1, 'NEW'), (2, 'NEW')", 2);
+    await sql(scene, "UPDATE orders SET status = 'PAID'", 2);
+    const [lane] = await eventually(async () => {
+      const found = scene === undefined ? [] : await lanes(scene);
+      expect(found).toMatchObject([{ callback: 'audit', key: '{"id":2}', depth: 2, attempts: 1 }]);
+      return found;
+    });
+    expect(lane?.state).toBe('retrying');
+    expect(lane?.last_error).toContain('500');
+    expect(scene.journal.taken('audit').size).toBe(2);
+
+    const id = String(lane?.id);
+    const shown = await scene.command('lanes', 'show', id);
+    expect(shown.code, shown.stderr).toBe(0);
+    expect(shown.stdout).toContain('orders');
+
+    failing = false;
+    const retried = await scene.command('lanes', 'retry', id);
+    expect(retried.code, retried.stderr).toBe(0);
+    await scene.allTaken(20_000);
+    await eventually(async () => {
+      expect(scene === undefined ? undefined : await lanes(scene)).toEqual([]);
+    });
+    expect(await scene.findings()).toEqual([]);
+    expect((await scene.command('lanes', 'retry', '999999')).code).toBe(2);
+  });
+});
+
+describe('exit codes', () => {
+  test('validate names every error at once with line and column, and ends with 2', async () => {
+    scene = await openOrders();
+    const good = await scene.command('validate');
+    expect(good, good.stderr).toMatchObject({ code: 0 });
+
+    const file = changedConfig(scene, /^callbacks:/m, 'calbacks_too: 1\ncallbacks:');
+    writeFileSync(file, readFileSync(file, 'utf8').replace('heartbeat: 1s', 'heartbeat: soon'));
+    const { code, stderr, stdout } = await rowcall(['validate', '-c', file]);
+    expect(code).toBe(2);
+    const told = stderr + stdout;
+    expect(told).toMatch(/changed\.yaml:\d+:\d+ .*heartbeat/);
+    expect(told).toMatch(/changed\.yaml:\d+:\d+ .*calbacks_too/);
+  });
+
+  test('wrong usage ends with 2', async () => {
+    expect((await rowcall(['walk'])).code).toBe(2);
+    expect((await rowcall(['run', '-c', '/nowhere/rowcall.yaml'])).code).toBe(2);
+  });
+
+  test('a wrong password ends with 3, and the password is not told', async () => {
+    scene = await openOrders();
+    const file = changedConfig(scene, /(mysql:\/\/[^:]+:)[^@]+@/, '$1wrong-password-7@');
+    const { code, stderr } = await rowcall(['run', '-c', file]);
+    expect(code, stderr).toBe(3);
+    expect(stderr).toContain('SOURCE_ACCESS_DENIED');
+    expect(stderr).not.toContain('wrong-password-7');
+  });
+
+  test('an unfit source ends with 3 and tells all findings at once, each with its SQL', async () => {
+    const server = await startOwnMysql({
+      fast: true,
+      args: ['--binlog-row-image=MINIMAL', '--binlog-row-metadata=MINIMAL'],
+    });
+    scene = await openOrders({ serverUrl: server.url });
+    const poor = await freshAccount(['USAGE ON *.*'], server.url);
+    const file = changedConfig(scene, /mysql:\/\/\S+/, poor);
+    const { code, stderr } = await rowcall(['run', '-c', file]);
+    expect(code, stderr).toBe(3);
+    for (const told of ['binlog_row_image', 'binlog_row_metadata', 'REPLICATION SLAVE', 'GRANT']) {
+      expect(stderr).toContain(told);
+    }
+  });
+});
+
+describe('stopping', () => {
+  let daemon: RowcallProcess;
+
+  test('SIGTERM lets what is in flight end, and exits 0', async () => {
+    scene = await openOrders({ react: () => ({ kind: 'take', afterMs: 300 }) });
+    daemon = scene.start();
+    await daemon.ready();
+    await sql(scene, "INSERT INTO orders VALUES (1, 'NEW')", 1);
+    await eventually(() => {
+      expect(scene?.journal.arrived('audit')).toBe(1);
+    });
+    expect(await daemon.stop(), daemon.stderr).toEqual({ code: 0, signal: null });
+    expect(scene.journal.taken('audit').size).toBe(1);
+    expect(await scene.ledger()).toMatchObject([{ delivered: 1 }]);
+    expect(scene.journal.repeats('audit')).toBe(0);
+  });
+
+  test('a second signal leaves at once', async () => {
+    scene = await openOrders({
+      react: () => ({ kind: 'hang' }),
+      callbackDeliver: { timeout: '60s' },
+    });
+    daemon = scene.start();
+    await daemon.ready();
+    await sql(scene, "INSERT INTO orders VALUES (1, 'NEW')", 1);
+    await eventually(() => {
+      expect(scene?.journal.arrived('audit')).toBe(1);
+    });
+    daemon.signal('SIGTERM');
+    await eventually(async () => {
+      // Not ready any more: the first signal was heard.
+      expect(await adminStatus(scene?.admin ?? '', '/readyz')).not.toBe(200);
+    });
+    expect(daemon.running).toBe(true);
+    const beforeMs = performance.now();
+    daemon.signal('SIGTERM');
+    expect((await daemon.exited).code).toBe(143);
+    expect(performance.now() - beforeMs).toBeLessThan(3_000);
+  });
+});

@@ -1,0 +1,124 @@
+import { appendFileSync } from 'node:fs';
+
+import { createConnection } from 'mysql2/promise';
+import type { Connection, ResultSetHeader } from 'mysql2/promise';
+import { afterEach, expect, test } from 'vitest';
+
+import { eventually } from '../support/eventually.ts';
+import { committedGtid } from '../support/workload-expected.ts';
+import { Scene, identities } from '../support/workload-scene.ts';
+import type { LedgerRow } from '../support/workload-scene.ts';
+
+const LIMIT_MIB = 300;
+const MILLION = 1_000_000;
+
+let scene: Scene | undefined;
+
+afterEach(async () => {
+  await scene?.close();
+});
+
+/** The figures, for whoever asks: tests print nothing. */
+function report(what: string, peakMiB: number): void {
+  const file = process.env['ROWCALL_TEST_FIGURES'];
+  if (file !== undefined) appendFileSync(file, `${what}: peak ${peakMiB} MiB\n`);
+}
+
+async function connect(scene: Scene): Promise<Connection> {
+  const connection = await createConnection({ uri: scene.serverUrl, database: scene.database });
+  await connection.query('SET SESSION session_track_gtids = OWN_GTID');
+  return connection;
+}
+
+function only(rows: readonly LedgerRow[]): LedgerRow {
+  const [row, ...others] = rows;
+  if (row === undefined || others.length > 0) throw new Error(`${rows.length} rows in the ledger`);
+  return row;
+}
+
+test('a transaction of a million rows passes in under 300 MiB, and the rows asked for are called back', async ({
+  annotate,
+}) => {
+  scene = await Scene.open({
+    name: 'million',
+    callbacks: ['audit'],
+    tables: ['CREATE TABLE readings (id INT PRIMARY KEY, v INT NOT NULL)'],
+    // Most of it is filtered: a receiver in this process would be the slowest part by far.
+    callbackOptions: { operations: ['delete'] },
+  });
+  const daemon = scene.start();
+  await daemon.ready();
+
+  const connection = await connect(scene);
+  await connection.query(`SET SESSION cte_max_recursion_depth = ${MILLION}`);
+  await connection.query('BEGIN');
+  await connection.query(
+    `INSERT INTO readings WITH RECURSIVE n AS (SELECT 1 AS id UNION ALL SELECT id + 1 FROM n WHERE id < ${MILLION})
+     SELECT id, id % 1000 FROM n`,
+  );
+  const [deleted] = await connection.query<ResultSetHeader>('DELETE FROM readings WHERE v = 7');
+  const [result] = await connection.query<ResultSetHeader>('COMMIT');
+  await connection.end();
+  expect(deleted.affectedRows).toBe(1000);
+
+  const { journal } = scene;
+  await journal.until(() => journal.taken('audit').size === 1000, AbortSignal.timeout(100_000));
+  expect(journal.violations).toEqual([]);
+  const ordinals = [...journal.taken('audit').keys()].map((id) => Number(id.split(':').at(-1)));
+  expect(Math.min(...ordinals)).toBe(MILLION + 1);
+  expect([...journal.taken('audit').keys()][0]?.startsWith(committedGtid(result) ?? '?')).toBe(
+    true,
+  );
+
+  const peakMiB = daemon.samplePeakMiB();
+  report('a transaction of 1,001,000 rows', peakMiB);
+  await annotate(`peak ${peakMiB} MiB`);
+  expect(await daemon.stop(), daemon.stderr).toEqual({ code: 0, signal: null });
+  const row = only(await scene.ledger());
+  expect(row).toMatchObject({ read: MILLION + 1000, filtered: MILLION, delivered: 1000 });
+  expect(identities(row)).toEqual([]);
+  expect(peakMiB).toBeGreaterThan(0);
+  expect(peakMiB).toBeLessThan(LIMIT_MIB);
+}, 180_000);
+
+test('a row of 30 MB, written, changed and deleted, passes in under 300 MiB', async ({
+  annotate,
+}) => {
+  scene = await Scene.open({
+    name: 'wide-row',
+    callbacks: ['audit'],
+    tables: ['CREATE TABLE documents (id INT PRIMARY KEY, body LONGTEXT NOT NULL)'],
+    callbackDeliver: { timeout: '20s', max_body: '80MiB' },
+  });
+  const daemon = scene.start();
+  await daemon.ready();
+
+  const connection = await connect(scene);
+  const statements = [
+    `INSERT INTO documents VALUES (1, REPEAT('thirty MB ', 3000000))`,
+    `UPDATE documents SET body = CONCAT('x', body) WHERE id = 1`,
+    `DELETE FROM documents WHERE id = 1`,
+  ];
+  for (const statement of statements) {
+    const [result] = await connection.query<ResultSetHeader>(statement);
+    scene.expected.committed(committedGtid(result) ?? '', new Map([['documents', ['row']]]));
+  }
+  await connection.end();
+
+  await scene.allTaken(60_000);
+  const { journal } = scene;
+  const lengths = [...journal.taken('audit').values()].map(({ before, after }) =>
+    [before, after].map((row) => (typeof row?.['body'] === 'string' ? row['body'].length : 0)),
+  );
+  expect(lengths).toEqual([
+    [0, 30_000_000],
+    [30_000_000, 30_000_001],
+    [30_000_001, 0],
+  ]);
+  const peakMiB = await eventually(() => daemon.samplePeakMiB());
+  report('a row of 30 MB inserted, updated (60 MB), deleted', peakMiB);
+  await annotate(`peak ${peakMiB} MiB`);
+  expect(await scene.findings()).toEqual([]);
+  expect(await daemon.stop(), daemon.stderr).toEqual({ code: 0, signal: null });
+  expect(peakMiB).toBeLessThan(LIMIT_MIB);
+}, 120_000);

@@ -1,0 +1,164 @@
+import { describe, expect, it } from 'vitest';
+import { Place } from '../../../../src/capture/append/place.ts';
+import type { BinlogEvent } from '../../../../src/capture/binlog/binlog-event.ts';
+import { RowcallError } from '../../../../src/errors.ts';
+import type { Checkpoint } from '../../../../src/position.ts';
+
+const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
+const server = { uuid: UUID, routing: 'r' };
+
+const start: Checkpoint = {
+  version: 1,
+  serverUuid: UUID,
+  gtidSet: `${UUID}:1-4`,
+  file: 'binlog.000001',
+  position: 157,
+  fileCreated: 100,
+  last: null,
+  open: [],
+  topics: {},
+  routing: 'r',
+};
+
+function gtidEvent(gno: bigint, position: number): Extract<BinlogEvent, { type: 'gtid' }> {
+  return {
+    type: 'gtid',
+    gtid: { uuid: UUID, tag: '', gno },
+    commitUs: 1_700_000_000_000_000,
+    timestamp: 1_700_000_000,
+    serverId: 1,
+    bytes: 79,
+    file: 'binlog.000001',
+    position,
+    endPosition: position + 79,
+  };
+}
+
+/** A row as the handler takes it: asked for, then counted. */
+function row(place: Place, table: string, keyed = true): ReturnType<Place['nextRow']> {
+  const numbers = place.nextRow(table);
+  place.countRow(table, keyed);
+  return numbers;
+}
+
+const end = { file: 'binlog.000001', position: 400, endPosition: 431 };
+
+describe('the place in the binlog', () => {
+  it('adds the GTID at commit and not before', () => {
+    const place = new Place(start, server);
+    place.begin(gtidEvent(5n, 157));
+    row(place, 's.t');
+    expect(place.checkpoint()).toMatchObject({ gtidSet: `${UUID}:1-4`, position: 157 });
+    place.commit(end);
+    expect(place.checkpoint()).toMatchObject({
+      gtidSet: `${UUID}:1-5`,
+      position: 431,
+      open: [],
+      last: { gtid: `${UUID}:5`, position: 157 },
+    });
+  });
+
+  it('names the rows of the open transaction that are in the log', () => {
+    const place = new Place(start, server);
+    place.begin(gtidEvent(5n, 157));
+    row(place, 's.t');
+    row(place, 's.t');
+    row(place, 's.keyless', false);
+    expect(place.checkpoint().open).toEqual([
+      {
+        transaction: `${UUID}:5`,
+        tables: {
+          's.t': { ordinal: 2, keyed: true },
+          's.keyless': { ordinal: 1, keyed: false },
+        },
+      },
+    ]);
+  });
+
+  it('drops the rows of a cut transaction that are in the log, and only those', () => {
+    const before = new Place(start, server);
+    before.begin(gtidEvent(5n, 157));
+    row(before, 's.t');
+    row(before, 's.t');
+    const place = new Place(before.checkpoint(), server);
+    place.begin(gtidEvent(5n, 157));
+    expect(row(place, 's.t')).toEqual({ ordinal: 1, total: 1, inLog: true });
+    // A checkpoint taken while rows are dropped still knows all that the log has.
+    expect(place.checkpoint().open[0]?.tables['s.t']).toEqual({ ordinal: 2, keyed: true });
+    expect(row(place, 's.t')).toEqual({ ordinal: 2, total: 2, inLog: true });
+    expect(row(place, 's.t')).toEqual({ ordinal: 3, total: 3, inLog: false });
+    expect(row(place, 's.u')).toEqual({ ordinal: 1, total: 4, inLog: false });
+    place.commit(end);
+    expect(place.checkpoint().open).toEqual([]);
+  });
+
+  it('keeps a cut transaction until it comes, when another server sends others first', () => {
+    const before = new Place(start, server);
+    before.begin(gtidEvent(6n, 157));
+    row(before, 's.t');
+    const place = new Place(before.checkpoint(), server);
+    place.begin(gtidEvent(5n, 157));
+    row(place, 's.t');
+    expect(place.checkpoint().open.map((open) => open.transaction)).toEqual([
+      `${UUID}:6`,
+      `${UUID}:5`,
+    ]);
+    place.commit(end);
+    expect(place.checkpoint().open.map((open) => open.transaction)).toEqual([`${UUID}:6`]);
+    place.begin(gtidEvent(6n, 431));
+    expect(row(place, 's.t').inLog).toBe(true);
+  });
+
+  it('stops when a cut transaction comes again with fewer rows than the log has of it', () => {
+    const before = new Place(start, server);
+    before.begin(gtidEvent(5n, 157));
+    row(before, 's.t');
+    const place = new Place(before.checkpoint(), server);
+    place.begin(gtidEvent(5n, 157));
+    expect(() => {
+      place.commit(end);
+    }).toThrow(expect.objectContaining({ code: 'POSITION_UNPROVEN' }));
+  });
+
+  it('ends a statement that is its own transaction when the next one begins', () => {
+    const place = new Place(start, server);
+    place.begin(gtidEvent(5n, 157));
+    place.begin(gtidEvent(6n, 300));
+    expect(place.checkpoint()).toMatchObject({ gtidSet: `${UUID}:1-5`, position: 300 });
+  });
+
+  it('refuses a transaction that neither XID nor COMMIT ended', () => {
+    const place = new Place(start, server);
+    place.begin(gtidEvent(5n, 157)).explicit = true;
+    expect(() => place.begin(gtidEvent(6n, 300))).toThrow(RowcallError);
+  });
+
+  it('moves to the next file only with its format description, so that file and creation time agree', () => {
+    const place = new Place(start, server);
+    place.enterFile({
+      type: 'format-description',
+      serverVersion: '9.7.0',
+      created: 0,
+      checksum: 'crc32',
+      timestamp: 200,
+      serverId: 1,
+      bytes: 122,
+      file: 'binlog.000002',
+      position: 4,
+      endPosition: 126,
+    });
+    expect(place.checkpoint()).toMatchObject({
+      file: 'binlog.000002',
+      position: 126,
+      fileCreated: 200,
+    });
+  });
+
+  it('names transactions by file, creation time and position where the source has no GTIDs', () => {
+    const place = new Place({ ...start, gtidSet: null }, server);
+    const { id } = place.begin({ ...gtidEvent(5n, 157), gtid: null });
+    expect(id).toBe(`${UUID}:binlog%2E000001:100:157`);
+    place.commit(end);
+    expect(place.checkpoint()).toMatchObject({ gtidSet: null, position: 431 });
+  });
+});
