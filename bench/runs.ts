@@ -2,7 +2,6 @@
 
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -262,11 +261,27 @@ export async function zongjiRun(
   const child = fork(fileURLToPath(new URL('./zongji-reader.ts', import.meta.url)));
   try {
     child.send({ url: source.server.url, database: source.database, table, ...start, rows });
-    const [result] = (await once(child, 'message')) as [ZongjiResult];
+    const result = await answer<ZongjiResult>(child);
     return { perSecond: (result.rows * 1000) / result.ms, ...processCost(child.pid ?? 0) };
   } finally {
-    child.disconnect();
+    if (child.connected) child.disconnect();
   }
+}
+
+/** The child's next message. @throws Error when it ends instead. */
+function answer<T>(child: ChildProcess): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onMessage = (message: unknown): void => {
+      child.removeListener('exit', onExit);
+      resolve(message as T);
+    };
+    const onExit = (code: number | null): void => {
+      child.removeListener('message', onMessage);
+      reject(new Error(`A child of the benchmark ended with ${code ?? 'a signal'}`));
+    };
+    child.once('message', onMessage);
+    child.once('exit', onExit);
+  });
 }
 
 /** The receiver's process, seen from here. */
@@ -281,7 +296,7 @@ class RawReceiver {
 
   static async start(args: readonly string[]): Promise<RawReceiver> {
     const child = fork(fileURLToPath(new URL('./raw-receiver.ts', import.meta.url)), [...args]);
-    const [{ port }] = (await once(child, 'message')) as [{ port: number }];
+    const { port } = await answer<{ port: number }>(child);
     return new RawReceiver(child, port);
   }
 
@@ -289,7 +304,7 @@ class RawReceiver {
     const deadline = performance.now() + TIMEOUT_MS;
     while (performance.now() < deadline && daemon.running) {
       this.#child.send('stats');
-      const [stats] = (await once(this.#child, 'message')) as [ReceiverStats];
+      const stats = await answer<ReceiverStats>(this.#child);
       if (stats.count >= count) return stats;
       await pause(100);
     }
@@ -297,6 +312,6 @@ class RawReceiver {
   }
 
   end(): void {
-    this.#child.disconnect();
+    if (this.#child.connected) this.#child.disconnect();
   }
 }

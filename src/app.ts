@@ -2,7 +2,6 @@
 
 import { Capture } from './capture/capture.ts';
 import { createRouter, routingHash } from './capture/route/router.ts';
-import { callbackOptions } from './callback-options.ts';
 import type { Config } from './config/schema.ts';
 import type { Handler } from './deliver/callback/handler.ts';
 import { Deliver } from './deliver/deliver.ts';

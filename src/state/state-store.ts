@@ -72,6 +72,11 @@ export interface LaneEvent {
   readonly value: Uint8Array | null;
 }
 
+/** What an event counts for in a lane's `bytes`: about what it takes in the store and in memory. */
+export function laneEventBytes(event: LaneEvent): number {
+  return 64 + event.id.length + event.table.length + (event.value?.byteLength ?? 0);
+}
+
 export interface LaneKey {
   readonly callback: string;
   readonly topic: string;
@@ -98,7 +103,8 @@ export type StateChange =
       readonly beyond: readonly OffsetRun[];
       readonly counts: Partial<LedgerCounts>;
     } & CursorKey)
-  /** An event joins its lane, at the end; makes the lane when it is not there. With `failure` it must become the head. */
+  /** An event joins its lane, at the end; makes the lane when it is not there. With `failure` it must become the
+   *  head. All events of a lane are of one partition, so that their offsets are their order. */
   | ({
       readonly type: 'lane-append';
       readonly event: LaneEvent;
@@ -133,18 +139,29 @@ export interface StateStore {
   /** Callbacks ever opened here, with all their cursors. */
   cursors(): Promise<readonly Cursor[]>;
 
-  /** Saves cursors of callbacks or topics seen for the first time; refuses one that exists. */
+  /**
+   * Saves cursors of callbacks or topics seen for the first time, all or none.
+   *
+   * @throws RowcallError STATE_UNUSABLE for one that exists: another dispatcher made it.
+   */
   openCursors(cursors: readonly Omit<Cursor, 'ledger' | 'beyond'>[]): Promise<void>;
 
   /**
    * One durable transaction. `lane-append` counts pending +1, or retrying +1 for a new head, by itself;
-   * `progress.counts` carry read, matched, filtered and delivered of the fast path.
+   * `progress.counts` carry read, matched, filtered and delivered of the fast path. After each commit the
+   * books of every cursor balance: an event's `matched` is counted in the commit that puts it into a lane.
    *
-   * @throws RowcallError STATE_WRITE_FAILED: nothing of it is there, or the process must end.
+   * @throws RowcallError STATE_WRITE_FAILED: nothing of it is there, or the process must end: then every
+   *   later call on this store fails alike. INTERNAL: the changes contradict what is stored (no such cursor
+   *   or lane, another head, a cursor going back, books that would not balance); nothing of it is there.
    */
   commit(changes: readonly StateChange[]): Promise<void>;
 
-  /** Lanes of a callback whose head is due at `nowMs`, oldest due first, without those in `busy`. */
+  /**
+   * Lanes of a callback whose head is due at `nowMs`, oldest due first, without those in `busy`: at least one
+   * when there is one, then up to `limit` and to about 16 MiB of events. A lane whose head was delivered
+   * stands behind those that were due before it, so that a deep one does not hold the others.
+   */
   dueLanes(
     callback: string,
     nowMs: number,
@@ -162,12 +179,17 @@ export interface StateStore {
     readonly limit: number;
   }): Promise<readonly LaneSummary[]>;
 
-  /** @throws RowcallError LANE_UNKNOWN */
+  /** A lane with its first 1,000 events, head first. @throws RowcallError LANE_UNKNOWN */
   lane(
     id: number,
   ): Promise<{ readonly lane: LaneSummary; readonly events: readonly Omit<LaneEvent, 'value'>[] }>;
 
-  /** Makes the head due now. For an operator; works beside a running daemon. @throws RowcallError LANE_UNKNOWN */
+  /**
+   * Makes the head due now; one that is due already keeps its place. For an operator; works beside a running
+   * daemon.
+   *
+   * @throws RowcallError LANE_UNKNOWN
+   */
   retryLane(id: number, nowMs: number): Promise<void>;
 
   /** A number that changes when another process wrote to the store. */

@@ -1,4 +1,3 @@
-import { systemClock } from '../../src/shared/clock.ts';
 import { describe, expect, it } from 'vitest';
 import type { BinlogEvent } from '../../src/capture/binlog/binlog-event.ts';
 import { openBinlogStream } from '../../src/capture/binlog/binlog-stream.ts';
@@ -6,6 +5,9 @@ import type { BinlogStream, BinlogStreamOptions } from '../../src/capture/binlog
 import type { DumpStart } from '../../src/capture/binlog/dump-request.ts';
 import { withSource } from '../../src/capture/binlog/source-connection.ts';
 import { GtidSet } from '../../src/gtid-set.ts';
+import { systemClock } from '../../src/shared/clock.ts';
+import type { Clock } from '../../src/shared/clock.ts';
+import { eventually } from '../support/eventually.ts';
 import { freshAccount, freshDatabase, mysqlUrl, withConnection } from '../support/mysql.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
 
@@ -218,13 +220,24 @@ describe('the binlog stream', () => {
     }
     await run(url, 'DROP TABLE t');
     const before = process.memoryUsage().rss;
+    let heartbeats = 0;
+    const clock: Clock = {
+      ...systemClock,
+      timer: (ms, fire) =>
+        systemClock.timer(ms, () => {
+          heartbeats += 1;
+          fire();
+        }),
+    };
     const stream = await openBinlogStream(
-      optionsOf({ gtidSet: start.gtidSet }, { maxQueueBytes: 2 * MIB, heartbeatMs: 100 }),
+      optionsOf({ gtidSet: start.gtidSet }, { maxQueueBytes: 2 * MIB, heartbeatMs: 50, clock }),
       AbortSignal.timeout(60_000),
     );
     const first = await stream.next();
-    // Ten heartbeats: while we pause the socket ourselves, its silence is not the server's.
-    await systemClock.sleep(1000);
+    // Many heartbeats: while we pause the socket ourselves, its silence is not the server's.
+    await eventually(() => {
+      expect(heartbeats).toBeGreaterThan(10);
+    });
     expect(process.memoryUsage().rss - before).toBeLessThan(30 * MIB);
     const rest = await readUntil(stream, isQuery('DROP TABLE'));
     const rows = [...first, ...rest].filter((event) => event.type === 'rows');

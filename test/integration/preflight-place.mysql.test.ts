@@ -128,7 +128,8 @@ describe.each(['ON', 'OFF'])('with gtid_mode %s', (mode) => {
     const { last } = read;
     if (last === null) throw new Error('Nothing was read');
     const middle = await begin(url, { file: last.file, position: last.position });
-    expect(middle.fileCreated).toBe(read.fileCreated);
+    if (last.file === read.file) expect(middle.fileCreated).toBe(read.fileCreated);
+    else expect(middle.fileCreated).toBeLessThanOrEqual(read.fileCreated);
     if (mode === 'ON') {
       const set = GtidSet.parse(middle.gtidSet ?? '');
       set.add(parseGtid(last.gtid ?? ''));

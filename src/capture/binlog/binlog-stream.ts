@@ -126,7 +126,7 @@ class DumpStream implements BinlogStream {
   ) {
     this.#options = options;
     this.#signal = signal;
-    const byGtid = 'gtidSet' in options.start;
+    const byGtid = !('file' in options.start);
     const begin =
       'gtidSet' in options.start ? { file: '', position: FIRST_POSITION } : options.start;
     this.#parser = new EventParser(begin, byGtid);

@@ -7,6 +7,7 @@ import { RowcallError } from '../../errors.ts';
 import { encodeGtidSet } from '../../gtid-encoding.ts';
 import type { GtidSet } from '../../gtid-set.ts';
 import type { FilePosition } from '../../position.ts';
+import { formatPlace } from './byte-reader.ts';
 import { FIRST_POSITION } from './event-parser.ts';
 
 /** By GTID: everything that the set does not hold. By place: everything from there on, of one server. */
@@ -32,9 +33,10 @@ const HEARTBEAT_V2 = 0x02;
  */
 export function encodeDumpRequest(request: DumpRequest): Buffer {
   const flags = HEARTBEAT_V2 | (request.nonBlocking ? NON_BLOCKING : 0);
-  return 'gtidSet' in request.start
-    ? encodeByGtid(request.start.gtidSet, request.serverId, flags)
-    : encodeByPlace(request.start, request.serverId, flags);
+  // Asked for the file, as whatever has one (a checkpoint, say) is a place, even if it has a set too.
+  return 'file' in request.start
+    ? encodeByPlace(request.start, request.serverId, flags)
+    : encodeByGtid(request.start.gtidSet, request.serverId, flags);
 }
 
 function encodeByGtid(gtidSet: GtidSet, serverId: number, flags: number): Buffer {
@@ -57,7 +59,7 @@ function encodeByPlace(place: FilePosition, serverId: number, flags: number): Bu
       'POSITION_UNPROVEN',
       'A dump cannot start by file and position beyond 4 GiB',
       {
-        place: `${place.file}:${place.position}`,
+        place: formatPlace(place),
         cure: "Set gtid_mode = ON on the source, or rowcall position set to the next file's beginning.",
       },
     );

@@ -21,22 +21,28 @@ const BACKSLASH = 0x5c;
 
 /** What each byte of an encoding becomes inside a JSON string. */
 export interface ByteTable {
-  /** UTF-8 bytes that stand for the byte; null where it stands for itself. */
-  readonly replacements: readonly (Buffer | null)[];
+  /** How many bytes of UTF-8 stand for it. */
+  readonly lengths: Uint8Array;
+  /** Those bytes, at WIDEST times the byte. */
+  readonly bytes: Uint8Array;
 }
 
-/** What JSON.stringify makes of a character; for the ones that it escapes or that are one byte elsewhere. */
+/** `\u0000`: no byte takes more. */
+const WIDEST = 6;
+
+/** ASCII as JSON.stringify escapes it. @param characterOf of a byte from 0x80 on; null where it stands for itself */
 export function byteTable(characterOf: (byte: number) => string | null): ByteTable {
-  return {
-    replacements: Array.from({ length: 256 }, (_, byte) => {
-      const text = byte < 0x80 ? JSON.stringify(String.fromCharCode(byte)) : null;
-      if (text === null) {
-        const character = characterOf(byte);
-        return character === null ? null : Buffer.from(character, 'utf8');
-      }
-      return text.length === 3 ? null : Buffer.from(text.slice(1, -1), 'utf8');
-    }),
-  };
+  const table = { lengths: new Uint8Array(256), bytes: new Uint8Array(256 * WIDEST) };
+  for (let byte = 0; byte < 256; byte += 1) {
+    const character = byte < 0x80 ? String.fromCharCode(byte) : characterOf(byte);
+    const escaped =
+      character === null
+        ? Buffer.from([byte])
+        : Buffer.from(JSON.stringify(character).slice(1, -1), 'utf8');
+    table.lengths[byte] = escaped.length;
+    table.bytes.set(escaped, byte * WIDEST);
+  }
+  return table;
 }
 
 /** UTF-8: bytes from 0x80 on stand for themselves. */
@@ -70,23 +76,22 @@ function requireUtf8(bytes: Buffer): void {
   if (!isUtf8(bytes)) throw new RowcallError('VALUE_INVALID', 'The text is not valid UTF-8');
 }
 
-/** A JSON string as bytes, in one pass to measure and one to copy: never more than one copy in memory. */
-export function quoteBytes(bytes: Buffer, table: ByteTable): Uint8Array {
-  let length = 2;
-  for (const byte of bytes) length += table.replacements[byte]?.length ?? 1;
-  const out = Buffer.allocUnsafe(length);
-  out.writeUInt8(QUOTE, 0);
-  let at = 1;
-  let copied = 0;
+/** A JSON string as bytes, in one pass to measure and one to write: never more than one copy in memory. */
+export function quoteBytes(bytes: Uint8Array, { lengths, bytes: escapes }: ByteTable): Uint8Array {
+  // Counted loops: the iterators of a typed array cost ten times as much here.
+  let total = 2;
+  for (let i = 0; i < bytes.length; i += 1) total += lengths[bytes[i] ?? 0] ?? 0;
+  const out = Buffer.allocUnsafe(total);
+  let at = 0;
+  out[at] = QUOTE;
+  at += 1;
   for (let i = 0; i < bytes.length; i += 1) {
-    const replacement = table.replacements[bytes.readUInt8(i)] ?? null;
-    if (replacement === null) continue;
-    at += bytes.copy(out, at, copied, i);
-    at += replacement.copy(out, at);
-    copied = i + 1;
+    const byte = bytes[i] ?? 0;
+    const from = byte * WIDEST;
+    const to = from + (lengths[byte] ?? 0);
+    for (let j = from; j < to; j += 1, at += 1) out[at] = escapes[j] ?? 0;
   }
-  at += bytes.copy(out, at, copied);
-  out.writeUInt8(QUOTE, at);
+  out[at] = QUOTE;
   return out;
 }
 

@@ -7,6 +7,7 @@ import { RowcallError } from '../../errors.ts';
 import { GtidSet, formatGtid } from '../../gtid-set.ts';
 import type { Checkpoint } from '../../position.ts';
 import type { BinlogEvent } from '../binlog/binlog-event.ts';
+import { formatPlace } from '../binlog/byte-reader.ts';
 import type { DumpStart } from '../binlog/dump-request.ts';
 import type { SourceConnection } from '../binlog/source-connection.ts';
 import { readPlace } from './read-place.ts';
@@ -57,7 +58,7 @@ export function proveSets(
   server: ServerPlace,
   checkpoint: Pick<Checkpoint, 'file' | 'position'> | null,
 ): void {
-  const place = checkpoint === null ? {} : { place: placeText(checkpoint) };
+  const place = checkpoint === null ? {} : { place: formatPlace(checkpoint) };
   if (server.gtids === null) {
     throw new RowcallError(
       'POSITION_UNPROVEN',
@@ -91,7 +92,7 @@ function refuseKeylessCut(checkpoint: Checkpoint, server: ServerPlace): void {
     throw new RowcallError(
       'KEYLESS_TABLE_CUT',
       `${transaction} was cut in the middle of ${keyless.join(', ')}, on server ${checkpoint.serverUuid}; this is ${server.uuid}`,
-      { place: placeText(checkpoint) },
+      { place: formatPlace(checkpoint) },
     );
   }
 }
@@ -102,7 +103,7 @@ async function proveByFile(
   access: DumpAccess,
   signal: AbortSignal,
 ): Promise<void> {
-  const place = placeText(checkpoint);
+  const place = formatPlace(checkpoint);
   if (server.uuid !== checkpoint.serverUuid) {
     throw new RowcallError(
       'SERVER_CHANGED',
@@ -143,7 +144,7 @@ async function proveLast(
     throw new RowcallError(
       'POSITION_UNPROVEN',
       `Where we read ${last.gtid ?? 'our last transaction'}: ${difference}`,
-      { place: placeText(last) },
+      { place: formatPlace(last) },
     );
   }
 }
@@ -175,7 +176,7 @@ function requireRoom(
         : undefined;
   if (what !== undefined) {
     throw new RowcallError('POSITION_UNPROVEN', `Our place is gone: ${what}`, {
-      place: placeText(place),
+      place: formatPlace(place),
     });
   }
 }
@@ -190,10 +191,6 @@ function anotherFile(checkpoint: Checkpoint, created: number): RowcallError {
   return new RowcallError(
     'POSITION_UNPROVEN',
     `${checkpoint.file} was created at ${created} s, the one we read at ${checkpoint.fileCreated} s`,
-    { place: placeText(checkpoint) },
+    { place: formatPlace(checkpoint) },
   );
-}
-
-function placeText(place: { readonly file: string; readonly position: number }): string {
-  return `${place.file}:${place.position}`;
 }

@@ -2,9 +2,9 @@
 
 import type { ConnectionOptions } from 'mysql2/promise';
 import { RowcallError } from '../../errors.ts';
-import type { FilePosition } from '../../position.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { BinlogEvent } from '../binlog/binlog-event.ts';
+import { formatPlace } from '../binlog/byte-reader.ts';
 import { openBinlogStream } from '../binlog/binlog-stream.ts';
 import type { DumpStart } from '../binlog/dump-request.ts';
 
@@ -86,13 +86,9 @@ const NO_EVENT_THERE: ReadonlySet<string> = new Set([
 ]);
 
 function unproven(message: string, start: DumpStart, cause?: unknown): RowcallError {
-  const place = 'gtidSet' in start ? start.gtidSet.toString() : formatStart(start);
+  const place = 'file' in start ? formatPlace(start) : start.gtidSet.toString();
   return new RowcallError('POSITION_UNPROVEN', `The place cannot be read: ${message}`, {
     place,
     cause,
   });
-}
-
-function formatStart(place: FilePosition): string {
-  return `${place.file}:${place.position}`;
 }

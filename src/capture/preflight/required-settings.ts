@@ -79,7 +79,9 @@ export const SETTINGS: readonly RequiredSetting[] = [
     want: 'ON',
     fits: equals('ON'),
     why: 'Without GTIDs a place and the ids of events are valid on this one server only: no failover.',
-    sql: 'SET PERSIST enforce_gtid_consistency = ON; then gtid_mode = OFF_PERMISSIVE, ON_PERMISSIVE, ON, one after another.',
+    sql:
+      'SET PERSIST enforce_gtid_consistency = ON; SET PERSIST gtid_mode = OFF_PERMISSIVE;' +
+      ' SET PERSIST gtid_mode = ON_PERMISSIVE; SET PERSIST gtid_mode = ON;',
     severity: 'warning',
   },
   {

@@ -4,6 +4,7 @@ import { RowcallError } from '../../errors.ts';
 import { GtidSet } from '../../gtid-set.ts';
 import type { Checkpoint, FilePosition } from '../../position.ts';
 import { present } from '../../shared/assert.ts';
+import { formatPlace } from '../binlog/byte-reader.ts';
 import { FIRST_POSITION } from '../binlog/event-parser.ts';
 import type { SourceConnection } from '../binlog/source-connection.ts';
 import { proveSets } from './prove-place.ts';
@@ -50,9 +51,9 @@ function find(
 ): Promise<Found> {
   if (start === 'latest') return findLatest(server, at, signal);
   if (start === 'earliest') return findEarliest(server, at.access, signal);
-  return 'gtid' in start
-    ? findByGtid(GtidSet.parse(start.gtid), server, at.access, signal)
-    : findByFile(start, server, at.access, signal);
+  return 'file' in start
+    ? findByFile(start, server, at.access, signal)
+    : findByGtid(GtidSet.parse(start.gtid), server, at.access, signal);
 }
 
 async function findLatest(
@@ -129,7 +130,7 @@ async function addUpTo(
 const BETWEEN_TRANSACTIONS: ReadonlySet<string> = new Set(['gtid', 'rotate', 'stop']);
 
 function requireFile(start: FilePosition, server: ServerPlace): void {
-  const place = { place: `${start.file}:${start.position}` };
+  const place = { place: formatPlace(start) };
   const file = server.files.find(({ name }) => name === start.file);
   const oldest = present(server.files[0], 'the oldest binlog file');
   if (file === undefined) {
@@ -151,7 +152,7 @@ function requireFile(start: FilePosition, server: ServerPlace): void {
 
 function inside(start: FilePosition): RowcallError {
   return new RowcallError('POSITION_UNPROVEN', 'No transaction begins there', {
-    place: `${start.file}:${start.position}`,
+    place: formatPlace(start),
     cure: 'Name a place where a transaction begins: SHOW BINLOG EVENTS IN the file lists them.',
   });
 }

@@ -102,3 +102,9 @@ export function fromWire(error: WireError): RowcallError {
     ...(error.place === undefined ? {} : { place: error.place }),
   });
 }
+
+/** The buffers that travel with a command. */
+export function buffersOf(command: Command): ArrayBuffer[] {
+  if (command.type !== 'append') return [];
+  return command.encoded.flatMap(({ batches }) => batches.map(({ bytes }) => bytes.buffer));
+}

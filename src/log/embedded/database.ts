@@ -11,13 +11,18 @@ import { numberOf, readFailure } from './sqlite.ts';
 const APPLICATION_ID = 0x52634c67;
 const FORMAT = 1;
 
+/** No column holds more of a batch than this. */
+export const CHUNK_BYTES = 1024 * 1024;
+
 /** How long a connection waits for another one's transaction before it gives up. */
 const BUSY_TIMEOUT_MS = 30_000;
 
 /**
  * `partitions.start` and `.next` are the bounds; every offset between them is in exactly one batch.
  * `batches.seq` grows with time over all partitions: the oldest go first. The index covers whatever
- * is asked about batches without their bytes, because a batch's row spans many pages.
+ * is asked about batches without their bytes, because a batch's row spans many pages. `batches.bytes` is
+ * the length of all; what is over CHUNK_BYTES stands in `chunks`, from n = 1 on, because SQLite holds
+ * a row it writes or reads twice in memory.
  */
 const SCHEMA = `
   CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -30,6 +35,8 @@ const SCHEMA = `
   CREATE TABLE batches (
     seq INTEGER PRIMARY KEY, partition INTEGER NOT NULL, base INTEGER NOT NULL, count INTEGER NOT NULL,
     max_ts REAL NOT NULL, bytes INTEGER NOT NULL, records BLOB NOT NULL);
+  CREATE TABLE chunks (
+    batch INTEGER NOT NULL, n INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (batch, n));
   CREATE INDEX batches_by_offset ON batches (partition, base, count, max_ts, bytes);
   CREATE TABLE consumers (
     name TEXT PRIMARY KEY, state_id TEXT NOT NULL, last_topic INTEGER NOT NULL) WITHOUT ROWID;

@@ -3,6 +3,7 @@ import type { ErrorCode } from '../../errors.ts';
 import { RowcallError, toRowcallError } from '../../errors.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { ChangeLogWriter, PartitionBatch, TopicInfo, TopicSpec } from '../change-log.ts';
+import type { BatchBuffers } from './batch-buffers.ts';
 import type { AppendCommand, OpenedWriter } from './commands.ts';
 import { fromWire, toWire } from './commands.ts';
 import { encodeBatches } from './record-batch.ts';
@@ -80,7 +81,7 @@ export class EmbeddedWriter implements ChangeLogWriter {
 
   /** Encodes. An impossible append takes its turn too, so that those behind it are refused with it. */
   #command(batches: readonly PartitionBatch[], checkpoint: string): AppendCommand {
-    const { encoded, impossible } = encodeAll(batches);
+    const { encoded, impossible } = encodeAll(batches, this.#deps.channel.buffers);
     return {
       type: 'append',
       name: this.#deps.name,
@@ -115,6 +116,7 @@ export class EmbeddedWriter implements ChangeLogWriter {
 
 function encodeAll(
   batches: readonly PartitionBatch[],
+  buffers: BatchBuffers,
 ): Pick<AppendCommand, 'encoded' | 'impossible'> {
   try {
     const encoded = batches
@@ -122,7 +124,7 @@ function encodeAll(
       .map(({ topic, partition, records }) => ({
         topic,
         partition,
-        batches: encodeBatches(records),
+        batches: encodeBatches(records, (bytes) => buffers.take(bytes)),
       }));
     return { encoded, impossible: null };
   } catch (error) {

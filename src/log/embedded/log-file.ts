@@ -7,7 +7,7 @@ import { assert, present } from '../../shared/assert.ts';
 import type { LowWaterMark, TopicInfo } from '../change-log.ts';
 import type { AppendCommand, EncodedBatches, OpenedWriter, Reply, WireError } from './commands.ts';
 import { toWire } from './commands.ts';
-import { SpaceUsed } from './database.ts';
+import { CHUNK_BYTES, SpaceUsed } from './database.ts';
 import { Refusals } from './refusals.ts';
 import { numberOf, textOf } from './sqlite.ts';
 
@@ -144,7 +144,20 @@ export class LogFile {
     let next = numberOf(present(row, 'a partition found before'), 'next');
     for (const batch of encoded.batches) {
       const { count, maxTimestampMs, bytes } = batch;
-      this.#sql.insertBatch.run(partition, next, count, maxTimestampMs, bytes.byteLength, bytes);
+      const length = bytes.byteLength;
+      const first = bytes.subarray(0, CHUNK_BYTES);
+      const { insertBatch, insertChunk } = this.#sql;
+      const { lastInsertRowid } = insertBatch.run(
+        partition,
+        next,
+        count,
+        maxTimestampMs,
+        length,
+        first,
+      );
+      for (let n = 1; n * CHUNK_BYTES < length; n += 1) {
+        insertChunk.run(lastInsertRowid, n, bytes.subarray(n * CHUNK_BYTES, (n + 1) * CHUNK_BYTES));
+      }
       next += count;
       this.#appendedBytes += bytes.byteLength;
     }
@@ -234,6 +247,7 @@ function prepareAll(db: DatabaseSync) {
     insertBatch: db.prepare(
       'INSERT INTO batches (partition, base, count, max_ts, bytes, records) VALUES (?, ?, ?, ?, ?, ?)',
     ),
+    insertChunk: db.prepare('INSERT INTO chunks (batch, n, bytes) VALUES (?, ?, ?)'),
     moveNext: db.prepare('UPDATE partitions SET next = ? WHERE id = ?'),
     saveConsumer: db.prepare(
       `INSERT OR REPLACE INTO consumers (name, state_id, last_topic)

@@ -10,7 +10,7 @@ import type {
   TopicInfo,
   TopicPartition,
 } from '../change-log.ts';
-import { SpaceUsed } from './database.ts';
+import { CHUNK_BYTES, SpaceUsed } from './database.ts';
 import { decodeBatch, RecordSink } from './record-batch.ts';
 import type { StoredBatch } from './record-batch.ts';
 import type { Row } from './sqlite.ts';
@@ -148,13 +148,30 @@ export class LogReader {
   /** The batch that holds `offset`, which is within the bounds. */
   #batchAt({ id, place }: Partition, offset: number): StoredBatch {
     const row = this.#sql.batchAt.get(id, offset);
-    const batch = row === undefined ? undefined : toBatch(row, place);
-    if (batch === undefined || offset >= batch.base + batch.count) {
+    if (row === undefined || offset >= numberOf(row, 'base') + numberOf(row, 'count')) {
       throw new RowcallError('LOG_CORRUPT', 'A record is missing', {
         place: `${place}, offset ${offset}`,
       });
     }
-    return batch;
+    const base = numberOf(row, 'base');
+    return { bytes: this.#bytesOf(row), base, count: numberOf(row, 'count'), place };
+  }
+
+  #bytesOf(row: Row): Uint8Array {
+    const first = blobOf(row, 'records');
+    const length = numberOf(row, 'bytes');
+    if (length <= CHUNK_BYTES) return first;
+    const whole = Buffer.allocUnsafeSlow(length);
+    whole.set(first);
+    let at = first.byteLength;
+    for (const chunk of this.#sql.chunks.iterate(numberOf(row, 'seq'))) {
+      const bytes = blobOf(chunk, 'bytes');
+      // Chunks too many or too few make bytes that their checksum does not fit.
+      if (at + bytes.byteLength > length) break;
+      whole.set(bytes, at);
+      at += bytes.byteLength;
+    }
+    return whole.subarray(0, at);
   }
 
   #snapshot<T>(work: () => T): T {
@@ -166,15 +183,6 @@ export class LogReader {
       this.#db.exec('COMMIT');
     }
   }
-}
-
-function toBatch(row: Row, place: string): StoredBatch {
-  return {
-    bytes: blobOf(row, 'records'),
-    base: numberOf(row, 'base'),
-    count: numberOf(row, 'count'),
-    place,
-  };
 }
 
 function toMark(row: Row): LowWaterMark {
@@ -195,9 +203,10 @@ function prepareAll(db: DatabaseSync) {
        WHERE t.name = ? AND p.partition = ?`,
     ),
     batchAt: db.prepare(
-      `SELECT base, count, records FROM batches
+      `SELECT seq, base, count, bytes, records FROM batches
        WHERE partition = ? AND base <= ? ORDER BY base DESC LIMIT 1`,
     ),
+    chunks: db.prepare('SELECT bytes FROM chunks WHERE batch = ? ORDER BY n'),
     timestamps: db.prepare(
       `SELECT base, count, max_ts FROM batches INDEXED BY batches_by_offset
        WHERE partition = ? AND base >= ? ORDER BY base`,

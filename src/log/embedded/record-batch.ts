@@ -40,11 +40,15 @@ export interface RecordBatch {
 
 /**
  * Encodes records in order into as few batches as their size allows. The values are copied: the caller
- * may use its buffers again.
+ * may use its buffers again. `allocate` gives a buffer of at least so many bytes, which has its ArrayBuffer
+ * to itself (Buffer.allocUnsafe's pool is shared, and must not be transferred to another thread).
  *
  * @throws RowcallError RECORD_TOO_LARGE naming table and event id.
  */
-export function encodeBatches(records: readonly LogRecord[]): RecordBatch[] {
+export function encodeBatches(
+  records: readonly LogRecord[],
+  allocate: (bytes: number) => Buffer<ArrayBuffer> = (bytes) => Buffer.allocUnsafeSlow(bytes),
+): RecordBatch[] {
   const batches: RecordBatch[] = [];
   let first = 0;
   let bound = HEADER_BYTES;
@@ -58,13 +62,13 @@ export function encodeBatches(records: readonly LogRecord[]): RecordBatch[] {
       );
     }
     if (index > first && bound + size > BATCH_TARGET_BYTES) {
-      batches.push(encodeOne(records.slice(first, index), bound));
+      batches.push(encodeOne(records.slice(first, index), allocate(bound)));
       first = index;
       bound = HEADER_BYTES;
     }
     bound += size;
   });
-  if (first < records.length) batches.push(encodeOne(records.slice(first), bound));
+  if (first < records.length) batches.push(encodeOne(records.slice(first), allocate(bound)));
   return batches;
 }
 
@@ -79,9 +83,7 @@ function upperBound(record: LogRecord): number {
   return bytes + 3 * characters;
 }
 
-function encodeOne(records: readonly LogRecord[], bound: number): RecordBatch {
-  // Not Buffer.allocUnsafe: its pool is shared and must not be transferred to another thread.
-  const buffer = Buffer.allocUnsafeSlow(bound);
+function encodeOne(records: readonly LogRecord[], buffer: Buffer<ArrayBuffer>): RecordBatch {
   let at = HEADER_BYTES;
   let maxTimestampMs = -Infinity;
   let table: string | undefined;

@@ -2,7 +2,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 
 import type { RetentionStep, Results } from './commands.ts';
-import { SpaceUsed } from './database.ts';
+import { CHUNK_BYTES, SpaceUsed } from './database.ts';
 import type { LogFile } from './log-file.ts';
 import { numberOf } from './sqlite.ts';
 
@@ -54,6 +54,7 @@ export class Retention {
           continue;
         }
         if (rows >= STEP_ROWS || bytes >= STEP_BYTES) break;
+        if (batch.bytes > CHUNK_BYTES) this.#sql.deleteChunks.run(batch.seq);
         this.#sql.deleteBatch.run(batch.seq);
         starts.set(batch.partition, batch.end);
         excess -= batch.bytes;
@@ -112,6 +113,7 @@ export class Retention {
 function prepareAll(db: DatabaseSync) {
   return {
     deleteBatch: db.prepare('DELETE FROM batches WHERE seq = ?'),
+    deleteChunks: db.prepare('DELETE FROM chunks WHERE batch = ?'),
     moveStart: db.prepare('UPDATE partitions SET start = ? WHERE id = ?'),
     front: db.prepare(
       `SELECT seq, base, count, max_ts, bytes FROM batches INDEXED BY batches_by_offset

@@ -5,13 +5,17 @@ import { Worker } from 'node:worker_threads';
 import { RowcallError } from '../../errors.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { armedFailpoint } from '../../shared/failpoint.ts';
+import { BatchBuffers } from './batch-buffers.ts';
 import type { Command, Reply, Result, Results, WireError } from './commands.ts';
-import { fromWire, toWire } from './commands.ts';
+import { buffersOf, fromWire, toWire } from './commands.ts';
 import { Executor } from './executor.ts';
 import type { LogFileOptions } from './log-file.ts';
 
 /** Takes commands one after another; they are carried out and answered in that order. */
 export interface WriteChannel {
+  /** Where the buffers of an append's batches come from; the channel gives them back. */
+  readonly buffers: BatchBuffers;
+
   /**
    * Hands a command over. The bytes of an append belong to the channel from then on.
    *
@@ -38,6 +42,7 @@ function outcome(reply: Reply): Result {
  * Deterministic over a given clock, which a simulation needs.
  */
 export class InlineChannel implements WriteChannel {
+  readonly buffers = new BatchBuffers();
   readonly #executor: Executor;
   readonly #clock: Clock;
   #queue: { readonly command: Command; readonly waiting: Waiting }[] = [];
@@ -79,6 +84,7 @@ export class InlineChannel implements WriteChannel {
     const replies = this.#closed
       ? queue.map(() => ({ ok: false, error: gone() }) as const)
       : this.#executor.run(queue.map(({ command }) => command));
+    for (const { command } of queue) this.buffers.give(buffersOf(command));
     replies.forEach((reply, index) => queue[index]?.waiting.resolve(reply));
   }
 }
@@ -88,9 +94,11 @@ export interface WriterThreadData extends LogFileOptions {
   readonly failpoint: ReturnType<typeof armedFailpoint>;
 }
 
-/** What the thread posts: replies in the order of the commands. */
+/** What the thread posts: replies in the order of the commands, each answered once. */
 export interface WriterThreadMessage {
   readonly replies: readonly Reply[];
+  /** Buffers of the commands, transferred back. */
+  readonly spent: readonly ArrayBuffer[];
 }
 
 // The thread's file has this file's ending: .ts from the sources, .js from the build.
@@ -104,6 +112,7 @@ const THREAD = new URL(`./writer-thread${extname(import.meta.url)}`, import.meta
  * ends before it answered, whatever waits has an unknown outcome.
  */
 export class ThreadChannel implements WriteChannel {
+  readonly buffers = new BatchBuffers();
   readonly #worker: Worker;
   readonly #ended: Promise<void>;
   readonly #waiting: Waiting[] = [];
@@ -112,7 +121,8 @@ export class ThreadChannel implements WriteChannel {
   constructor(options: LogFileOptions) {
     const workerData: WriterThreadData = { ...options, failpoint: armedFailpoint() };
     this.#worker = new Worker(THREAD, { workerData });
-    this.#worker.on('message', ({ replies }: WriterThreadMessage) => {
+    this.#worker.on('message', ({ replies, spent }: WriterThreadMessage) => {
+      this.buffers.give(spent);
       this.#settle(replies);
     });
     this.#ended = new Promise((resolve) => {
@@ -136,7 +146,7 @@ export class ThreadChannel implements WriteChannel {
   ): Promise<Results[K]> {
     if (this.#gone !== undefined) throw fromWire(this.#gone);
     const reply = await new Promise<Reply>((resolve) => {
-      this.#worker.postMessage(command, transferable(command));
+      this.#worker.postMessage(command, buffersOf(command));
       this.#waiting.push({ resolve });
       this.#worker.ref();
     });
@@ -158,11 +168,6 @@ export class ThreadChannel implements WriteChannel {
     if (this.#waiting.length === 0 && this.#gone === undefined) this.#worker.unref();
     replies.forEach((reply, index) => settled[index]?.resolve(reply));
   }
-}
-
-function transferable(command: Command): ArrayBuffer[] {
-  if (command.type !== 'append') return [];
-  return command.encoded.flatMap(({ batches }) => batches.map(({ bytes }) => bytes.buffer));
 }
 
 function gone(message = 'The log was closed'): WireError {

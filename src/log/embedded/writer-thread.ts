@@ -4,6 +4,7 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { present } from '../../shared/assert.ts';
 import { armFailpoint } from '../../shared/failpoint.ts';
 import type { Command } from './commands.ts';
+import { buffersOf } from './commands.ts';
 import { Executor } from './executor.ts';
 import type { WriterThreadData, WriterThreadMessage } from './write-channel.ts';
 
@@ -24,8 +25,10 @@ port.on('message', (first: Command | 'close') => {
     next = waiting?.message;
   }
   if (commands.length > 0) {
-    const message: WriterThreadMessage = { replies: executor.run(commands) };
-    port.postMessage(message);
+    const replies = executor.run(commands);
+    const spent = commands.flatMap(buffersOf);
+    const message: WriterThreadMessage = { replies, spent };
+    port.postMessage(message, spent);
   }
   if (!closing) return;
   executor.close();

@@ -3,7 +3,6 @@
 import { recountLedger } from '../../deliver/recount.ts';
 import { RowcallError } from '../../errors.ts';
 import { type Cursor, LEDGER_FIELDS, type LedgerCounts } from '../../state/state-store.ts';
-import { callbackOptions } from '../../callback-options.ts';
 import type { CliIo } from './io.ts';
 import { withLog, withState } from './stores.ts';
 import { formatTable } from './table.ts';
@@ -56,7 +55,7 @@ async function recount(file: string, io: CliIo): Promise<string[]> {
       const found = await recountLedger({
         log,
         state,
-        callbacks: config.callbacks.map(callbackOptions),
+        callbacks: config.callbacks,
       });
       return found
         .filter((line) => !line.agrees)

@@ -67,8 +67,13 @@ test('a cut after so many bytes lets these through and no more', async () => {
 test('a paused line holds what comes until it goes on', async () => {
   proxy.pause();
   client.write('hello');
-  // A second line through the same event loop, unpaused later, tells when the first had its chance.
-  await new Promise((resolve) => setImmediate(resolve));
+  // An echo over a line of its own, sent later: by its return the first would have come as well.
+  const open = connect((echo.address() as AddressInfo).port, '127.0.0.1');
+  for (let round = 0; round < 3; round += 1) {
+    open.write('x');
+    await once(open, 'data');
+  }
+  open.destroy();
   expect(received).toBe('');
   proxy.resume();
   await eventually(() => {

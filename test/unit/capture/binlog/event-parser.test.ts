@@ -1,12 +1,10 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BinlogEvent } from '../../../../src/capture/binlog/binlog-event.ts';
 import { EventParser } from '../../../../src/capture/binlog/event-parser.ts';
-import { RowcallError } from '../../../../src/errors.ts';
 import type { ErrorCode } from '../../../../src/errors.ts';
 import { encodeGtidSet } from '../../../../src/gtid-encoding.ts';
 import { GtidSet, formatGtid } from '../../../../src/gtid-set.ts';
-import { makeEvent, makeFormat, makeRotate, recordedEvents, reseal } from './event-maker.ts';
+import { makeEvent, makeFormat, makeRotate, reseal } from './event-maker.ts';
 import type { MadeFormat } from './event-maker.ts';
 
 const FILE = 'binlog.000001';
@@ -39,125 +37,6 @@ function micros(value: bigint, flag: boolean): Buffer {
   return u64(flag ? value | (1n << 55n) : value).subarray(0, 7);
 }
 
-describe('a recorded dump', () => {
-  const { start, events: recorded } = recordedEvents();
-
-  it('is parsed whole, each event where the one before ended', () => {
-    const parser = new EventParser(start, false);
-    const events = recorded.map((bytes) => parser.parse(bytes));
-    expect(events.map((event) => event.type)).toMatchInlineSnapshot(`
-      [
-        "rotate",
-        "format-description",
-        "previous-gtids",
-        "gtid",
-        "query",
-        "gtid",
-        "query",
-        "gtid",
-        "query",
-        "rows-query",
-        "table-map",
-        "rows",
-        "xid",
-        "gtid",
-        "query",
-        "rows-query",
-        "table-map",
-        "rows",
-        "xid",
-        "gtid",
-        "query",
-        "rows-query",
-        "table-map",
-        "rows",
-        "xid",
-        "gtid",
-        "query",
-        "rows-query",
-        "table-map",
-        "rows",
-        "xid",
-        "gtid",
-        "query",
-        "query",
-        "rows-query",
-        "table-map",
-        "rows",
-        "xid",
-        "rotate",
-        "rotate",
-        "format-description",
-        "previous-gtids",
-        "gtid",
-        "query",
-        "heartbeat",
-      ]
-    `);
-    for (const [index, event] of events.entries()) {
-      const before = events[index - 1];
-      if (before === undefined || before.type === 'rotate') continue;
-      expect(event.file).toBe(before.file);
-      if (event.type !== 'format-description') expect(event.position).toBe(before.endPosition);
-    }
-    const statements = events.filter((event) => event.type === 'rows-query');
-    expect(statements[0]?.sql).toBe(
-      "INSERT INTO fixture.t VALUES (1, 'one', 1.10), (2, 'zwölf', -2.50)",
-    );
-  });
-
-  it('has a tagged GTID, in sequence with no other', () => {
-    const parser = new EventParser(start, false);
-    const gtids = recorded
-      .map((bytes) => parser.parse(bytes))
-      .filter((event) => event.type === 'gtid');
-    const tagged = gtids.filter((event) => event.gtid?.tag === 'billing');
-    expect(tagged.map((event) => event.gtid?.gno)).toEqual([1n]);
-    for (const event of gtids) {
-      expect(Math.abs((event.commitUs ?? 0) / 1e6 - event.timestamp)).toBeLessThan(2);
-    }
-    const untagged = gtids.flatMap((event) => (event.gtid?.tag === '' ? [event.gtid.gno] : []));
-    expect(untagged).toEqual(untagged.map((_, index) => (untagged[0] ?? 0n) + BigInt(index)));
-  });
-
-  it('cut or damaged anywhere, with lengths and checksums that fit, is never read past an event', () => {
-    fc.assert(
-      fc.property(
-        fc.nat(recorded.length - 1),
-        fc.nat(),
-        fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 4 }),
-        (at, cut, damages) => {
-          const parser = new EventParser(start, true);
-          for (const bytes of recorded.slice(0, at)) parser.parse(bytes);
-          const whole = recorded[at] ?? Buffer.alloc(0);
-          const part = Buffer.from(whole.subarray(0, 19 + (cut % (whole.length - 18))));
-          for (const [place, byte] of damages) part[place % part.length] = byte;
-          try {
-            parser.parse(reseal(part));
-          } catch (error) {
-            expect(error).toBeInstanceOf(RowcallError);
-          }
-        },
-      ),
-      { numRuns: 3000 },
-    );
-  });
-
-  it('with any bit flipped and the checksum left as it was, is refused', () => {
-    fc.assert(
-      fc.property(fc.nat(recorded.length - 1), fc.nat(), fc.nat(7), (at, place, bit) => {
-        const parser = new EventParser(start, true);
-        for (const bytes of recorded.slice(0, at)) parser.parse(bytes);
-        const damaged = Buffer.from(recorded[at] ?? Buffer.alloc(0));
-        const index = place % damaged.length;
-        damaged[index] = (damaged[index] ?? 0) ^ (1 << bit);
-        expect(() => parser.parse(damaged)).toThrow(RowcallError);
-      }),
-      { numRuns: 2000 },
-    );
-  });
-});
-
 describe('checksums', () => {
   it('belong to the file: one without them is read to its last byte', () => {
     const parser = parserAt(4, false, { checksum: false, end: 4 + 123 });
@@ -188,14 +67,14 @@ describe('checksums', () => {
     const damaged = makeRotate(FILE, 4);
     damaged[damaged.length - 1] = (damaged.at(-1) ?? 0) ^ 1;
     const parser = new EventParser({ file: '', position: 4 }, true);
-    expect(() => parser.parse(damaged)).toThrow(fails('BINLOG_EVENT_MALFORMED') as Error);
+    expect(() => parser.parse(damaged)).toThrow(fails('BINLOG_EVENT_MALFORMED'));
   });
 
   it('of an unknown algorithm are refused', () => {
     const format = makeFormat();
     format[format.length - 5] = 2;
     expect(() => new EventParser({ file: FILE, position: 4 }, false).parse(reseal(format))).toThrow(
-      fails('BINLOG_EVENT_MALFORMED') as Error,
+      fails('BINLOG_EVENT_MALFORMED'),
     );
   });
 });
@@ -236,16 +115,14 @@ describe('places', () => {
     'are not taken from a ROTATE to %j',
     (name) => {
       const parser = new EventParser({ file: FILE, position: 4 }, true);
-      expect(() => parser.parse(makeRotate(name, 4))).toThrow(
-        fails('BINLOG_EVENT_MALFORMED') as Error,
-      );
+      expect(() => parser.parse(makeRotate(name, 4))).toThrow(fails('BINLOG_EVENT_MALFORMED'));
     },
   );
 
   it('over 2^53 are refused', () => {
     const parser = new EventParser({ file: FILE, position: 4 }, true);
     expect(() => parser.parse(makeRotate(FILE, 2n ** 60n))).toThrow(
-      fails('BINLOG_EVENT_MALFORMED') as Error,
+      fails('BINLOG_EVENT_MALFORMED'),
     );
   });
 
@@ -256,12 +133,12 @@ describe('places', () => {
     const gtid = parser.parse(makeEvent({ code: 33, body: gtidBody, end: 9000 }));
     expect([gtid.position, gtid.endPosition]).toEqual([9000 - 48, 9000]);
     const late = makeEvent({ code: 16, body: u64(1n), end: 9500 });
-    expect(() => parser.parse(late)).toThrow(fails('BINLOG_EVENT_MALFORMED') as Error);
+    expect(() => parser.parse(late)).toThrow(fails('BINLOG_EVENT_MALFORMED'));
   });
 
   it('never jump in a dump by place', () => {
     expect(() => parserAt(200).parse(makeEvent({ code: 33, body: gtidBody, end: 9000 }))).toThrow(
-      fails('BINLOG_EVENT_MALFORMED') as Error,
+      fails('BINLOG_EVENT_MALFORMED'),
     );
   });
 
@@ -276,7 +153,7 @@ describe('places', () => {
     const parser = new EventParser({ file: FILE, position: 4 }, true);
     parser.parse(makeRotate(FILE, 4));
     expect(() => parser.parse(makeEvent({ code: 16, body: u64(1n), end: 35 }))).toThrow(
-      fails('BINLOG_EVENT_MALFORMED') as Error,
+      fails('BINLOG_EVENT_MALFORMED'),
     );
   });
 });
@@ -357,7 +234,7 @@ describe('bodies', () => {
 
   it.each([0n, 2n ** 63n - 1n, 2n ** 64n - 1n])('of a GTID refuse the number %s', (gno) => {
     const body = Buffer.concat([Buffer.from([1]), UUID_BYTES, u64(gno), clock]);
-    expect(() => parseOne(33, body)).toThrow(fails('BINLOG_EVENT_MALFORMED') as Error);
+    expect(() => parseOne(33, body)).toThrow(fails('BINLOG_EVENT_MALFORMED'));
   });
 
   it('of a QUERY skip the status variables', () => {
@@ -374,7 +251,7 @@ describe('bodies', () => {
       const event = parseOne(35, encodeGtidSet(GtidSet.parse(text)));
       expect(event).toMatchObject({ type: 'previous-gtids', set: text });
     }
-    expect(() => parseOne(35, Buffer.alloc(7))).toThrow(fails('BINLOG_EVENT_MALFORMED') as Error);
+    expect(() => parseOne(35, Buffer.alloc(7))).toThrow(fails('BINLOG_EVENT_MALFORMED'));
   });
 
   const tableId = Buffer.from([0x2a, 0, 0, 0, 0, 0]);
@@ -403,7 +280,7 @@ describe('bodies', () => {
 
   it('of rows refuse extra data that does not even count itself', () => {
     const body = Buffer.concat([tableId, Buffer.from([1, 0, 1, 0])]);
-    expect(() => parseOne(30, body)).toThrow(fails('BINLOG_EVENT_MALFORMED') as Error);
+    expect(() => parseOne(30, body)).toThrow(fails('BINLOG_EVENT_MALFORMED'));
   });
 
   it('of a TABLE_MAP begin at the schema name', () => {
@@ -454,6 +331,6 @@ describe('a tagged GTID', () => {
     ['another version', Buffer.from([4, 6, 0])],
     ['a tag too long', message(Buffer.concat([uuid, Buffer.from([4, 20, 6, 33 << 1])]))],
   ])('with %s is refused', (_, body) => {
-    expect(() => parseOne(42, body)).toThrow(fails('BINLOG_EVENT_MALFORMED') as Error);
+    expect(() => parseOne(42, body)).toThrow(fails('BINLOG_EVENT_MALFORMED'));
   });
 });

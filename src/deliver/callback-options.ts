@@ -1,0 +1,22 @@
+/** One callback as the engine takes it: the configuration's values in units, and the way to call. */
+
+import type { Operation } from '../change-event.ts';
+import type { Sender } from './callback/sender.ts';
+import type { RetryPolicy } from './retry/policy.ts';
+
+export interface CallbackOptions {
+  readonly name: string;
+  /** Globs on schema.table; those behind `!` exclude. */
+  readonly tables: readonly string[];
+  readonly operations: readonly Operation[];
+  /** Updates only when one of these columns changed; empty: all updates. */
+  readonly changed: readonly string[];
+  /** Where the callback begins when it is first seen. */
+  readonly from: 'latest' | 'earliest' | { readonly timestampMs: number };
+  /** Keys in flight at once. */
+  readonly concurrency: number;
+  readonly retry: RetryPolicy;
+  /** At either limit the callback's intake stops. */
+  readonly lanes: { readonly maxEvents: number; readonly maxBytes: number };
+  readonly sender: Sender;
+}

@@ -1,0 +1,196 @@
+/** One callback at work: its feeds, its order, its lanes. */
+
+import { RowcallError, toRowcallError } from '../errors.ts';
+import type { ChangeLog, LowWaterMark } from '../log/change-log.ts';
+import type { Clock, Random } from '../shared/clock.ts';
+import type { Logger } from '../shared/logger.ts';
+import type { Cursor, StateStore } from '../state/state-store.ts';
+import type { CallbackOptions } from './callback-options.ts';
+import { Feed } from './intake/feed.ts';
+import type { Fetcher } from './intake/fetcher.ts';
+import type { News } from './intake/news.ts';
+import { CallbackCounters } from './lane/callback-counters.ts';
+import { Dispatcher } from './lane/dispatcher.ts';
+import { LaneIndex } from './lane/lane-index.ts';
+import { LaneWorker } from './lane/lane-worker.ts';
+import { Matcher } from './match/matcher.ts';
+import { Progress } from './settle/progress.ts';
+import type { Settler } from './settle/settler.ts';
+
+export interface RunnerParts {
+  readonly log: ChangeLog;
+  readonly state: StateStore;
+  readonly settler: Settler;
+  readonly fetcher: Fetcher;
+  readonly news: News;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Ends intake. */
+  readonly signal: AbortSignal;
+  /** Ends attempts in flight. */
+  readonly abandon: AbortSignal;
+  /** The leg cannot go on. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+export interface PartitionSnapshot {
+  readonly topic: string;
+  readonly partition: number;
+  readonly next: number;
+  /** Why this partition is not read any more; null while it is. */
+  readonly stopped: string | null;
+}
+
+export interface CallbackSnapshot {
+  readonly name: string;
+  /** The endpoint cannot be reached: until when (wall ms) nothing is sent, and why. */
+  readonly pause: { readonly until: number; readonly reason: string } | null;
+  /** Intake waits because lanes are at their limit. */
+  readonly lanesFull: boolean;
+  readonly inFlight: number;
+  readonly windowEvents: number;
+  readonly lanes: number;
+  readonly laneEvents: number;
+  readonly laneBytes: number;
+  readonly delivered: number;
+  readonly failedAttempts: number;
+  /** Commit to callback: counts per bucket of LATENCY_BOUNDS_MS, not cumulative, and their sum in ms. */
+  readonly latencyBuckets: readonly number[];
+  readonly latencySumMs: number;
+  readonly partitions: readonly PartitionSnapshot[];
+}
+
+/**
+ * Invariant: a partition's feed is made from a saved cursor, and once per process. A partition that cannot be
+ * read (the log's retention was there first) stops alone, with the count, and is shown; nothing skips it.
+ */
+export class CallbackRunner {
+  readonly #options: CallbackOptions;
+  readonly #parts: RunnerParts;
+  readonly #matcher: Matcher;
+  readonly #lanes: LaneIndex;
+  readonly #dispatcher: Dispatcher;
+  readonly #laneWorker: LaneWorker;
+  readonly #counters = new CallbackCounters();
+  readonly #partitions: { readonly progress: Progress; stopped: RowcallError | null }[] = [];
+
+  static async open(options: CallbackOptions, parts: RunnerParts): Promise<CallbackRunner> {
+    const lanes = await LaneIndex.load(parts.state, options.name);
+    return new CallbackRunner(options, parts, lanes);
+  }
+
+  private constructor(options: CallbackOptions, parts: RunnerParts, lanes: LaneIndex) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#matcher = new Matcher(options);
+    this.#lanes = lanes;
+    this.#dispatcher = new Dispatcher({
+      ...parts,
+      options,
+      lanes,
+      counters: this.#counters,
+      onLanes: () => {
+        this.#laneWorker.wake();
+      },
+    });
+    this.#laneWorker = new LaneWorker({
+      ...parts,
+      callback: options.name,
+      dispatcher: this.#dispatcher,
+      lanes,
+    });
+    this.#watch(this.#laneWorker.run(parts.signal));
+  }
+
+  get name(): string {
+    return this.#options.name;
+  }
+
+  /** Begins to read the partitions of these cursors. */
+  feed(cursors: readonly Cursor[]): void {
+    for (const cursor of cursors) {
+      const partition = { progress: new Progress(cursor), stopped: null };
+      this.#partitions.push(partition);
+      this.#start(partition);
+    }
+  }
+
+  /** Ends the callback: no attempt begins any more, those in flight end. */
+  async stop(): Promise<void> {
+    await this.#dispatcher.stop();
+    await this.#options.sender.close();
+  }
+
+  /** How far everything is settled and durable. */
+  marks(): LowWaterMark[] {
+    return this.#partitions.map(({ progress }) => ({
+      topic: progress.key.topic,
+      partition: progress.key.partition,
+      topicId: progress.topicId,
+      offset: progress.committedNext,
+    }));
+  }
+
+  snapshot(): CallbackSnapshot {
+    return {
+      name: this.#options.name,
+      pause: this.#dispatcher.pause,
+      lanesFull: this.#dispatcher.lanesFull,
+      inFlight: this.#dispatcher.inFlight,
+      windowEvents: this.#dispatcher.windowEvents,
+      lanes: this.#lanes.lanes,
+      laneEvents: this.#lanes.events,
+      laneBytes: this.#lanes.bytes,
+      delivered: this.#counters.deliveredCount,
+      failedAttempts: this.#counters.failedCount,
+      latencyBuckets: this.#counters.latencyBuckets,
+      latencySumMs: this.#counters.latencySumMs,
+      partitions: this.#partitions.map(({ progress, stopped }) => ({
+        topic: progress.key.topic,
+        partition: progress.key.partition,
+        next: progress.next,
+        stopped: stopped?.message ?? null,
+      })),
+    };
+  }
+
+  #start(partition: { readonly progress: Progress; stopped: RowcallError | null }): void {
+    const { progress } = partition;
+    const feed = new Feed({
+      ...this.#parts,
+      progress,
+      matcher: this.#matcher,
+      dispatcher: this.#dispatcher,
+    });
+    this.#watch(
+      feed.run(this.#parts.signal).catch(async (error: unknown) => {
+        if (!(error instanceof RowcallError) || error.code !== 'OFFSET_OUT_OF_RANGE') throw error;
+        partition.stopped = await this.#lost(progress, error);
+      }),
+    );
+  }
+
+  /** Says how many records the log's retention took before they were read. */
+  async #lost(progress: Progress, cause: RowcallError): Promise<RowcallError> {
+    const { start } = await this.#parts.log.bounds(progress.key);
+    const lost = start - progress.next;
+    const { callback, topic, partition } = progress.key;
+    const error = new RowcallError(
+      'OFFSET_OUT_OF_RANGE',
+      `${callback} has stopped at ${topic}/${partition}: ${lost} records were deleted before it read them`,
+      { cause },
+    );
+    this.#parts.logger.error(
+      { code: error.code, callback, topic, partition, lost, cure: error.cure },
+      error.message,
+    );
+    return error;
+  }
+
+  #watch(work: Promise<unknown>): void {
+    work.catch((error: unknown) => {
+      if (!this.#parts.signal.aborted) this.#parts.onFailure(toRowcallError(error));
+    });
+  }
+}

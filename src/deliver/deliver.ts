@@ -1,0 +1,190 @@
+/** The delivery leg: records of the log become callbacks, in order per key, until each is done. */
+
+import { toRowcallError } from '../errors.ts';
+import type { ChangeLog, TopicInfo } from '../log/change-log.ts';
+import { abortable } from '../shared/abort.ts';
+import type { Clock, Random } from '../shared/clock.ts';
+import type { Logger } from '../shared/logger.ts';
+import type { Service } from '../shared/service.ts';
+import type { StateStore } from '../state/state-store.ts';
+import type { CallbackOptions } from './callback-options.ts';
+import { CallbackRunner, type CallbackSnapshot } from './callback-runner.ts';
+import { Fetcher } from './intake/fetcher.ts';
+import { News } from './intake/news.ts';
+import { fresh, fromZero, openCursors } from './intake/open-cursors.ts';
+import { Settler } from './settle/settler.ts';
+
+/** How often the log is told what it may forget. */
+const LOW_WATER_MS = 5_000;
+
+export interface DeliverParts {
+  readonly log: ChangeLog;
+  readonly state: StateStore;
+  readonly callbacks: readonly CallbackOptions[];
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Go on from the marks in the log where the state store was lost. */
+  readonly acceptLostState: boolean;
+  /** How long attempts in flight may go on after a stop. */
+  readonly drainTimeoutMs: number;
+}
+
+export interface DeliverSnapshot {
+  readonly running: boolean;
+  readonly commits: number;
+  readonly callbacks: readonly CallbackSnapshot[];
+}
+
+/**
+ * Invariant: what was read is either settled and durable in the state store, or will be read again from
+ * there. Stopping therefore loses nothing: intake ends, attempts in flight end or are abandoned at the drain's
+ * deadline, what settled is committed, and the log is told how far we are.
+ */
+export class Deliver implements Service {
+  readonly name = 'deliver';
+  readonly #parts: DeliverParts;
+  readonly #news = new News();
+  readonly #stopping = new AbortController();
+  readonly #abandon = new AbortController();
+  readonly #known = new Set<string>();
+  readonly #runners: CallbackRunner[] = [];
+  #settler: Settler | null = null;
+  #failure: unknown = null;
+
+  constructor(parts: DeliverParts) {
+    this.#parts = parts;
+  }
+
+  /** Runs until the signal aborts. Rejects when the state store or the log cannot be used any more. */
+  async run(signal: AbortSignal): Promise<void> {
+    const stop = (): void => {
+      this.#stopping.abort(new Error('Delivery is stopping'));
+    };
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+    const { log, clock, state } = this.#parts;
+    const settler = new Settler(state, clock, this.#fail);
+    this.#settler = settler;
+    const stopListening = log.onAppend(() => {
+      this.#news.announce();
+    });
+    try {
+      await this.#open(settler);
+      await this.#followTopics();
+    } catch (error) {
+      if (!this.#stopping.signal.aborted) this.#fail(error);
+    } finally {
+      signal.removeEventListener('abort', stop);
+      stopListening();
+    }
+    await this.#drain(settler);
+    if (this.#failure !== null) throw toRowcallError(this.#failure);
+  }
+
+  snapshot(): DeliverSnapshot {
+    return {
+      running: this.#runners.length > 0 && !this.#stopping.signal.aborted,
+      commits: this.#settler?.commits ?? 0,
+      callbacks: this.#runners.map((runner) => runner.snapshot()),
+    };
+  }
+
+  readonly #fail = (error: unknown): void => {
+    this.#failure ??= error;
+    this.#stopping.abort(error);
+  };
+
+  async #open(settler: Settler): Promise<void> {
+    const { callbacks, log } = this.#parts;
+    const cursors = await openCursors(callbacks, this.#parts);
+    for (const topic of await log.topics()) {
+      const opened = [...cursors.values()].flat().some((cursor) => cursor.topic === topic.name);
+      if (opened) this.#known.add(topic.name);
+    }
+    const parts = {
+      ...this.#parts,
+      settler,
+      fetcher: new Fetcher(log),
+      news: this.#news,
+      signal: this.#stopping.signal,
+      abandon: this.#abandon.signal,
+      onFailure: this.#fail,
+    };
+    for (const callback of callbacks) {
+      const runner = await CallbackRunner.open(callback, parts);
+      this.#runners.push(runner);
+    }
+    for (const runner of this.#runners) runner.feed(cursors.get(runner.name) ?? []);
+  }
+
+  /** The leg's own loop: new topics are read from their beginning, and the log hears how far we are. */
+  async #followTopics(): Promise<never> {
+    const { clock } = this.#parts;
+    const signal = this.#stopping.signal;
+    const cancel = this.#everyLowWater();
+    try {
+      for (;;) {
+        const seen = this.#news.version;
+        await this.#openNewTopics();
+        await this.#news.after(seen, signal);
+        // Many appends are one look.
+        await clock.sleep(0, signal);
+      }
+    } finally {
+      cancel();
+    }
+  }
+
+  async #openNewTopics(): Promise<void> {
+    const { log, state } = this.#parts;
+    const topics: TopicInfo[] = (await log.topics()).filter(({ name }) => !this.#known.has(name));
+    if (topics.length === 0) return;
+    for (const runner of this.#runners) {
+      const cursors = fromZero(runner.name, topics);
+      await state.openCursors(cursors);
+      runner.feed(cursors.map(fresh));
+    }
+    for (const { name } of topics) this.#known.add(name);
+  }
+
+  #everyLowWater(): () => void {
+    const { clock } = this.#parts;
+    let cancel: () => void;
+    const tick = (): void => {
+      this.#tellLowWater().catch(this.#fail);
+      cancel = clock.timer(LOW_WATER_MS, tick);
+    };
+    cancel = clock.timer(LOW_WATER_MS, tick);
+    return () => {
+      cancel();
+    };
+  }
+
+  async #tellLowWater(): Promise<void> {
+    const { log, state } = this.#parts;
+    for (const runner of this.#runners) {
+      await log.setLowWater(runner.name, state.id, runner.marks());
+    }
+  }
+
+  /** Attempts in flight end, or are abandoned at the deadline; what settled is durable afterwards. */
+  async #drain(settler: Settler): Promise<void> {
+    const { clock, drainTimeoutMs } = this.#parts;
+    const cancel = clock.timer(drainTimeoutMs, () => {
+      this.#abandon.abort(new Error('The drain deadline has passed'));
+    });
+    if (this.#failure !== null) this.#abandon.abort(this.#failure);
+    try {
+      await Promise.all(this.#runners.map((runner) => runner.stop()));
+      if (this.#failure === null) {
+        await abortable(settler.durable(), this.#abandon.signal);
+        await this.#tellLowWater();
+      }
+    } catch (error) {
+      this.#failure ??= error;
+    } finally {
+      cancel();
+    }
+  }
+}

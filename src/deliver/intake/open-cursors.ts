@@ -1,0 +1,174 @@
+/** Where each callback goes on, proven against the log; where a new one begins. */
+
+import { RowcallError } from '../../errors.ts';
+import type { ChangeLog, TopicInfo, TopicPartition } from '../../log/change-log.ts';
+import { LEDGER_FIELDS, type Cursor, type StateStore } from '../../state/state-store.ts';
+import type { CallbackOptions } from '../callback-options.ts';
+
+export interface OpenCursorsParts {
+  readonly log: ChangeLog;
+  readonly state: StateStore;
+  /** Go on from the marks in the log where the state is lost. */
+  readonly acceptLostState: boolean;
+}
+
+type Marks = Awaited<ReturnType<ChangeLog['lowWater']>>[number];
+
+/**
+ * The cursors of all callbacks, one per partition of the log; those of a callback seen for the first time are
+ * made and saved.
+ *
+ * @throws RowcallError STATE_LOST; TOPIC_RECREATED; OFFSET_OUT_OF_RANGE when the log ends before our progress
+ */
+export async function openCursors(
+  callbacks: readonly CallbackOptions[],
+  parts: OpenCursorsParts,
+): Promise<ReadonlyMap<string, readonly Cursor[]>> {
+  const topics = await parts.log.topics();
+  const saved = await parts.state.cursors();
+  const marked = new Map((await parts.log.lowWater()).map((marks) => [marks.consumer, marks]));
+  const opened = new Map<string, readonly Cursor[]>();
+  for (const callback of callbacks) {
+    const cursors = saved.filter((cursor) => cursor.callback === callback.name);
+    const marks = marked.get(callback.name);
+    await proveCursors(cursors, topics, parts.log);
+    const missing = topics.filter(
+      (topic) => !cursors.some((cursor) => cursor.topic === topic.name),
+    );
+    const made =
+      cursors.length > 0
+        ? fromZero(callback.name, missing)
+        : await firstCursors(callback, missing, marks, parts);
+    if (made.length > 0) await parts.state.openCursors(made);
+    // Saved even when there is no topic yet: from now on a new topic is read from its beginning.
+    if (marks?.stateId !== parts.state.id) {
+      await markSeen(callback.name, [...cursors, ...made], parts);
+    }
+    opened.set(callback.name, [...cursors, ...made.map(fresh)]);
+  }
+  return opened;
+}
+
+/** Cursors of a topic made after the callback was first seen: from its beginning. */
+export function fromZero(
+  callback: string,
+  topics: readonly TopicInfo[],
+): Omit<Cursor, 'ledger' | 'beyond'>[] {
+  return partitionsOf(topics).map(({ topic, topicId, partition }) => ({
+    callback,
+    topic,
+    topicId,
+    partition,
+    startOffset: 0,
+    next: 0,
+  }));
+}
+
+/** A cursor with nothing counted yet. */
+export function fresh(cursor: Omit<Cursor, 'ledger' | 'beyond'>): Cursor {
+  const zero = Object.fromEntries(LEDGER_FIELDS.map((field) => [field, 0]));
+  return { ...cursor, beyond: [], ledger: zero as unknown as Cursor['ledger'] };
+}
+
+async function firstCursors(
+  callback: CallbackOptions,
+  topics: readonly TopicInfo[],
+  marks: Marks | undefined,
+  parts: OpenCursorsParts,
+): Promise<Omit<Cursor, 'ledger' | 'beyond'>[]> {
+  if (marks === undefined) return resolveFrom(callback, topics, parts.log);
+  // Marked while there was no topic: what was made since is new to it.
+  if (marks.marks.length === 0) return fromZero(callback.name, topics);
+  if (!parts.acceptLostState) {
+    throw new RowcallError(
+      'STATE_LOST',
+      `The log was read by the callback ${callback.name}, but the state store knows nothing of it`,
+      {
+        cure: 'Restore the state store. Or start with --accept-lost-state: the callback goes on from where the log remembers it; its failed events that stood in lanes are gone, some delivered ones come again.',
+      },
+    );
+  }
+  return fromZero(callback.name, topics).map((cursor) => {
+    const mark = marks.marks.find(
+      (one) =>
+        one.topic === cursor.topic &&
+        one.partition === cursor.partition &&
+        one.topicId === cursor.topicId,
+    );
+    const at = mark?.offset ?? 0;
+    return { ...cursor, startOffset: at, next: at };
+  });
+}
+
+async function resolveFrom(
+  { name, from }: CallbackOptions,
+  topics: readonly TopicInfo[],
+  log: ChangeLog,
+): Promise<Omit<Cursor, 'ledger' | 'beyond'>[]> {
+  return Promise.all(
+    fromZero(name, topics).map(async (cursor) => {
+      const at = await offsetOf(from, cursor, log);
+      return { ...cursor, startOffset: at, next: at };
+    }),
+  );
+}
+
+async function offsetOf(
+  from: CallbackOptions['from'],
+  at: TopicPartition,
+  log: ChangeLog,
+): Promise<number> {
+  if (from === 'latest') return (await log.bounds(at)).end;
+  if (from === 'earliest') return (await log.bounds(at)).start;
+  return log.offsetForTimestamp(at, from.timestampMs);
+}
+
+async function proveCursors(
+  cursors: readonly Cursor[],
+  topics: readonly TopicInfo[],
+  log: ChangeLog,
+): Promise<void> {
+  for (const cursor of cursors) {
+    const place = `${cursor.callback} at ${cursor.topic}/${cursor.partition}`;
+    const topic = topics.find((one) => one.name === cursor.topic);
+    if (topic?.id !== cursor.topicId) {
+      const what = topic === undefined ? 'is not in the log any more' : 'was made anew';
+      throw new RowcallError('TOPIC_RECREATED', `The topic ${cursor.topic} ${what}`, { place });
+    }
+    const reached = cursor.beyond.at(-1)?.[1] ?? cursor.next;
+    const { end } = await log.bounds(cursor);
+    if (reached > end) {
+      throw new RowcallError(
+        'OFFSET_OUT_OF_RANGE',
+        `The log ends at ${end}, before what is settled already (${reached}): it lost records or is another log`,
+        { place },
+      );
+    }
+  }
+}
+
+async function markSeen(
+  callback: string,
+  cursors: readonly Omit<Cursor, 'ledger' | 'beyond'>[],
+  { log, state }: OpenCursorsParts,
+): Promise<void> {
+  const marks = cursors.map(({ topic, partition, topicId, next }) => ({
+    topic,
+    partition,
+    topicId,
+    offset: next,
+  }));
+  await log.setLowWater(callback, state.id, marks);
+}
+
+function partitionsOf(
+  topics: readonly TopicInfo[],
+): { topic: string; topicId: string; partition: number }[] {
+  return topics.flatMap(({ name, id, partitions }) =>
+    Array.from({ length: partitions }, (_, partition) => ({
+      topic: name,
+      topicId: id,
+      partition,
+    })),
+  );
+}

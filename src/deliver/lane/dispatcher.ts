@@ -1,0 +1,344 @@
+/** The order of one callback: keys side by side, the events of a key one after another. */
+
+import type { Clock, Random } from '../../shared/clock.ts';
+import { present } from '../../shared/assert.ts';
+import { failpoint } from '../../shared/failpoint.ts';
+import type { Logger } from '../../shared/logger.ts';
+import type { DueLane, Failure } from '../../state/state-store.ts';
+import type { CallbackOptions } from '../callback-options.ts';
+import type { Outcome } from '../callback/sender.ts';
+import { nextDelayMs } from '../retry/policy.ts';
+import type { Settler } from '../settle/settler.ts';
+import type { CallbackCounters } from './callback-counters.ts';
+import type { LaneIndex } from './lane-index.ts';
+import { laneKey } from './order-key.ts';
+import { Pause } from './pause.ts';
+import {
+  eventBytes,
+  laneEvent,
+  outgoing,
+  outgoingFromLane,
+  type PendingEvent,
+} from './pending-event.ts';
+import { Window } from './window.ts';
+
+/** Lanes may use this share of the concurrency while the fast path has work. */
+const LANE_SHARE = 0.25;
+
+export interface DispatcherParts {
+  readonly options: CallbackOptions;
+  readonly settler: Settler;
+  readonly lanes: LaneIndex;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly counters: CallbackCounters;
+  /** Aborts attempts in flight: the drain's deadline has passed. */
+  readonly abandon: AbortSignal;
+  /** Lanes may have become due or free: look again. */
+  readonly onLanes: () => void;
+  /** Something that must not happen did: the leg ends. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+/**
+ * A key's modes. `idle`: not in `#keys`, not in the lanes' index; its next event makes it ready. `ready`: the
+ * head of its queue waits for a slot. `busy`: the head is in flight, or its outcome is being made durable.
+ * `laned`: in the lanes' index; its events go to the lane as they come, until the lane is empty and that is durable.
+ *
+ * Invariant: of a key at most one event is between the beginning of its attempt and the durability of its
+ * outcome. That alone makes the order at the receiver, and lets only the last event sent repeat after a crash.
+ */
+export class Dispatcher {
+  readonly #parts: DispatcherParts;
+  readonly #window: Window;
+  readonly #pause: Pause;
+  readonly #keys = new Map<string, PendingEvent[]>();
+  /** Keys whose head may be sent, in the order in which they became ready. */
+  readonly #ready: string[] = [];
+  /** Lanes whose head is due, fetched by the lane worker. */
+  readonly #due: DueLane[] = [];
+  /** Ids of lanes fetched or in flight. */
+  readonly busyLanes = new Set<number>();
+  #inFlight = 0;
+  /** Attempts, and outcomes that are not durable yet. */
+  #working = 0;
+  #lanesInFlight = 0;
+  #laneTurn = true;
+  #stopping = false;
+  #idle: (() => void)[] = [];
+
+  constructor(parts: DispatcherParts) {
+    this.#parts = parts;
+    const { options, lanes, clock, random } = parts;
+    this.#window = new Window(options, lanes);
+    this.#pause = new Pause(clock, random, () => {
+      this.#pump();
+      parts.onLanes();
+    });
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  get windowEvents(): number {
+    return this.#window.events;
+  }
+
+  get pause(): { readonly until: number; readonly reason: string } | null {
+    return this.#pause.state;
+  }
+
+  get lanesFull(): boolean {
+    return this.#window.lanesFull;
+  }
+
+  /** Resolves when one more event may be offered. */
+  room(signal: AbortSignal): Promise<void> {
+    return this.#window.room(signal);
+  }
+
+  get hasRoom(): boolean {
+    return this.#window.hasRoom;
+  }
+
+  /** How many due lanes are wanted now. */
+  get laneRoom(): number {
+    if (this.#stopping || this.#pause.mode !== 'open') {
+      return this.#pause.mode === 'probing' && this.#due.length === 0 ? 1 : 0;
+    }
+    return Math.max(0, this.#laneLimit() - this.#lanesInFlight - this.#due.length);
+  }
+
+  /** A matching event, the next one of its partition. */
+  offer(event: PendingEvent): void {
+    this.#window.enter(event.bytes);
+    const key = laneKey(event.progress.key.topic, event.key);
+    if (this.#parts.lanes.has(key)) {
+      this.#toLane(key, event);
+      this.#settle([event]);
+      return;
+    }
+    const queue = this.#keys.get(key);
+    if (queue !== undefined) {
+      queue.push(event);
+      return;
+    }
+    this.#keys.set(key, [event]);
+    this.#ready.push(key);
+    this.#pump();
+  }
+
+  /** A lane whose head is due; its id is in `busyLanes`. */
+  offerLane(lane: DueLane): void {
+    this.#due.push(lane);
+    this.#pump();
+  }
+
+  /** No attempt begins any more. Resolves when all have ended and their outcomes are durable. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#due.length = 0;
+    while (this.#working > 0) {
+      await new Promise<void>((resolve) => {
+        this.#idle.push(resolve);
+      });
+    }
+  }
+
+  /** Fills free slots: lanes and the fast path in turn, lanes within their share. */
+  #pump(): void {
+    const limit = this.#pause.limit(this.#parts.options.concurrency);
+    while (!this.#stopping && this.#inFlight < limit) {
+      const key = this.#ready[0];
+      const lane = this.#lanesInFlight < this.#laneLimit() ? this.#due[0] : undefined;
+      if (lane !== undefined && (this.#laneTurn || key === undefined)) {
+        this.#due.shift();
+        this.#laneTurn = false;
+        this.#run(this.#tryLane(lane));
+      } else if (key !== undefined) {
+        this.#ready.shift();
+        this.#laneTurn = true;
+        this.#run(this.#tryHead(key));
+      } else {
+        return;
+      }
+    }
+  }
+
+  #laneLimit(): number {
+    const { concurrency } = this.#parts.options;
+    return this.#ready.length > 0 ? Math.max(1, Math.floor(concurrency * LANE_SHARE)) : concurrency;
+  }
+
+  /** An attempt's own failure is an outcome; what rejects here is the drain's deadline, the store, or a defect. */
+  #run(work: Promise<void>): void {
+    this.#working += 1;
+    work
+      .catch((error: unknown) => {
+        if (!this.#parts.abandon.aborted) this.#parts.onFailure(error);
+      })
+      .finally(() => {
+        this.#working -= 1;
+        if (this.#working > 0) return;
+        const waiting = this.#idle;
+        this.#idle = [];
+        for (const wake of waiting) wake();
+      });
+  }
+
+  async #tryHead(key: string): Promise<void> {
+    const queue = present(this.#keys.get(key), `the queue of ${key}`);
+    const event = present(queue[0], `the head of ${key}`);
+    const outcome = await this.#send(() =>
+      this.#parts.options.sender.send(outgoing(event), 1, this.#parts.abandon),
+    );
+    switch (outcome.kind) {
+      case 'unreachable':
+        // The head stays the head: it is the first to go when the endpoint is back.
+        this.#ready.unshift(key);
+        this.#pauseFor(outcome.error);
+        return;
+      case 'failed':
+        this.#answered();
+        this.#leaveFastPath(key, queue, outcome);
+        return;
+      case 'delivered':
+        this.#answered();
+        this.#parts.counters.delivered(this.#parts.clock.now() - event.record.timestampMs);
+        failpoint('after-callback-before-cursor');
+        event.progress.delivered(event.record.offset);
+        // The slot is free for other keys; this one waits until its outcome is durable.
+        this.#pump();
+        await this.#durable([event]);
+        queue.shift();
+        if (queue.length === 0) this.#keys.delete(key);
+        else this.#ready.push(key);
+        this.#pump();
+    }
+  }
+
+  /** The head and all behind it go to the key's lane, in the commit that settles their offsets. */
+  #leaveFastPath(key: string, queue: PendingEvent[], outcome: Outcome & { kind: 'failed' }): void {
+    const now = this.#parts.clock.now();
+    this.#keys.delete(key);
+    queue.forEach((event, index) => {
+      this.#toLane(key, event, index === 0 ? this.#failure(1, now, outcome) : undefined);
+    });
+    this.#settle(queue);
+    this.#pump();
+  }
+
+  #toLane(key: string, event: PendingEvent, failure?: Failure): void {
+    const { callback, topic } = event.progress.key;
+    this.#parts.lanes.joined(key, event.bytes);
+    event.progress.laned(event.record.offset);
+    this.#parts.settler.change({
+      type: 'lane-append',
+      callback,
+      topic,
+      key: event.key,
+      event: laneEvent(event),
+      ...(failure === undefined ? {} : { failure }),
+    });
+  }
+
+  #settle(events: readonly PendingEvent[]): void {
+    this.#run(
+      this.#durable(events).then(() => {
+        this.#parts.onLanes();
+      }),
+    );
+  }
+
+  /** The outcomes of the events are durable when it resolves; then they leave the window. */
+  async #durable(events: readonly PendingEvent[]): Promise<void> {
+    for (const { progress } of events) this.#parts.settler.settled(progress);
+    await this.#parts.settler.durable();
+    for (const { bytes } of events) this.#window.leave(bytes);
+  }
+
+  async #tryLane(lane: DueLane): Promise<void> {
+    const { options, lanes, settler, clock, counters } = this.#parts;
+    const key = laneKey(lane.topic, lane.key);
+    const value = present(lane.head.value, 'the envelope of a lane event');
+    const attempt = lane.attempts + 1;
+    this.#lanesInFlight += 1;
+    const outcome = await this.#send(
+      () =>
+        options.sender.send(outgoingFromLane(lane, lane.head, value), attempt, this.#parts.abandon),
+      () => {
+        this.#lanesInFlight -= 1;
+      },
+    );
+    const { callback, topic } = lane;
+    const at = { callback, topic, key: lane.key, offset: lane.head.offset };
+    if (outcome.kind === 'unreachable') {
+      this.#pauseFor(outcome.error);
+    } else {
+      this.#answered();
+      if (outcome.kind === 'delivered') {
+        counters.delivered(clock.now() - lane.head.timestampMs);
+        lanes.left(key, eventBytes(value));
+        settler.change({ type: 'lane-delivered', ...at });
+      } else {
+        const first = lane.firstAttemptAt ?? clock.now();
+        const failure = this.#failure(attempt, first, outcome);
+        settler.change({ type: 'lane-failed', ...at, failure });
+      }
+      this.#pump();
+      await settler.durable();
+      if (lanes.emptied(key)) this.#window.changed();
+    }
+    this.busyLanes.delete(lane.id);
+    this.#window.changed();
+    this.#parts.onLanes();
+    this.#pump();
+  }
+
+  #failure(
+    attempts: number,
+    firstAttemptAt: number,
+    outcome: Outcome & { kind: 'failed' },
+  ): Failure {
+    const { options, clock, random, counters } = this.#parts;
+    counters.failed();
+    const delay = nextDelayMs(options.retry, attempts, random, outcome.retryAfterMs);
+    return {
+      attempts,
+      firstAttemptAt,
+      nextAttemptAt: Math.ceil(clock.now() + delay),
+      error: outcome.error,
+    };
+  }
+
+  /** One attempt in a slot; the slot is free as soon as the outcome is known, the key is not. */
+  async #send(send: () => Promise<Outcome>, onEnd?: () => void): Promise<Outcome> {
+    this.#inFlight += 1;
+    try {
+      return await send();
+    } finally {
+      this.#inFlight -= 1;
+      onEnd?.();
+    }
+  }
+
+  #answered(): void {
+    if (!this.#pause.answered()) return;
+    this.#parts.logger.info({ callback: this.#parts.options.name }, 'The endpoint answers again');
+    this.#pump();
+    this.#parts.onLanes();
+  }
+
+  #pauseFor(reason: string): void {
+    const began = this.#pause.unreachable(reason);
+    if (began) {
+      const until = new Date(this.#pause.state?.until ?? 0).toISOString();
+      this.#parts.logger.warn(
+        { callback: this.#parts.options.name, reason, until },
+        'The endpoint cannot be reached: the callback pauses, nothing is lost',
+      );
+    }
+  }
+}

@@ -1,0 +1,72 @@
+/** Which keys of a callback are in lanes, in memory: asked for every event of the fast path. */
+
+import { assert, present } from '../../shared/assert.ts';
+import type { StateStore } from '../../state/state-store.ts';
+import { laneKey } from './order-key.ts';
+
+const PAGE = 1000;
+
+/**
+ * Invariant: a key is in the index from the moment its first event is handed to the settler until the
+ * commit that took its last event is durable. Were it out a moment sooner, the key's next event would be sent
+ * while the outcome of the one before could still be undone by a crash.
+ */
+export class LaneIndex {
+  readonly #depths = new Map<string, number>();
+  #events = 0;
+  #bytes = 0;
+
+  static async load(state: StateStore, callback: string): Promise<LaneIndex> {
+    const index = new LaneIndex();
+    let afterId = 0;
+    for (;;) {
+      const page = await state.lanes({ callback, afterId, limit: PAGE });
+      for (const lane of page) {
+        index.#depths.set(laneKey(lane.topic, lane.key), lane.depth);
+        index.#events += lane.depth;
+        index.#bytes += lane.bytes;
+        afterId = lane.id;
+      }
+      if (page.length < PAGE) return index;
+    }
+  }
+
+  get lanes(): number {
+    return this.#depths.size;
+  }
+
+  get events(): number {
+    return this.#events;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  has(key: string): boolean {
+    return this.#depths.has(key);
+  }
+
+  /** An event joins its lane with the next commit. */
+  joined(key: string, bytes: number): void {
+    this.#depths.set(key, (this.#depths.get(key) ?? 0) + 1);
+    this.#events += 1;
+    this.#bytes += bytes;
+  }
+
+  /** The head leaves its lane with the next commit; the key stays until `emptied`. */
+  left(key: string, bytes: number): void {
+    const depth = present(this.#depths.get(key), `the lane of ${key}`);
+    assert(depth > 0, 'an event leaves a lane that has one');
+    this.#depths.set(key, depth - 1);
+    this.#events -= 1;
+    this.#bytes -= bytes;
+  }
+
+  /** After the commit: takes the key back to the fast path if no event joined meanwhile. */
+  emptied(key: string): boolean {
+    if (this.#depths.get(key) !== 0) return false;
+    this.#depths.delete(key);
+    return true;
+  }
+}

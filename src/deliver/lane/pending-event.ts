@@ -1,0 +1,68 @@
+/** An event between its reading and its durable outcome. */
+
+import { type StoredRecord } from '../../log/change-log.ts';
+import type { LaneEvent } from '../../state/state-store.ts';
+import type { OutgoingEvent } from '../callback/sender.ts';
+import type { Progress } from '../settle/progress.ts';
+import { keyOfOrderKey, orderKey } from './order-key.ts';
+
+export interface PendingEvent {
+  readonly record: StoredRecord;
+  /** The envelope: a record without one matches no callback. */
+  readonly value: Uint8Array;
+  readonly progress: Progress;
+  readonly key: string;
+  readonly bytes: number;
+}
+
+/** What an event takes of a window and of the lanes' limits. */
+export function eventBytes(value: Uint8Array | null): number {
+  return 256 + (value?.byteLength ?? 0);
+}
+
+export function pendingEvent(
+  record: StoredRecord,
+  value: Uint8Array,
+  progress: Progress,
+): PendingEvent {
+  return { record, value, progress, key: orderKey(record), bytes: eventBytes(value) };
+}
+
+export function outgoing(event: PendingEvent): OutgoingEvent {
+  const { record, progress, value } = event;
+  const { topic, partition } = progress.key;
+  return {
+    id: record.id,
+    topic,
+    partition,
+    offset: record.offset,
+    table: record.table,
+    operation: record.operation,
+    key: record.key,
+    timestampMs: record.timestampMs,
+    value,
+  };
+}
+
+export function laneEvent(event: PendingEvent): LaneEvent {
+  const { record, progress, value } = event;
+  return {
+    partition: progress.key.partition,
+    offset: record.offset,
+    id: record.id,
+    table: record.table,
+    operation: record.operation,
+    timestampMs: record.timestampMs,
+    value,
+  };
+}
+
+export function outgoingFromLane(
+  lane: { readonly topic: string; readonly key: string },
+  head: LaneEvent,
+  value: Uint8Array,
+): OutgoingEvent {
+  const { partition, offset, id, table, operation, timestampMs } = head;
+  const key = keyOfOrderKey(lane.key);
+  return { topic: lane.topic, partition, offset, id, table, operation, timestampMs, key, value };
+}

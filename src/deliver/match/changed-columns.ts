@@ -1,0 +1,51 @@
+/** Whether an update changed one of some columns: compared by their exact JSON text. */
+
+import { RowcallError } from '../../errors.ts';
+
+/** The third argument of a reviver, which TypeScript's own types do not have yet (ES2026, Node 21). */
+type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown;
+const parseWithSource = JSON.parse as (text: string, reviver: Reviver) => unknown;
+
+/**
+ * A column that one image has and the other has not counts as changed; one that neither has does not.
+ *
+ * @param value the bytes of the envelope
+ * @throws RowcallError ENVELOPE_INVALID
+ */
+export function anyColumnChanged(value: Uint8Array, columns: readonly string[]): boolean {
+  const { before, after } = images(value);
+  return columns.some((column) => textOf(before, column) !== textOf(after, column));
+}
+
+function images(value: Uint8Array): { before: object; after: object } {
+  const envelope = parse(value);
+  if (typeof envelope === 'object' && envelope !== null) {
+    const before: unknown = Reflect.get(envelope, 'before');
+    const after: unknown = Reflect.get(envelope, 'after');
+    if (
+      typeof before === 'object' &&
+      before !== null &&
+      typeof after === 'object' &&
+      after !== null
+    ) {
+      return { before, after };
+    }
+  }
+  throw new RowcallError('ENVELOPE_INVALID', 'An update in the log lacks an image');
+}
+
+/** Numbers are kept as their text: two integers beyond 2^53 must not become equal by rounding. */
+function parse(value: Uint8Array): unknown {
+  const text = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8');
+  try {
+    return parseWithSource(text, (_key, part, { source }) =>
+      typeof part === 'number' ? { number: source ?? String(part) } : part,
+    );
+  } catch (error) {
+    throw new RowcallError('ENVELOPE_INVALID', 'A record of the log is not JSON', { cause: error });
+  }
+}
+
+function textOf(image: object, column: string): string | undefined {
+  return Object.hasOwn(image, column) ? JSON.stringify(Reflect.get(image, column)) : undefined;
+}

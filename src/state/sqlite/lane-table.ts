@@ -1,0 +1,292 @@
+/** Lanes and their events in the database. */
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+
+import type { OperationCode } from '../../change-event.ts';
+import { OPERATION_OF } from '../../change-event.ts';
+import { RowcallError } from '../../errors.ts';
+import { assert, present } from '../../shared/assert.ts';
+import type { DueLane, LaneEvent, LaneKey, LaneSummary, StateChange } from '../state-store.ts';
+import { laneEventBytes } from '../state-store.ts';
+import type { CursorMoves, CursorTable } from './cursor-table.ts';
+import type { Row } from './sqlite.ts';
+import { bytesOrNull, numberOf, numberOrNull, textOf, textOrNull } from './sqlite.ts';
+
+type Append = Extract<StateChange, { type: 'lane-append' }>;
+type Failed = Extract<StateChange, { type: 'lane-failed' }>;
+type Delivered = Extract<StateChange, { type: 'lane-delivered' }>;
+
+/** At most this much of events is read at once for lanes that are due. */
+const DUE_BYTES = 16 * 1024 * 1024;
+/** At most so many events of a lane are shown. */
+const SHOWN_EVENTS = 1_000;
+
+const EVENT_COLUMNS = 'e.offset, e.id, e.table_name, e.operation, e.timestamp_ms';
+
+/**
+ * Each change here moves the ledger too, in `moves`, which the same transaction writes. Invariant: a lane
+ * has at least one event; `retrying` counts the heads and `pending` the events behind them. Were a lane
+ * written in another transaction than its counts, a crash between the two would lose an event from the books.
+ */
+export class LaneTable {
+  readonly #cursors: CursorTable;
+  readonly #statements: ReturnType<typeof prepare>;
+  /** The time last asked about: what becomes due at once is due since then. */
+  #lastNow = 0;
+
+  constructor(db: DatabaseSync, cursors: CursorTable) {
+    this.#cursors = cursors;
+    this.#statements = prepare(db);
+  }
+
+  append(change: Append, moves: CursorMoves): void {
+    const { callback, topic, event } = change;
+    const cursor = this.#cursors.idOf({ callback, topic, partition: event.partition });
+    const bytes = laneEventBytes(event);
+    const found = this.#find(change);
+    if (found === undefined) {
+      this.#insertEvent(this.#insertLane(change, cursor, bytes), event, bytes);
+      moves.count(cursor, 'retrying', 1);
+      return;
+    }
+    const last = numberOf(found, 'last_offset');
+    assert(change.failure === undefined, `event ${event.id} is the head of its lane`);
+    assert(numberOf(found, 'cursor') === cursor, `event ${event.id} is of its lane's partition`);
+    assert(event.offset > last, `event ${event.id} comes after offset ${last} of its lane`);
+    const lane = numberOf(found, 'id');
+    this.#statements.extend.run(bytes, event.offset, lane);
+    this.#insertEvent(lane, event, bytes);
+    moves.count(cursor, 'pending', 1);
+  }
+
+  failed(change: Failed): void {
+    const lane = numberOf(this.#headed(change), 'id');
+    const { attempts, firstAttemptAt, nextAttemptAt, error } = change.failure;
+    this.#statements.fail.run(attempts, firstAttemptAt, nextAttemptAt, error, lane);
+  }
+
+  delivered(change: Delivered, moves: CursorMoves): void {
+    const found = this.#headed(change);
+    const lane = numberOf(found, 'id');
+    const cursor = numberOf(found, 'cursor');
+    const head = present(this.#statements.sizeOf.get(lane, change.offset), 'the head of a lane');
+    this.#statements.removeEvent.run(lane, change.offset);
+    moves.count(cursor, 'retrying', -1);
+    moves.count(cursor, 'delivered', 1);
+    if (numberOf(found, 'depth') === 1) {
+      this.#statements.removeLane.run(lane);
+      return;
+    }
+    const next = present(this.#statements.first.get(lane), 'an event behind the head');
+    this.#statements.advance.run(
+      numberOf(head, 'bytes'),
+      numberOf(next, 'offset'),
+      this.#lastNow,
+      lane,
+    );
+    moves.count(cursor, 'pending', -1);
+    moves.count(cursor, 'retrying', 1);
+  }
+
+  due(callback: string, nowMs: number, limit: number, busy: ReadonlySet<number>): DueLane[] {
+    this.#lastNow = nowMs;
+    const due: DueLane[] = [];
+    let bytes = 0;
+    for (const row of this.#statements.due.all(callback, nowMs, limit + busy.size)) {
+      const lane = summaryOf(row);
+      if (busy.has(lane.id)) continue;
+      if (due.length >= limit || bytes >= DUE_BYTES) break;
+      const head = this.#head(lane.id, row);
+      bytes += laneEventBytes(head);
+      due.push({ ...lane, head });
+    }
+    return due;
+  }
+
+  nextDueAt(callback: string): number | null {
+    const row = this.#statements.nextDue.get(callback);
+    return row === undefined ? null : numberOf(row, 'next_attempt_at');
+  }
+
+  list(callback: string | undefined, afterId: number, limit: number): LaneSummary[] {
+    const rows =
+      callback === undefined
+        ? this.#statements.list.all(afterId, limit)
+        : this.#statements.listOf.all(afterId, callback, limit);
+    return rows.map(summaryOf);
+  }
+
+  show(id: number): { lane: LaneSummary; events: Omit<LaneEvent, 'value'>[] } {
+    const row = this.#statements.byId.get(id);
+    if (row === undefined) throw unknownLane(id);
+    const partition = numberOf(row, 'partition');
+    const events = this.#statements.events.all(id, SHOWN_EVENTS);
+    return { lane: summaryOf(row), events: events.map((event) => eventOf(event, partition)) };
+  }
+
+  retry(id: number, nowMs: number): void {
+    if (this.#statements.retry.run(nowMs, id).changes !== 1) throw unknownLane(id);
+  }
+
+  #find({ callback, topic, key }: LaneKey): Row | undefined {
+    return this.#statements.find.get(callback, topic, key);
+  }
+
+  /** The lane whose head stands at the change's offset. */
+  #headed(change: Failed | Delivered): Row {
+    const found = present(this.#find(change), `lane ${change.callback} ${change.key}`);
+    const head = numberOf(found, 'head_offset');
+    assert(head === change.offset, `offset ${change.offset} is the lane's head, which is ${head}`);
+    return found;
+  }
+
+  #insertLane(change: Append, cursor: number, bytes: number): number {
+    const { callback, topic, key, event, failure } = change;
+    const { lastInsertRowid } = this.#statements.insertLane.run(
+      cursor,
+      callback,
+      topic,
+      key,
+      bytes,
+      event.offset,
+      event.offset,
+      failure?.attempts ?? 0,
+      failure?.firstAttemptAt ?? null,
+      failure?.nextAttemptAt ?? this.#lastNow,
+      failure?.error ?? null,
+    );
+    return Number(lastInsertRowid);
+  }
+
+  #insertEvent(lane: number, event: LaneEvent, bytes: number): void {
+    const { offset, id, table, operation, timestampMs, value } = event;
+    this.#statements.insertEvent.run(
+      lane,
+      offset,
+      id,
+      table,
+      operation,
+      timestampMs,
+      bytes,
+      // SQLite takes an empty array for NULL: the flag keeps the two apart.
+      value !== null && value.byteLength === 0 ? 1 : 0,
+      value,
+    );
+  }
+
+  #head(lane: number, row: Row): LaneEvent {
+    const head = this.#statements.head.get(lane, numberOf(row, 'head_offset'));
+    const event = present(head, 'the head of a lane');
+    return { ...eventOf(event, numberOf(row, 'partition')), value: bytesOrNull(event, 'value') };
+  }
+}
+
+function prepare(db: DatabaseSync): {
+  readonly [
+    K in
+      | 'find'
+      | 'insertLane'
+      | 'insertEvent'
+      | 'extend'
+      | 'fail'
+      | 'sizeOf'
+      | 'removeEvent'
+      | 'removeLane'
+      | 'first'
+      | 'advance'
+      | 'due'
+      | 'head'
+      | 'nextDue'
+      | 'list'
+      | 'listOf'
+      | 'byId'
+      | 'events'
+      | 'retry'
+  ]: StatementSync;
+} {
+  const lanes = 'SELECT l.*, c.partition FROM lanes l JOIN cursors c ON c.id = l.cursor';
+  return {
+    find: db.prepare(
+      `SELECT id, cursor, depth, head_offset, last_offset FROM lanes
+       WHERE callback = ? AND topic = ? AND key = ?`,
+    ),
+    insertLane: db.prepare(
+      `INSERT INTO lanes (cursor, callback, topic, key, depth, bytes, head_offset, last_offset,
+         attempts, first_attempt_at, next_attempt_at, last_error)
+       VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    insertEvent: db.prepare(
+      `INSERT INTO lane_events (lane, offset, id, table_name, operation, timestamp_ms, bytes, value)
+       VALUES (?, ?, ?, ?, ?, ?, ?, iif(?, zeroblob(0), ?))`,
+    ),
+    extend: db.prepare(
+      'UPDATE lanes SET depth = depth + 1, bytes = bytes + ?, last_offset = ? WHERE id = ?',
+    ),
+    fail: db.prepare(
+      `UPDATE lanes SET attempts = ?, first_attempt_at = ?, next_attempt_at = ?, last_error = ?
+       WHERE id = ?`,
+    ),
+    sizeOf: db.prepare('SELECT bytes FROM lane_events WHERE lane = ? AND offset = ?'),
+    removeEvent: db.prepare('DELETE FROM lane_events WHERE lane = ? AND offset = ?'),
+    removeLane: db.prepare('DELETE FROM lanes WHERE id = ?'),
+    first: db.prepare('SELECT offset FROM lane_events WHERE lane = ? ORDER BY offset LIMIT 1'),
+    advance: db.prepare(
+      `UPDATE lanes SET depth = depth - 1, bytes = bytes - ?, head_offset = ?, attempts = 0,
+         first_attempt_at = NULL, next_attempt_at = ?, last_error = NULL
+       WHERE id = ?`,
+    ),
+    due: db.prepare(
+      `${lanes} WHERE l.callback = ? AND l.next_attempt_at <= ?
+       ORDER BY l.next_attempt_at, l.id LIMIT ?`,
+    ),
+    head: db.prepare(
+      `SELECT ${EVENT_COLUMNS}, e.value FROM lane_events e WHERE e.lane = ? AND e.offset = ?`,
+    ),
+    nextDue: db.prepare(
+      'SELECT next_attempt_at FROM lanes WHERE callback = ? ORDER BY next_attempt_at LIMIT 1',
+    ),
+    list: db.prepare(`${lanes} WHERE l.id > ? ORDER BY l.id LIMIT ?`),
+    // The plus keeps SQLite on the id: a page is then read without sorting all lanes of the callback.
+    listOf: db.prepare(`${lanes} WHERE l.id > ? AND +l.callback = ? ORDER BY l.id LIMIT ?`),
+    byId: db.prepare(`${lanes} WHERE l.id = ?`),
+    events: db.prepare(
+      `SELECT ${EVENT_COLUMNS} FROM lane_events e WHERE e.lane = ? ORDER BY e.offset LIMIT ?`,
+    ),
+    retry: db.prepare('UPDATE lanes SET next_attempt_at = min(next_attempt_at, ?) WHERE id = ?'),
+  };
+}
+
+function unknownLane(id: number): RowcallError {
+  return new RowcallError('LANE_UNKNOWN', `There is no lane ${id}`);
+}
+
+function summaryOf(row: Row): LaneSummary {
+  return {
+    id: numberOf(row, 'id'),
+    callback: textOf(row, 'callback'),
+    topic: textOf(row, 'topic'),
+    key: textOf(row, 'key'),
+    state: 'retrying',
+    depth: numberOf(row, 'depth'),
+    bytes: numberOf(row, 'bytes'),
+    attempts: numberOf(row, 'attempts'),
+    firstAttemptAt: numberOrNull(row, 'first_attempt_at'),
+    nextAttemptAt: numberOf(row, 'next_attempt_at'),
+    lastError: textOrNull(row, 'last_error'),
+  };
+}
+
+function eventOf(row: Row, partition: number): Omit<LaneEvent, 'value'> {
+  return {
+    partition,
+    offset: numberOf(row, 'offset'),
+    id: textOf(row, 'id'),
+    table: textOf(row, 'table_name'),
+    operation: operationOf(textOf(row, 'operation')),
+    timestampMs: numberOf(row, 'timestamp_ms'),
+  };
+}
+
+function operationOf(text: string): OperationCode {
+  assert(Object.hasOwn(OPERATION_OF, text), `${text} is an operation`);
+  return text as OperationCode;
+}

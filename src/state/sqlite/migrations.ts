@@ -1,0 +1,75 @@
+/** The tables of the state store, as numbered steps that only go forward. */
+
+/**
+ * Step n makes format n + 1 of format n, inside one transaction with all others that are due. A step
+ * that was released is never edited: a change of the tables is a new step at the end.
+ *
+ * Format 1. The constraints of `cursors` are the promise G6 itself: a commit after which the books of a
+ * callback and partition did not balance is refused by the file, whoever wrote it.
+ * `cursors.beyond`: see offset-runs.ts. `lanes.id` is AUTOINCREMENT so that an id is never used again:
+ * an operator who types the id of a lane that is gone must not meet another one. The head's offset and
+ * the last one stand in the lane, so that finding what is due touches no event.
+ * `lane_events.value` is the last column: reading the others does not fetch its pages.
+ */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE cursors (
+    id INTEGER PRIMARY KEY,
+    callback TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    partition INTEGER NOT NULL,
+    topic_id TEXT NOT NULL,
+    start_offset INTEGER NOT NULL,
+    next INTEGER NOT NULL,
+    beyond TEXT NOT NULL DEFAULT '',
+    read INTEGER NOT NULL DEFAULT 0,
+    filtered INTEGER NOT NULL DEFAULT 0,
+    matched INTEGER NOT NULL DEFAULT 0,
+    delivered INTEGER NOT NULL DEFAULT 0,
+    superseded INTEGER NOT NULL DEFAULT 0,
+    skipped INTEGER NOT NULL DEFAULT 0,
+    dead INTEGER NOT NULL DEFAULT 0,
+    parked INTEGER NOT NULL DEFAULT 0,
+    awaiting INTEGER NOT NULL DEFAULT 0,
+    retrying INTEGER NOT NULL DEFAULT 0,
+    pending INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (callback, topic, partition),
+    CONSTRAINT next_is_not_before_start CHECK (next >= start_offset AND start_offset >= 0),
+    CONSTRAINT counts_are_not_negative CHECK (
+      min(read, filtered, matched, delivered, superseded, skipped, dead, parked, awaiting, retrying, pending) >= 0),
+    CONSTRAINT read_is_matched_and_filtered CHECK (read = matched + filtered),
+    CONSTRAINT matched_is_what_became_of_it CHECK (
+      matched = delivered + superseded + skipped + dead + parked + awaiting + retrying + pending)
+  ) STRICT;
+  CREATE TABLE lanes (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    cursor INTEGER NOT NULL REFERENCES cursors (id),
+    callback TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    key TEXT NOT NULL,
+    depth INTEGER NOT NULL CHECK (depth > 0),
+    bytes INTEGER NOT NULL CHECK (bytes > 0),
+    head_offset INTEGER NOT NULL,
+    last_offset INTEGER NOT NULL,
+    attempts INTEGER NOT NULL CHECK (attempts >= 0),
+    first_attempt_at REAL,
+    next_attempt_at REAL NOT NULL,
+    last_error TEXT,
+    UNIQUE (callback, topic, key)
+  ) STRICT;
+  CREATE INDEX lanes_by_due_time ON lanes (callback, next_attempt_at, id);
+  CREATE TABLE lane_events (
+    seq INTEGER PRIMARY KEY,
+    lane INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    table_name TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    timestamp_ms REAL NOT NULL,
+    bytes INTEGER NOT NULL,
+    value BLOB,
+    UNIQUE (lane, offset)
+  ) STRICT;
+  `,
+];

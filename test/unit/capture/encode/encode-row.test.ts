@@ -1,0 +1,184 @@
+import { describe, expect, it } from 'vitest';
+import { envelopeData, HEADER_NEW_KEY, HEADER_OLD_KEY } from '../../../../src/change-event.ts';
+import type { LogRecord } from '../../../../src/change-event.ts';
+import type { Column } from '../../../../src/capture/decode/column.ts';
+import { encodeRow } from '../../../../src/capture/encode/encode-row.ts';
+import type { RowContext } from '../../../../src/capture/encode/encode-row.ts';
+import type { Route } from '../../../../src/capture/route/router.ts';
+
+const COLUMNS: readonly Column[] = ['id', 'na"me', '__proto__'].map((name, index) => ({
+  index,
+  name,
+  type: 3,
+  size: 0,
+  scale: 0,
+  unsigned: false,
+  nullable: true,
+  collation: null,
+  labels: null,
+  visible: true,
+  hidden: false,
+}));
+
+function routeOf(key: readonly Column[] | null, columns = COLUMNS): Route {
+  const table = {
+    schema: 'my shop',
+    table: 'orders',
+    name: 'my shop.orders',
+    columns: COLUMNS,
+    primaryKey: null,
+    defect: null,
+  };
+  return { table, topic: 'shop.orders', columns, key };
+}
+
+const KEYED = routeOf(COLUMNS.slice(0, 1));
+const GTID = '3e11fa47-71ca-11e1-9e33-c80aa9429562:23';
+
+const CONTEXT: RowContext = {
+  name: 'shop',
+  version: '0.1.0',
+  transaction: GTID,
+  gtid: GTID,
+  file: 'binlog.000007',
+  pos: 1234,
+  row: 2,
+  serverId: 5,
+  thread: 17,
+  commitUs: 1_790_000_000_123_456,
+  nowMs: 1_790_000_000_200,
+  ordinal: 3,
+  totalOrder: 9,
+};
+
+function valueOf(record: LogRecord | undefined): string {
+  return Buffer.from(record?.value ?? []).toString('utf8');
+}
+
+describe('a row change', () => {
+  it('becomes the envelope, byte for byte', () => {
+    const records = encodeRow(CONTEXT, KEYED, { before: null, after: ['1', '"ä"', 'null'] });
+    expect(records).toHaveLength(1);
+    expect(valueOf(records[0])).toBe(
+      '{"before":null,"after":{"id":1,"na\\"me":"ä","__proto__":null},' +
+        '"source":{"version":"0.1.0","connector":"rowcall","name":"shop","ts_ms":1790000000123,' +
+        '"ts_us":1790000000123456,"snapshot":false,"db":"my shop","table":"orders","server_id":5,' +
+        `"gtid":"${GTID}","file":"binlog.000007","pos":1234,"row":2,"thread":17,"query":null},` +
+        '"op":"c","ts_ms":1790000000200,' +
+        `"transaction":{"id":"${GTID}","total_order":9,"data_collection_order":3}}`,
+    );
+    expect(records[0]).toMatchObject({
+      key: '{"id":1}',
+      timestampMs: 1_790_000_000_123,
+      id: `${GTID}:my%20shop/orders:3`,
+      table: 'my shop.orders',
+      operation: 'c',
+    });
+  });
+
+  it('is cut into data without being parsed', () => {
+    const [record] = encodeRow(CONTEXT, KEYED, {
+      before: ['1', '",\\"op\\":\\""', '2'],
+      after: null,
+    });
+    const data = Buffer.from(envelopeData(record?.value ?? Buffer.alloc(0))).toString('utf8');
+    expect(JSON.parse(`{${data}}`)).toMatchObject({ after: null, source: { query: null } });
+    expect(record).toMatchObject({ operation: 'd', key: '{"id":1}' });
+  });
+
+  it('of an update has both images', () => {
+    const records = encodeRow(CONTEXT, KEYED, {
+      before: ['1', '"a"', '0'],
+      after: ['1', '"b"', '0'],
+    });
+    expect(records).toHaveLength(1);
+    expect(JSON.parse(valueOf(records[0]))).toMatchObject({
+      before: { id: 1, 'na"me': 'a' },
+      after: { id: 1, 'na"me': 'b' },
+      op: 'u',
+    });
+  });
+
+  it('that changes the key is a delete and a create that know of each other', () => {
+    const before = ['1', '"a"', '0'];
+    const after = ['2', '"a"', '0'];
+    const [first, second, ...more] = encodeRow(CONTEXT, KEYED, { before, after });
+    expect(more).toEqual([]);
+    expect(first).toMatchObject({
+      key: '{"id":1}',
+      operation: 'd',
+      id: `${GTID}:my%20shop/orders:3:d`,
+      headers: [[HEADER_NEW_KEY, '{"id":2}']],
+    });
+    expect(second).toMatchObject({
+      key: '{"id":2}',
+      operation: 'c',
+      id: `${GTID}:my%20shop/orders:3:c`,
+      headers: [[HEADER_OLD_KEY, '{"id":1}']],
+    });
+    expect(JSON.parse(valueOf(first))).toMatchObject({ before: { id: 1 }, after: null, op: 'd' });
+    expect(JSON.parse(valueOf(second))).toMatchObject({ before: null, after: { id: 2 }, op: 'c' });
+  });
+
+  it('of a table without a key has none, and an update stays one record', () => {
+    const records = encodeRow(CONTEXT, routeOf(null), {
+      before: ['1', '1', '1'],
+      after: ['2', '2', '2'],
+    });
+    expect(records.map(({ key, operation }) => [key, operation])).toEqual([[null, 'u']]);
+  });
+
+  it('keeps the order of the key, not of the table', () => {
+    const key = [COLUMNS[2], COLUMNS[0]].flatMap((column) => column ?? []);
+    const [record] = encodeRow(CONTEXT, routeOf(key), { before: null, after: ['1', '2', '3'] });
+    expect(record?.key).toBe('{"__proto__":3,"id":1}');
+  });
+
+  it('leaves out columns that are not in the route', () => {
+    const route = routeOf(null, COLUMNS.slice(0, 1));
+    const [record] = encodeRow(CONTEXT, route, {
+      before: null,
+      after: ['1', undefined, undefined],
+    });
+    expect(valueOf(record)).toContain('"after":{"id":1},');
+    const none = encodeRow(CONTEXT, routeOf(null, []), { before: null, after: [] });
+    expect(valueOf(none[0])).toContain('"after":{},');
+  });
+
+  it('with large values as bytes gives the same envelope', () => {
+    const small = encodeRow(CONTEXT, KEYED, {
+      before: ['1', '"ä"', '2'],
+      after: ['1', '"ö"', '3'],
+    });
+    const bytes = (json: string): Uint8Array => Buffer.from(json, 'utf8');
+    const large = encodeRow(CONTEXT, KEYED, {
+      before: [bytes('1'), bytes('"ä"'), '2'],
+      after: ['1', bytes('"ö"'), bytes('3')],
+    });
+    expect(valueOf(large[0])).toBe(valueOf(small[0]));
+    expect(large[0]?.key).toBe(small[0]?.key);
+  });
+
+  it('has the place of its own event, not of the one before', () => {
+    const change = { before: null, after: ['1', '1', '1'] };
+    encodeRow(CONTEXT, KEYED, change);
+    const later = { ...CONTEXT, pos: 99, row: 0, ordinal: 4, gtid: null, thread: null };
+    const [record] = encodeRow(later, KEYED, change);
+    expect(JSON.parse(valueOf(record))).toMatchObject({
+      source: { gtid: null, pos: 99, row: 0, thread: null },
+    });
+    expect(record?.id).toBe(`${GTID}:my%20shop/orders:4`);
+    const [other] = encodeRow({ ...later, transaction: 'uuid:24' }, KEYED, change);
+    expect(other?.id).toBe('uuid:24:my%20shop/orders:4');
+  });
+
+  it('is the same on a second reading, but for the time of processing', () => {
+    const change = { before: null, after: ['1', '1', '1'] };
+    const [first] = encodeRow(CONTEXT, KEYED, change);
+    const [again] = encodeRow({ ...CONTEXT, nowMs: 1 }, KEYED, change);
+    expect(again?.id).toBe(first?.id);
+    expect(valueOf(again).replace('"ts_ms":1,', '')).toBe(
+      valueOf(first).replace(`"ts_ms":${CONTEXT.nowMs},`, ''),
+    );
+  });
+});

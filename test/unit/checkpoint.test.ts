@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest';
+import { formatCheckpoint, parseCheckpoint } from '../../src/checkpoint.ts';
+import type { Checkpoint } from '../../src/position.ts';
+
+const UUID = '00000000-0000-0000-0000-00000000000a';
+
+const CHECKPOINT: Checkpoint = {
+  version: 1,
+  serverUuid: UUID,
+  gtidSet: `${UUID}:1-5`,
+  file: 'binlog.000003',
+  position: 2 ** 40,
+  fileCreated: 1_700_000_000,
+  last: {
+    gtid: `${UUID}:5`,
+    file: 'binlog.000003',
+    position: 157,
+    timestamp: 1_700_000_001,
+    commitUs: 1_700_000_001_123_456,
+  },
+  open: [{ transaction: `${UUID}:6`, tables: { '__proto__.t': { ordinal: 7, keyed: true } } }],
+  topics: { 'shop.d.t': { id: 'x', partitions: 8 } },
+  routing: 'abc',
+};
+
+describe('a checkpoint', () => {
+  it('is read back as it was written', () => {
+    expect(parseCheckpoint(formatCheckpoint(CHECKPOINT))).toEqual(CHECKPOINT);
+    const bare: Checkpoint = { ...CHECKPOINT, gtidSet: null, last: null, open: [], topics: {} };
+    expect(parseCheckpoint(formatCheckpoint(bare))).toEqual(bare);
+  });
+
+  it.each<[string, object]>([
+    ['version', { version: 2 }],
+    ['gtidSet', { gtidSet: 'nonsense' }],
+    ['gtidSet', { gtidSet: undefined }],
+    ['position', { position: 3 }],
+    ['position', { position: 2 ** 53 }],
+    ['position', { position: 10.5 }],
+    ['position', { position: '10' }],
+    ['file', { file: '' }],
+    ['last.gtid', { last: { ...CHECKPOINT.last, gtid: `${UUID}:1-5` } }],
+    ['open', { open: null }],
+    [
+      'open.0.tables.d.t.ordinal',
+      { open: [{ transaction: 'x', tables: { 'd.t': { ordinal: -1, keyed: true } } }] },
+    ],
+    ['more', { more: 1 }],
+  ])('is refused when %s is off', (name, change) => {
+    const text = JSON.stringify({ ...CHECKPOINT, ...change });
+    expect(() => parseCheckpoint(text)).toThrow(
+      expect.objectContaining({
+        code: 'CHECKPOINT_UNREADABLE',
+        message: expect.stringContaining(name) as string,
+      }) as Error,
+    );
+  });
+
+  it.each(['', 'null', '[]', '{', '1'])('is refused as %j', (text) => {
+    expect(() => parseCheckpoint(text)).toThrow(
+      expect.objectContaining({ code: 'CHECKPOINT_UNREADABLE' }) as Error,
+    );
+  });
+});

@@ -1,0 +1,118 @@
+import { describe, expect, it } from 'vitest';
+import { parseConfig } from '../../../src/config/load.ts';
+import { RowcallError } from '../../../src/errors.ts';
+import { SECRET } from './config-file.ts';
+
+const http = { url: 'https://example.com', secrets: [SECRET] };
+const callback = { name: 'a', tables: 'shop.a', deliver: http };
+const source = { url: 'mysql://u:p@h' };
+
+function problemsOf(change: object, handlers: string[] = []): string[] {
+  const base = { name: 'shop', source, tables: [{ match: 'shop.*' }], callbacks: [callback] };
+  try {
+    parseConfig({ ...base, ...change }, '/etc/rowcall', { handlers });
+  } catch (error) {
+    if (error instanceof RowcallError) return error.message.split('\n');
+    throw error;
+  }
+  return [];
+}
+
+const delivering = (deliver: object): object => ({ callbacks: [{ ...callback, deliver }] });
+
+describe('options that depend on each other', () => {
+  it('are accepted where they agree', () => {
+    expect(problemsOf({})).toEqual([]);
+  });
+
+  it.each<[string, object, string[]]>([
+    ['url and host', { source: { ...source, host: 'h', port: 1 } }, ['source.host', 'source.port']],
+    ['neither url nor host', { source: { user: 'u' } }, ['source']],
+    ['a host without a user', { source: { host: 'h' } }, ['source.user']],
+    ['host and socket', { source: { socket: '/s', host: 'h', user: 'u' } }, ['source.host']],
+    ['ca without verification', { source: { ...source, tls: { ca: 'x' } } }, ['source.tls.ca']],
+    [
+      'certificates with tls off',
+      { source: { ...source, tls: { mode: 'off', cert: 'x', key: 'y' } } },
+      ['source.tls.cert', 'source.tls.key'],
+    ],
+    [
+      'a certificate without its key',
+      { source: { ...source, tls: { mode: 'verify-ca', cert: 'x' } } },
+      ['source.tls.cert'],
+    ],
+    ['retention over the limit', { log: { max_size: '1GiB' } }, ['log.max_size']],
+    ['one file for log and state', { state: { path: 'data/../data/events.db' } }, ['state.path']],
+    ['a system schema', { tables: [{ match: ['shop.*', 'mysql.*'] }] }, ['tables[0].match']],
+    [
+      'an excluded key column',
+      { tables: [{ match: 'shop.*', key: ['id'], columns: { exclude: ['id'] } }] },
+      ['tables[0].columns.exclude'],
+    ],
+    ['only exclusions', { tables: [{ match: '!shop.a' }], callbacks: [] }, ['tables[0].match']],
+    ['two callbacks of one name', { callbacks: [callback, callback] }, ['callbacks[1].name']],
+    [
+      'a table that no rule captures',
+      { callbacks: [{ ...callback, tables: ['shop.a', 'other.b'] }] },
+      ['callbacks[0].tables'],
+    ],
+    [
+      'changed without update',
+      { callbacks: [{ ...callback, changed: ['x'], operations: ['insert'] }] },
+      ['callbacks[0].changed'],
+    ],
+    [
+      'a longest wait below the first',
+      { callbacks: [{ ...callback, retry: { maximum_interval: '500ms' } }] },
+      ['callbacks[0].retry.maximum_interval'],
+    ],
+    [
+      'nowhere to deliver',
+      { callbacks: [{ name: 'a', tables: 'shop.a' }] },
+      ['callbacks[0].deliver'],
+    ],
+    ['url and module', delivering({ ...http, module: 'x.js' }), ['callbacks[0].deliver.module']],
+    ['url without secrets', delivering({ url: http.url }), ['callbacks[0].deliver.secrets']],
+    ['plain http', delivering({ ...http, url: 'http://a.b' }), ['callbacks[0].deliver.url']],
+    [
+      'options of url beside module',
+      delivering({ module: 'x.js', method: 'PUT', max_body: '1MiB' }),
+      ['callbacks[0].deliver.method', 'callbacks[0].deliver.max_body'],
+    ],
+    [
+      'a header twice',
+      delivering({ ...http, headers: { 'X-A': '1', 'x-a': '2' } }),
+      ['callbacks[0].deliver.headers.x-a'],
+    ],
+  ])('%s: refused', (_, change, paths) => {
+    expect(problemsOf(change).map((line) => line.split(': ')[0])).toEqual(paths);
+  });
+
+  it('lets plain http through where private networks are allowed', () => {
+    expect(
+      problemsOf(
+        delivering({ ...http, url: 'http://127.0.0.1:9000', allow_private_network: true }),
+      ),
+    ).toEqual([]);
+  });
+});
+
+describe('handlers given in code', () => {
+  it('stand in for url and module', () => {
+    const bare = { callbacks: [{ name: 'a', tables: 'shop.a' }] };
+    expect(problemsOf(bare, ['a'])).toEqual([]);
+    const config = parseConfig(
+      { name: 'shop', source, tables: [{ match: 'shop.*' }], ...bare },
+      '/etc/rowcall',
+      { handlers: ['a'] },
+    );
+    expect(config.callbacks[0]?.deliver).toEqual({ type: 'handler', timeoutMs: 5000 });
+  });
+
+  it('are refused beside url, and for a callback that is not there', () => {
+    expect(problemsOf({}, ['a', 'b'])).toEqual([
+      'callbacks[0].deliver.url: does not go with a handler given in code; remove it',
+      'callbacks: has none of the name "b", for which a handler is given',
+    ]);
+  });
+});

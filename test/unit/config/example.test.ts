@@ -1,0 +1,97 @@
+import { readFileSync } from 'node:fs';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { describe, expect, it } from 'vitest';
+import { parse, parseDocument } from 'yaml';
+import { configJsonSchema } from '../../../scripts/write-schema.ts';
+import { loadConfig } from '../../../src/config/load.ts';
+import { schemaOptions } from '../../tidy/schema-options.ts';
+import { SECRET } from './config-file.ts';
+
+const FILE = new URL('../../../config/rowcall.example.yaml', import.meta.url);
+const SCHEMA_FILE = new URL('../../../config/rowcall.schema.json', import.meta.url);
+const text = readFileSync(FILE, 'utf8');
+
+/** Every option that the example shows, its `#|` alternatives too, as `callbacks[].deliver.url`. */
+function shownOptions(): Set<string> {
+  const whole = text.replaceAll(/^( *)#\| /gm, '$1');
+  const shown = new Set<string>();
+  const visit = (value: unknown, path: string): void => {
+    if (Array.isArray(value)) {
+      for (const item of value) visit(item, `${path}[]`);
+    } else if (typeof value === 'object' && value !== null) {
+      for (const [key, item] of Object.entries(value)) {
+        const option = path === '' ? key : `${path}.${key}`;
+        shown.add(option);
+        // The names of headers are the user's own.
+        if (!option.endsWith('.headers')) visit(item, option);
+      }
+    }
+  };
+  const document = parseDocument(whole, { uniqueKeys: false });
+  expect(document.errors).toEqual([]);
+  visit(document.toJS(), '');
+  // A key that stands twice keeps its last value alone: the alternatives on one line are read by themselves.
+  for (const [, key = '', flow = ''] of text.matchAll(/^ *#\| (start|from): (\{.*\}) #/gm)) {
+    visit(parse(flow), key === 'start' ? 'source.start' : 'callbacks[].from');
+  }
+  return shown;
+}
+
+describe('the example configuration', () => {
+  it('is valid as it stands', async () => {
+    const config = await loadConfig(FILE.pathname, {
+      MYSQL_PASSWORD: 'pw',
+      ORDERS_TOKEN: 'token',
+      ORDERS_SECRET: SECRET,
+    });
+    expect(config.callbacks.map(({ name }) => name)).toEqual(['orders', 'stock']);
+  });
+
+  it('shows every option of the schema, and no other', () => {
+    expect([...shownOptions()].sort()).toEqual(
+      schemaOptions()
+        .map(({ name }) => name)
+        .sort(),
+    );
+  });
+
+  it('shows each option with its default', () => {
+    const shown = parse(text) as unknown;
+    const valueAt = (name: string): unknown =>
+      name
+        .replaceAll('[]', '.0')
+        .split('.')
+        .reduce<unknown>(
+          (value, key) => (value as Record<string, unknown> | undefined)?.[key],
+          shown,
+        );
+    const wrong = schemaOptions()
+      .filter(({ initial }) => initial !== undefined && typeof initial !== 'object')
+      .filter(({ name }) => name !== 'source.port')
+      .filter(({ name, initial }) => valueAt(name) !== initial)
+      .map(({ name, initial }) => `${name}: the default is ${String(initial)}`);
+    expect(wrong).toEqual([]);
+  });
+
+  it('fits the JSON Schema that editors read', () => {
+    const validate = new Ajv2020({ strict: false }).compile(
+      JSON.parse(configJsonSchema()) as object,
+    );
+    expect(validate(parse(text)), JSON.stringify(validate.errors)).toBe(true);
+    expect(validate({ ...(parse(text) as object), whne: 1 })).toBe(false);
+  });
+});
+
+describe('config/rowcall.schema.json', () => {
+  it('is what `npm run schema` writes', () => {
+    expect(readFileSync(SCHEMA_FILE, 'utf8')).toBe(configJsonSchema());
+  });
+
+  it('describes every option', () => {
+    expect(
+      schemaOptions()
+        .filter(({ description }) => description === undefined)
+        .map(({ name }) => name),
+    ).toEqual([]);
+  });
+});

@@ -1,0 +1,78 @@
+import { inspect } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { parseConfig } from '../../../src/config/load.ts';
+import { printConfig } from '../../../src/config/print.ts';
+import { Secret } from '../../../src/config/secret.ts';
+import { SECRET } from './config-file.ts';
+
+const config = parseConfig(
+  {
+    name: 'shop',
+    source: { url: 'mysql://rowcall:hunter2@db' },
+    tables: [{ match: 'shop.*', key: ['id'], columns: { exclude: ['cvv'] } }],
+    callbacks: [
+      {
+        name: 'web',
+        tables: 'shop.a',
+        changed: ['x'],
+        from: { timestamp: '2026-01-31T08:00:00Z' },
+        deliver: {
+          url: 'https://h/x?token=hunter2',
+          secrets: [SECRET],
+          headers: { authorization: 'Bearer hunter2' },
+        },
+      },
+      { name: 'code', tables: 'shop.b' },
+      { name: 'file', tables: 'shop.b', deliver: { module: './b.js' } },
+    ],
+    admin: { listen: '[::1]:8686' },
+  },
+  '/etc/rowcall',
+  { handlers: ['code'] },
+);
+
+describe('a printed configuration', () => {
+  it('shows no secret, whichever way it is printed', () => {
+    for (const text of [
+      printConfig(config),
+      JSON.stringify(config),
+      inspect(config, { depth: 9 }),
+    ]) {
+      expect(text).toContain('shop');
+      expect(text).not.toContain('hunter2@');
+      expect(text).not.toContain('Bearer');
+      expect(text).not.toContain(SECRET.slice(6));
+    }
+    expect(printConfig(config)).not.toContain('hunter2');
+  });
+
+  it('reads as the same configuration once the secrets are back', () => {
+    const written = parse(printConfig(config)) as {
+      source: { password: string };
+      callbacks: { deliver: { secrets: string[] } }[];
+    };
+    expect(written.source.password).toBe('***');
+    const [web] = written.callbacks;
+    if (web === undefined) throw new Error('no callback');
+    web.deliver.secrets = [SECRET];
+    const again = parseConfig(written, '/', { handlers: ['code'] });
+    expect(printConfig(again)).toBe(printConfig(config));
+    expect({ ...again, source: null, callbacks: null }).toEqual({
+      ...config,
+      source: null,
+      callbacks: null,
+    });
+  });
+});
+
+describe('a secret', () => {
+  it('gives itself only when asked', () => {
+    const secret = new Secret('hunter2');
+    expect(secret.reveal()).toBe('hunter2');
+    expect(`${String(secret)} ${JSON.stringify({ secret })} ${inspect([secret])}`).not.toContain(
+      'hunter2',
+    );
+    expect(Object.keys(secret)).toEqual([]);
+  });
+});

@@ -1,0 +1,298 @@
+import { describe, expect, it } from 'vitest';
+import { parseConfig } from '../../../src/config/load.ts';
+import { serverIdOf, type Config } from '../../../src/config/schema.ts';
+import { parseSourceUrl } from '../../../src/config/sections/source.ts';
+import { RowcallError } from '../../../src/errors.ts';
+import { SECRET } from './config-file.ts';
+
+const parse = (value: object): Config => parseConfig(value, '/etc/rowcall');
+
+const MINIMAL = {
+  name: 'shop',
+  source: { url: 'mysql://rowcall:pw@db.example.com' },
+  tables: [{ match: 'shop.*' }],
+};
+const CALLBACK = { name: 'a', tables: 'shop.a', deliver: { module: './a.js' } };
+
+const accepts = (change: object): boolean => {
+  try {
+    parse({ ...MINIMAL, ...change });
+    return true;
+  } catch (error) {
+    if (error instanceof RowcallError && error.code === 'CONFIG_INVALID') return false;
+    throw error;
+  }
+};
+const callbackWith = (change: object): object => ({ callbacks: [{ ...CALLBACK, ...change }] });
+const httpWith = (change: object): object =>
+  callbackWith({ deliver: { url: 'https://h', secrets: [SECRET], ...change } });
+
+describe('the mapping from YAML to the program', () => {
+  it('turns every option into its name and unit', () => {
+    const config = parse({
+      name: 'shop',
+      source: {
+        host: 'db',
+        port: 3307,
+        user: 'u',
+        password: 'p',
+        tls: { mode: 'verify-identity', ca: 'ca.pem', cert: '/c.pem', key: 'k.pem' },
+        server_id: 4_294_967_295,
+        start: { file: 'binlog.000042', position: 157 },
+        heartbeat: '2s',
+      },
+      log: {
+        type: 'embedded',
+        path: '../log.db',
+        retention: { age: '1h', size: '1MiB' },
+        max_size: '2MiB',
+        topics: { partitions: 4 },
+      },
+      checkpoint: { type: 'log' },
+      tables: [
+        { match: ['a.*', '!a.b'], topic: '{table}', key: ['x', 'y'], columns: { exclude: ['z'] } },
+      ],
+      callbacks: [
+        {
+          name: 'a',
+          tables: 'a.c',
+          operations: ['update', 'truncate'],
+          changed: ['s'],
+          from: { timestamp: '2026-01-31t08:00:00.5+02:00' },
+          deliver: {
+            url: 'https://h/x?y=1',
+            method: 'PUT',
+            headers: { 'X-Token': 't' },
+            timeout: '1m',
+            format: 'standard-webhooks',
+            secrets: [SECRET],
+            allow_private_network: true,
+            max_body: '1KiB',
+          },
+          concurrency: 1,
+          retry: {
+            initial_interval: '1ms',
+            backoff_coefficient: 1.5,
+            maximum_interval: '1d',
+            jitter: 0,
+          },
+          lanes: { max_events: 5, max_bytes: '1MiB' },
+        },
+      ],
+      state: { type: 'sqlite', path: 'state.db' },
+      admin: { listen: '[::1]:0' },
+      shutdown_timeout: '1s',
+      log_level: 'debug',
+    });
+    const { deliver } = config.callbacks[0] ?? {};
+    if (deliver?.type !== 'http') throw new Error('not http');
+    expect(config.source.password?.reveal()).toBe('p');
+    expect(deliver.headers['x-token']?.reveal()).toBe('t');
+    expect(deliver.secrets.map((secret) => secret.reveal())).toEqual([SECRET]);
+    expect(JSON.parse(JSON.stringify(config))).toEqual({
+      name: 'shop',
+      source: {
+        host: 'db',
+        port: 3307,
+        user: 'u',
+        password: '***',
+        socketPath: null,
+        tls: {
+          mode: 'verify-identity',
+          ca: '/etc/rowcall/ca.pem',
+          cert: '/c.pem',
+          key: '/etc/rowcall/k.pem',
+        },
+        serverId: 4_294_967_295,
+        start: { file: 'binlog.000042', position: 157 },
+        heartbeatMs: 2000,
+      },
+      log: {
+        type: 'embedded',
+        path: '/etc/log.db',
+        retention: { ageMs: 3_600_000, sizeBytes: 1_048_576 },
+        maxSizeBytes: 2_097_152,
+        topics: { partitions: 4 },
+      },
+      checkpoint: { type: 'log' },
+      tables: [
+        { match: ['a.*', '!a.b'], topic: '{table}', key: ['x', 'y'], excludeColumns: ['z'] },
+      ],
+      callbacks: [
+        {
+          name: 'a',
+          tables: ['a.c'],
+          operations: ['update', 'truncate'],
+          changed: ['s'],
+          from: { timestampMs: Date.UTC(2026, 0, 31, 6, 0, 0, 500) },
+          deliver: {
+            type: 'http',
+            url: 'https://h/x?y=1',
+            method: 'PUT',
+            headers: { 'x-token': '***' },
+            timeoutMs: 60_000,
+            format: 'standard-webhooks',
+            secrets: ['***'],
+            allowPrivateNetwork: true,
+            maxBodyBytes: 1024,
+          },
+          concurrency: 1,
+          retry: {
+            initialIntervalMs: 1,
+            backoffCoefficient: 1.5,
+            maximumIntervalMs: 86_400_000,
+            jitter: 0,
+          },
+          lanes: { maxEvents: 5, maxBytes: 1_048_576 },
+        },
+      ],
+      state: { type: 'sqlite', path: '/etc/rowcall/state.db' },
+      admin: { listen: { host: '::1', port: 0 } },
+      shutdownTimeoutMs: 1000,
+      logLevel: 'debug',
+    });
+  });
+
+  it('resolves socket and module from the folder of the configuration', () => {
+    const config = parse({
+      ...MINIMAL,
+      source: { socket: 'mysql.sock', user: 'u' },
+      callbacks: [CALLBACK],
+    });
+    expect(config.source).toMatchObject({ host: null, socketPath: '/etc/rowcall/mysql.sock' });
+    expect(config.callbacks[0]?.deliver).toEqual({
+      type: 'module',
+      path: '/etc/rowcall/a.js',
+      timeoutMs: 5000,
+    });
+  });
+
+  it('leaves ${} in an object alone', () => {
+    const { source } = parse({
+      ...MINIMAL,
+      source: { host: 'h', user: 'u', password: '${PW}' },
+    });
+    expect(source.password?.reveal()).toBe('${PW}');
+  });
+});
+
+describe('source.url', () => {
+  it('is taken apart and decoded', () => {
+    const address = parseSourceUrl('mysql://us%40er:p%2Fw%25@[::1]:3307/');
+    if (typeof address === 'string') throw new Error(address);
+    expect(address).toMatchObject({ host: '::1', port: 3307, user: 'us@er' });
+    expect(address.password?.reveal()).toBe('p/w%');
+  });
+
+  it.each([
+    'postgres://u:p@h',
+    'mysql://h',
+    'mysql://u:p@h/shop',
+    'mysql://u:p@h?ssl=1',
+    'mysql://u:p#w@h',
+    'mysql://u:p/w@h',
+    'mysql://u:100%@h',
+    'mysql:',
+    'h:3306',
+  ])('%s is refused', (url) => {
+    expect(typeof parseSourceUrl(url)).toBe('string');
+  });
+});
+
+describe('source.tls.mode', () => {
+  it.each([
+    ['mysql://u@127.0.0.1', 'off'],
+    ['mysql://u@localhost', 'off'],
+    ['mysql://u@[::1]', 'off'],
+    ['mysql://u@db.example.com', 'required'],
+    ['mysql://u@10.0.0.1', 'required'],
+    ['mysql://u@127.0.0.1.example.com', 'required'],
+  ])('of %s is %s unless it is written', (url, mode) => {
+    expect(parse({ ...MINIMAL, source: { url } }).source.tls.mode).toBe(mode);
+  });
+});
+
+describe('source.server_id', () => {
+  it('is derived from the name, the same in every version', () => {
+    expect(parse(MINIMAL).source.serverId).toBe(serverIdOf('shop'));
+    expect(serverIdOf('shop')).toBe(2_980_295_274);
+    for (const name of ['a', 'b', 'shop-2', 'x'.repeat(63)]) {
+      expect(serverIdOf(name)).toBeGreaterThanOrEqual(1_000_000_000);
+      expect(serverIdOf(name)).toBeLessThan(2 ** 32);
+    }
+  });
+});
+
+describe('what an option accepts', () => {
+  const uuid = '3E11FA47-71CA-11E1-9E33-C80AA9429562';
+
+  it.each<[string, object]>([
+    [
+      'a GTID set',
+      { source: { ...MINIMAL.source, start: { gtid: `${uuid}:1-5:8,\n${uuid}:tag:1` } } },
+    ],
+    ['an earliest start', { source: { ...MINIMAL.source, start: 'earliest' } }],
+    ['names of one character', { name: 'a' }],
+    ['wildcards in schema and table', { tables: [{ match: '*.?x*' }] }],
+    ['names with spaces', { tables: [{ match: 'my shop.order items' }] }],
+    [
+      'a secret of 24 bytes',
+      httpWith({ secrets: [`whsec_${Buffer.alloc(24).toString('base64')}`] }),
+    ],
+    [
+      'a secret of 64 bytes',
+      httpWith({ secrets: [`whsec_${Buffer.alloc(64).toString('base64')}`] }),
+    ],
+  ])('%s', (_, change) => {
+    expect(accepts(change)).toBe(true);
+  });
+
+  it.each<[string, object]>([
+    ['a GTID set that is none', { source: { ...MINIMAL.source, start: { gtid: 'x:1' } } }],
+    [
+      'a file with a folder',
+      { source: { ...MINIMAL.source, start: { file: '../x.1', position: 4 } } },
+    ],
+    [
+      'a position inside the magic number',
+      { source: { ...MINIMAL.source, start: { file: 'b.1', position: 3 } } },
+    ],
+    ['a server id over 32 bits', { source: { ...MINIMAL.source, server_id: 2 ** 32 } }],
+    ['a name with an underscore', { name: 'my_shop' }],
+    ['a heartbeat below its bound', { source: { ...MINIMAL.source, heartbeat: '99ms' } }],
+    ['a heartbeat above its bound', { source: { ...MINIMAL.source, heartbeat: '61m' } }],
+    ['no tables', { tables: [] }],
+    ['a table without schema', { tables: [{ match: 'orders' }] }],
+    ['an unknown template field', { tables: [{ match: 'a.b', topic: '{tabel}' }] }],
+    ['a column twice', { tables: [{ match: 'a.b', key: ['a', 'a'] }] }],
+    ['a path in a home folder', { log: { path: '~/events.db' } }],
+    ['an address without port', { admin: { listen: '127.0.0.1' } }],
+    ['a port over 65535', { admin: { listen: '127.0.0.1:65536' } }],
+    ['an operation twice', callbackWith({ operations: ['insert', 'insert'] })],
+    ['no operation', callbackWith({ operations: [] })],
+    ['a fractional concurrency', callbackWith({ concurrency: 1.5 })],
+    ['a negative jitter', callbackWith({ retry: { jitter: -0.1 } })],
+    ['infinity', callbackWith({ retry: { backoff_coefficient: Number.POSITIVE_INFINITY } })],
+    ['31 February', callbackWith({ from: { timestamp: '2026-02-31T00:00:00Z' } })],
+    ['a time without a zone', callbackWith({ from: { timestamp: '2026-01-31T00:00:00' } })],
+    ['a date alone', callbackWith({ from: { timestamp: '2026-01-31' } })],
+    [
+      'a secret of 23 bytes',
+      httpWith({ secrets: [`whsec_${Buffer.alloc(23).toString('base64')}`] }),
+    ],
+    [
+      'a secret of 65 bytes',
+      httpWith({ secrets: [`whsec_${Buffer.alloc(65).toString('base64')}`] }),
+    ],
+    ['base64url', httpWith({ secrets: [`whsec_${'-'.repeat(32)}`] })],
+    ['a secret without prefix', httpWith({ secrets: ['A'.repeat(32)] })],
+    ['no secret', httpWith({ secrets: [] })],
+    ['another scheme', httpWith({ url: 'ftp://h' })],
+    ['a fragment', httpWith({ url: 'https://h/#x' })],
+    ['a header of ours', httpWith({ headers: { 'Webhook-Id': 'x' } })],
+    ['a header with a line break', httpWith({ headers: { a: 'x\r\ny: z' } })],
+    ['a header name with a space', httpWith({ headers: { 'a b': 'x' } })],
+  ])('not %s', (_, change) => {
+    expect(accepts(change)).toBe(false);
+  });
+});

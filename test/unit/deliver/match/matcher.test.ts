@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest';
+import { Matcher } from '../../../../src/deliver/match/matcher.ts';
+
+const all = { operations: ['insert', 'update', 'delete'] as const, changed: [] };
+
+function envelope(before: string, after: string): Uint8Array {
+  return Buffer.from(`{"before":${before},"after":${after},"source":{},"op":"u","ts_ms":1}`);
+}
+
+const none = envelope('null', 'null');
+
+describe('what a callback gets', () => {
+  it('is chosen by globs, with exclusions', () => {
+    const matcher = new Matcher({ ...all, tables: ['shop.*', '!shop.audit*'] });
+    const matches = (table: string): boolean => matcher.matches({ table, operation: 'c' }, none);
+    expect(['shop.orders', 'shop.audit_log', 'shops.orders', 'x.shop.orders'].map(matches)).toEqual(
+      [true, false, false, false],
+    );
+  });
+
+  it('is chosen by operation', () => {
+    const matcher = new Matcher({ ...all, tables: ['*'], operations: ['update', 'truncate'] });
+    const matches = (operation: 'c' | 'u' | 'd' | 't'): boolean =>
+      matcher.matches({ table: 's.t', operation }, none);
+    expect((['c', 'u', 'd', 't'] as const).map(matches)).toEqual([false, true, false, true]);
+  });
+
+  it.each([
+    ['{"a":1,"b":2}', '{"a":1,"b":3}', false],
+    ['{"a":1,"b":2}', '{"a":2,"b":2}', true],
+    ['{"a":9007199254740993}', '{"a":9007199254740992}', true],
+    ['{"a":1.0}', '{"a":1}', true],
+    ['{"a":null}', '{"a":0}', true],
+    ['{"a":{"x":[1,2]}}', '{"a":{"x":[1,2]}}', false],
+    ['{"a":{"x":[1,2]}}', '{"a":{"x":[1,3]}}', true],
+    ['{"b":1}', '{"a":1,"b":1}', true],
+    ['{"b":1}', '{"b":2}', false],
+  ])('is an update of %s to %s only if a changed: %s', (before, after, expected) => {
+    const matcher = new Matcher({ ...all, tables: ['*'], changed: ['a'] });
+    expect(matcher.matches({ table: 's.t', operation: 'u' }, envelope(before, after))).toBe(
+      expected,
+    );
+  });
+
+  it('is every insert and delete, whatever changed asks of updates', () => {
+    const matcher = new Matcher({ ...all, tables: ['*'], changed: ['a'] });
+    expect(matcher.matches({ table: 's.t', operation: 'd' }, none)).toBe(true);
+  });
+
+  it('stops at an envelope that is none', () => {
+    const matcher = new Matcher({ ...all, tables: ['*'], changed: ['a'] });
+    expect(() => matcher.matches({ table: 's.t', operation: 'u' }, Buffer.from('{'))).toThrow(
+      expect.objectContaining({ code: 'ENVELOPE_INVALID' }),
+    );
+  });
+});
