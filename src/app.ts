@@ -2,13 +2,18 @@
 
 import { Capture } from './capture/capture.ts';
 import { createRouter, routingHash } from './capture/route/router.ts';
-import type { Config } from './config/schema.ts';
+import type { CallbackConfig, Config } from './config/schema.ts';
+import type { CallbackOptions } from './deliver/callback-options.ts';
 import type { Handler } from './deliver/callback/handler.ts';
+import { HttpSender } from './deliver/callback/http-sender.ts';
+import { loadHandler, ModuleSender } from './deliver/callback/module-sender.ts';
+import type { Sender } from './deliver/callback/sender.ts';
 import { Deliver } from './deliver/deliver.ts';
 import { RowcallError } from './errors.ts';
 import type { ChangeLog } from './log/change-log.ts';
 import { RetentionKeeper } from './log/retention-keeper.ts';
 import { AdminServer } from './operate/admin/server.ts';
+import { present } from './shared/assert.ts';
 import type { Clock, Random } from './shared/clock.ts';
 import type { Logger } from './shared/logger.ts';
 import type { Service } from './shared/service.ts';
@@ -94,6 +99,36 @@ export class App {
       deadlineMs: this.#config.shutdownTimeoutMs,
       onDeadline: (names) =>
         new RowcallError('SHUTDOWN_TIMEOUT', `Still running at the deadline: ${names.join(', ')}`),
+    });
+  }
+
+  #buildCallbacks(): Promise<CallbackOptions[]> {
+    return Promise.all(
+      this.#config.callbacks.map(async (callback) => ({
+        ...callback,
+        sender: await this.#buildSender(callback),
+      })),
+    );
+  }
+
+  async #buildSender({ name, deliver, concurrency }: CallbackConfig): Promise<Sender> {
+    const { clock, handlers } = this.#parts;
+    if (deliver.type !== 'http') {
+      const handler =
+        deliver.type === 'module'
+          ? await loadHandler(deliver.path)
+          : present(handlers[name], `the handler of ${name}`);
+      return new ModuleSender({ callback: name, handler, timeoutMs: deliver.timeoutMs, clock });
+    }
+    const headers = Object.entries(deliver.headers).map(([key, value]) => [key, value.reveal()]);
+    return new HttpSender({
+      ...deliver,
+      callback: name,
+      headers: Object.fromEntries(headers) as Record<string, string>,
+      secrets: deliver.secrets.map((secret) => secret.reveal()),
+      concurrency,
+      version: VERSION,
+      clock,
     });
   }
 

@@ -24,7 +24,7 @@ export const configSchema = z
       log: logSchema.prefault({}),
       checkpoint: checkpointSchema.prefault({}),
       tables: tablesSchema,
-      callbacks: callbacksSchema.default([]),
+      callbacks: callbacksSchema.prefault([]),
       state: stateSchema.prefault({}),
       admin: adminSchema.prefault({}),
       shutdown_timeout: duration(['100ms', '1h'])

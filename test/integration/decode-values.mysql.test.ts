@@ -144,7 +144,9 @@ describe('the decoder', () => {
         id,
         known.includes(String(name)) ? String(name) : null,
       ]);
-      expect(rows.map(({ id }): [unknown, string | null] => [id, charsetOf(Number(id))])).toEqual(expected);
+      expect(rows.map(({ id }): [unknown, string | null] => [id, charsetOf(Number(id))])).toEqual(
+        expected,
+      );
     });
   });
 });

@@ -1,5 +1,5 @@
 /** Lanes and their events in the database. */
-import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 
 import type { OperationCode } from '../../change-event.ts';
 import { OPERATION_OF } from '../../change-event.ts';
@@ -29,13 +29,15 @@ const EVENT_COLUMNS = 'e.offset, e.id, e.table_name, e.operation, e.timestamp_ms
  */
 export class LaneTable {
   readonly #cursors: CursorTable;
-  readonly #statements: ReturnType<typeof prepare>;
+  readonly #changes: ReturnType<typeof prepareChanges>;
+  readonly #queries: ReturnType<typeof prepareQueries>;
   /** The time last asked about: what becomes due at once is due since then. */
   #lastNow = 0;
 
   constructor(db: DatabaseSync, cursors: CursorTable) {
     this.#cursors = cursors;
-    this.#statements = prepare(db);
+    this.#changes = prepareChanges(db);
+    this.#queries = prepareQueries(db);
   }
 
   append(change: Append, moves: CursorMoves): void {
@@ -53,7 +55,7 @@ export class LaneTable {
     assert(numberOf(found, 'cursor') === cursor, `event ${event.id} is of its lane's partition`);
     assert(event.offset > last, `event ${event.id} comes after offset ${last} of its lane`);
     const lane = numberOf(found, 'id');
-    this.#statements.extend.run(bytes, event.offset, lane);
+    this.#changes.extend.run(bytes, event.offset, lane);
     this.#insertEvent(lane, event, bytes);
     moves.count(cursor, 'pending', 1);
   }
@@ -61,23 +63,23 @@ export class LaneTable {
   failed(change: Failed): void {
     const lane = numberOf(this.#headed(change), 'id');
     const { attempts, firstAttemptAt, nextAttemptAt, error } = change.failure;
-    this.#statements.fail.run(attempts, firstAttemptAt, nextAttemptAt, error, lane);
+    this.#changes.fail.run(attempts, firstAttemptAt, nextAttemptAt, error, lane);
   }
 
   delivered(change: Delivered, moves: CursorMoves): void {
     const found = this.#headed(change);
     const lane = numberOf(found, 'id');
     const cursor = numberOf(found, 'cursor');
-    const head = present(this.#statements.sizeOf.get(lane, change.offset), 'the head of a lane');
-    this.#statements.removeEvent.run(lane, change.offset);
+    const head = present(this.#changes.sizeOf.get(lane, change.offset), 'the head of a lane');
+    this.#changes.removeEvent.run(lane, change.offset);
     moves.count(cursor, 'retrying', -1);
     moves.count(cursor, 'delivered', 1);
     if (numberOf(found, 'depth') === 1) {
-      this.#statements.removeLane.run(lane);
+      this.#changes.removeLane.run(lane);
       return;
     }
-    const next = present(this.#statements.first.get(lane), 'an event behind the head');
-    this.#statements.advance.run(
+    const next = present(this.#changes.first.get(lane), 'an event behind the head');
+    this.#changes.advance.run(
       numberOf(head, 'bytes'),
       numberOf(next, 'offset'),
       this.#lastNow,
@@ -91,7 +93,7 @@ export class LaneTable {
     this.#lastNow = nowMs;
     const due: DueLane[] = [];
     let bytes = 0;
-    for (const row of this.#statements.due.all(callback, nowMs, limit + busy.size)) {
+    for (const row of this.#queries.due.all(callback, nowMs, limit + busy.size)) {
       const lane = summaryOf(row);
       if (busy.has(lane.id)) continue;
       if (due.length >= limit || bytes >= DUE_BYTES) break;
@@ -103,32 +105,32 @@ export class LaneTable {
   }
 
   nextDueAt(callback: string): number | null {
-    const row = this.#statements.nextDue.get(callback);
+    const row = this.#queries.nextDue.get(callback);
     return row === undefined ? null : numberOf(row, 'next_attempt_at');
   }
 
   list(callback: string | undefined, afterId: number, limit: number): LaneSummary[] {
     const rows =
       callback === undefined
-        ? this.#statements.list.all(afterId, limit)
-        : this.#statements.listOf.all(afterId, callback, limit);
+        ? this.#queries.list.all(afterId, limit)
+        : this.#queries.listOf.all(afterId, callback, limit);
     return rows.map(summaryOf);
   }
 
   show(id: number): { lane: LaneSummary; events: Omit<LaneEvent, 'value'>[] } {
-    const row = this.#statements.byId.get(id);
+    const row = this.#queries.byId.get(id);
     if (row === undefined) throw unknownLane(id);
     const partition = numberOf(row, 'partition');
-    const events = this.#statements.events.all(id, SHOWN_EVENTS);
+    const events = this.#queries.events.all(id, SHOWN_EVENTS);
     return { lane: summaryOf(row), events: events.map((event) => eventOf(event, partition)) };
   }
 
   retry(id: number, nowMs: number): void {
-    if (this.#statements.retry.run(nowMs, id).changes !== 1) throw unknownLane(id);
+    if (this.#changes.retry.run(nowMs, id).changes !== 1) throw unknownLane(id);
   }
 
   #find({ callback, topic, key }: LaneKey): Row | undefined {
-    return this.#statements.find.get(callback, topic, key);
+    return this.#changes.find.get(callback, topic, key);
   }
 
   /** The lane whose head stands at the change's offset. */
@@ -141,7 +143,7 @@ export class LaneTable {
 
   #insertLane(change: Append, cursor: number, bytes: number): number {
     const { callback, topic, key, event, failure } = change;
-    const { lastInsertRowid } = this.#statements.insertLane.run(
+    const { lastInsertRowid } = this.#changes.insertLane.run(
       cursor,
       callback,
       topic,
@@ -159,51 +161,18 @@ export class LaneTable {
 
   #insertEvent(lane: number, event: LaneEvent, bytes: number): void {
     const { offset, id, table, operation, timestampMs, value } = event;
-    this.#statements.insertEvent.run(
-      lane,
-      offset,
-      id,
-      table,
-      operation,
-      timestampMs,
-      bytes,
-      // SQLite takes an empty array for NULL: the flag keeps the two apart.
-      value !== null && value.byteLength === 0 ? 1 : 0,
-      value,
-    );
+    this.#changes.insertEvent.run(lane, offset, id, table, operation, timestampMs, bytes, value);
   }
 
   #head(lane: number, row: Row): LaneEvent {
-    const head = this.#statements.head.get(lane, numberOf(row, 'head_offset'));
+    const head = this.#queries.head.get(lane, numberOf(row, 'head_offset'));
     const event = present(head, 'the head of a lane');
     return { ...eventOf(event, numberOf(row, 'partition')), value: bytesOrNull(event, 'value') };
   }
 }
 
-function prepare(db: DatabaseSync): {
-  readonly [
-    K in
-      | 'find'
-      | 'insertLane'
-      | 'insertEvent'
-      | 'extend'
-      | 'fail'
-      | 'sizeOf'
-      | 'removeEvent'
-      | 'removeLane'
-      | 'first'
-      | 'advance'
-      | 'due'
-      | 'head'
-      | 'nextDue'
-      | 'list'
-      | 'listOf'
-      | 'byId'
-      | 'events'
-      | 'retry'
-  ]: StatementSync;
-} {
-  const lanes = 'SELECT l.*, c.partition FROM lanes l JOIN cursors c ON c.id = l.cursor';
+/** What changes use, with the look-ups that they begin with. */
+function prepareChanges(db: DatabaseSync) {
   return {
     find: db.prepare(
       `SELECT id, cursor, depth, head_offset, last_offset FROM lanes
@@ -216,7 +185,7 @@ function prepare(db: DatabaseSync): {
     ),
     insertEvent: db.prepare(
       `INSERT INTO lane_events (lane, offset, id, table_name, operation, timestamp_ms, bytes, value)
-       VALUES (?, ?, ?, ?, ?, ?, ?, iif(?, zeroblob(0), ?))`,
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     extend: db.prepare(
       'UPDATE lanes SET depth = depth + 1, bytes = bytes + ?, last_offset = ? WHERE id = ?',
@@ -234,6 +203,13 @@ function prepare(db: DatabaseSync): {
          first_attempt_at = NULL, next_attempt_at = ?, last_error = NULL
        WHERE id = ?`,
     ),
+    retry: db.prepare('UPDATE lanes SET next_attempt_at = min(next_attempt_at, ?) WHERE id = ?'),
+  };
+}
+
+function prepareQueries(db: DatabaseSync) {
+  const lanes = 'SELECT l.*, c.partition FROM lanes l JOIN cursors c ON c.id = l.cursor';
+  return {
     due: db.prepare(
       `${lanes} WHERE l.callback = ? AND l.next_attempt_at <= ?
        ORDER BY l.next_attempt_at, l.id LIMIT ?`,
@@ -251,7 +227,6 @@ function prepare(db: DatabaseSync): {
     events: db.prepare(
       `SELECT ${EVENT_COLUMNS} FROM lane_events e WHERE e.lane = ? ORDER BY e.offset LIMIT ?`,
     ),
-    retry: db.prepare('UPDATE lanes SET next_attempt_at = min(next_attempt_at, ?) WHERE id = ?'),
   };
 }
 

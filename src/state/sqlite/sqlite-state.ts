@@ -1,7 +1,7 @@
 /** The state store in one SQLite file: cursors, ledgers and lanes, changed in one durable transaction. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
-import { RowcallError } from '../../errors.ts';
+import type { RowcallError } from '../../errors.ts';
 import { present, unreachable } from '../../shared/assert.ts';
 import type { Cursor, DueLane, LaneSummary, StateChange, StateStore } from '../state-store.ts';
 import { CursorMoves, CursorTable } from './cursor-table.ts';
@@ -165,7 +165,7 @@ class SqliteState implements StateStore {
 
   #rollBack(): void {
     // SQLite ends the transaction itself after some errors (disk full, I/O).
-    if (!this.#db.isTransaction) return;
+    if (!this.#db.isOpen || !this.#db.isTransaction) return;
     try {
       this.#db.exec('ROLLBACK');
     } catch (error) {

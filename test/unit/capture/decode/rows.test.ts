@@ -88,7 +88,10 @@ describe('row events', () => {
 
   it('with another width than their table are malformed', () => {
     expect(() => decode(rowsEvent('insert', rowsBody(2, 1, [])))).toThrow(
-      expect.objectContaining({ code: 'BINLOG_EVENT_MALFORMED', place: 'binlog.000007:500, table shop.orders' }),
+      expect.objectContaining({
+        code: 'BINLOG_EVENT_MALFORMED',
+        place: 'binlog.000007:500, table shop.orders',
+      }),
     );
   });
 

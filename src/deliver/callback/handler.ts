@@ -1,0 +1,39 @@
+/** What a handler in process is given. */
+
+import type { EventSource, Operation } from '../../change-event.ts';
+
+/** A row as a handler sees it: no prototype, so that any column name is safe. Integers beyond 2^53 are bigint. */
+export type Row = Readonly<Record<string, unknown>>;
+
+/** One row change. `T` is the row's type, as the handler's author knows it. */
+export interface RowEvent<T = Row> {
+  /** The same for the same row change for ever: de-duplicate by it. */
+  readonly id: string;
+  /** `shop.orders.update`. */
+  readonly type: string;
+  readonly operation: Operation;
+  /** `schema.table`. */
+  readonly table: string;
+  /** Commit time at the source. */
+  readonly timestamp: Date;
+  /** Null for a table without a key. */
+  readonly key: Row | null;
+  readonly before: T | null;
+  readonly after: T | null;
+  readonly source: EventSource;
+}
+
+export interface HandlerContext {
+  /** Aborts at deliver.timeout, and when the process stops waiting: what is done afterwards counts for nothing. */
+  readonly signal: AbortSignal;
+  /** From 1. */
+  readonly attempt: number;
+  /** The callback's name. */
+  readonly callback: string;
+}
+
+/** Resolve: delivered. Throw: tried again by the callback's retry policy. */
+export type Handler<T = Row> = (
+  event: RowEvent<T>,
+  context: HandlerContext,
+) => Promise<void> | void;

@@ -1,0 +1,86 @@
+/** Callbacks in process: a handler given in code, or exported by a module. */
+
+import { pathToFileURL } from 'node:url';
+import { RowcallError } from '../../errors.ts';
+import { abortable } from '../../shared/abort.ts';
+import type { Clock } from '../../shared/clock.ts';
+import { boundedError } from './classify.ts';
+import type { Handler } from './handler.ts';
+import { rowEvent } from './row-event.ts';
+import type { Outcome, OutgoingEvent, Sender } from './sender.ts';
+
+/** @throws RowcallError HANDLER_INVALID */
+export async function loadHandler(path: string): Promise<Handler> {
+  let module: unknown;
+  try {
+    module = await import(pathToFileURL(path).href);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new RowcallError('HANDLER_INVALID', `The module cannot be loaded: ${message}`, {
+      place: path,
+      cause: error,
+    });
+  }
+  const handle: unknown =
+    typeof module === 'object' && module !== null ? Reflect.get(module, 'handle') : undefined;
+  if (typeof handle !== 'function') {
+    throw new RowcallError('HANDLER_INVALID', 'The module does not export a function `handle`', {
+      place: path,
+    });
+  }
+  return handle as Handler;
+}
+
+export interface ModuleSenderOptions {
+  readonly callback: string;
+  readonly handler: Handler;
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+}
+
+/**
+ * Invariant: an attempt ends at its timeout even if the handler never does; what such a handler does later is
+ * the same uncertainty as a lost answer over HTTP, and the event comes again under the same id.
+ */
+export class ModuleSender implements Sender {
+  readonly #options: ModuleSenderOptions;
+
+  constructor(options: ModuleSenderOptions) {
+    this.#options = options;
+  }
+
+  async send(event: OutgoingEvent, attempt: number, signal: AbortSignal): Promise<Outcome> {
+    const { callback, handler, timeoutMs, clock } = this.#options;
+    signal.throwIfAborted();
+    const given = rowEvent(event);
+    const abort = new AbortController();
+    const timeout = new Error(`the handler did not end within ${timeoutMs} ms`);
+    const onAbort = (): void => {
+      abort.abort(signal.reason);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    const cancel = clock.timer(timeoutMs, () => {
+      abort.abort(timeout);
+    });
+    try {
+      const context = { signal: abort.signal, attempt, callback };
+      // A handler that throws before its first await is a rejection like any other.
+      const handled = (async () => {
+        await handler(given, context);
+      })();
+      await abortable(handled, abort.signal);
+      return { kind: 'delivered' };
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      const name = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+      return { kind: 'failed', error: boundedError(name) };
+    } finally {
+      cancel();
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}

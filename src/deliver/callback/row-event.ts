@@ -1,0 +1,55 @@
+/** An event of the log as an object for a handler, exact to the last digit. */
+
+import { envelopeData, type EventSource, OPERATION_OF } from '../../change-event.ts';
+import { RowcallError } from '../../errors.ts';
+import type { Row, RowEvent } from './handler.ts';
+import type { OutgoingEvent } from './sender.ts';
+import { eventType } from './standard-webhook.ts';
+
+/** The third argument of a reviver, which TypeScript's own types do not have yet (ES2026, Node 21). */
+type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown;
+const parseWithSource = JSON.parse as (text: string, reviver: Reviver) => unknown;
+
+const INTEGER = /^-?[0-9]+$/;
+
+/** @throws RowcallError ENVELOPE_INVALID */
+export function rowEvent(event: OutgoingEvent): RowEvent {
+  const data = envelopeData(event.value);
+  const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('utf8');
+  const { before, after, source } = parse(`{${text}}`) as {
+    before: Row | null;
+    after: Row | null;
+    source: EventSource;
+  };
+  return {
+    id: event.id,
+    type: eventType(event),
+    operation: OPERATION_OF[event.operation],
+    table: event.table,
+    timestamp: new Date(event.timestampMs),
+    key: event.key === null ? null : (parse(event.key) as Row),
+    before,
+    after,
+    source,
+  };
+}
+
+function parse(text: string): unknown {
+  try {
+    return parseWithSource(text, revive);
+  } catch (error) {
+    throw new RowcallError('ENVELOPE_INVALID', 'A record of the log is not JSON', { cause: error });
+  }
+}
+
+/** A number that a double would round is an exact bigint; an object has no prototype to be taken for data. */
+function revive(_key: string, value: unknown, { source }: { readonly source?: string }): unknown {
+  if (typeof value === 'number') {
+    const exact = Number.isSafeInteger(value) || source === undefined || !INTEGER.test(source);
+    return exact ? value : BigInt(source);
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    return Object.setPrototypeOf(value, null) as unknown;
+  }
+  return value;
+}

@@ -1,0 +1,141 @@
+/** The address at which the process is watched: /metrics, /healthz, /readyz. */
+
+import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
+import type { CaptureSnapshot } from '../../capture/capture.ts';
+import type { DeliverSnapshot } from '../../deliver/deliver.ts';
+import { RowcallError } from '../../errors.ts';
+import type { ChangeLog } from '../../log/change-log.ts';
+import { aborted } from '../../shared/abort.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Logger } from '../../shared/logger.ts';
+import type { Service } from '../../shared/service.ts';
+import { metricsText } from '../observe/metrics.ts';
+import { readiness, type Readiness } from '../observe/readiness.ts';
+
+export interface AdminParts {
+  readonly host: string;
+  readonly port: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly log: ChangeLog;
+  readonly capture: { snapshot(): CaptureSnapshot } | null;
+  readonly deliver: { snapshot(): DeliverSnapshot } | null;
+}
+
+const MAX_BODY_BYTES = 1024;
+const LISTEN_ERRORS: ReadonlySet<string> = new Set([
+  'EADDRINUSE',
+  'EACCES',
+  'EADDRNOTAVAIL',
+  'ENOTFOUND',
+]);
+
+/**
+ * Reads snapshots and nothing else, so that watching cannot disturb. What it serves is open by design: counts
+ * and names, no event and no secret.
+ */
+export class AdminServer implements Service {
+  readonly name = 'admin';
+  readonly #parts: AdminParts;
+
+  constructor(parts: AdminParts) {
+    this.#parts = parts;
+  }
+
+  /** @throws RowcallError ADMIN_LISTEN */
+  async run(signal: AbortSignal): Promise<void> {
+    const { host, port, logger } = this.#parts;
+    const server = this.#build();
+    try {
+      const address = await listen(server, host, port);
+      logger.info({ address }, 'Metrics and health are served');
+      await aborted(signal);
+    } finally {
+      await server.close();
+    }
+  }
+
+  #build(): FastifyInstance {
+    // Connections that a scraper keeps open must not hold up a stop.
+    const server = fastify({
+      logger: false,
+      bodyLimit: MAX_BODY_BYTES,
+      forceCloseConnections: true,
+    });
+    server.get('/healthz', () => ({ status: 'alive' }));
+    server.get('/readyz', (_request, reply) => {
+      const state = this.#readiness();
+      return reply.code(state.ready ? 200 : 503).send(state);
+    });
+    server.get('/metrics', async (_request, reply) => {
+      const text = await this.#metrics();
+      return reply.type('text/plain; version=0.0.4; charset=utf-8').send(text);
+    });
+    server.setNotFoundHandler((request, reply) =>
+      problem(reply, {
+        status: 404,
+        title: 'Not found',
+        detail: `No ${request.method} ${request.url}`,
+      }),
+    );
+    server.setErrorHandler((error, _request, reply) => {
+      const failure = error instanceof Error ? error.message : String(error);
+      logAndHide(this.#parts.logger, failure);
+      return problem(reply, { status: 500, title: 'Failed', detail: 'See the log of the process' });
+    });
+    return server;
+  }
+
+  #readiness(): Readiness {
+    const { capture, deliver } = this.#parts;
+    return readiness(capture?.snapshot() ?? null, deliver?.snapshot() ?? null);
+  }
+
+  async #metrics(): Promise<string> {
+    const { capture, deliver, log, clock } = this.#parts;
+    const ends = new Map<string, number>();
+    for (const { name, partitions } of await log.topics()) {
+      for (let partition = 0; partition < partitions; partition += 1) {
+        const { end } = await log.bounds({ topic: name, partition });
+        ends.set(`${name}/${partition}`, end);
+      }
+    }
+    return metricsText({
+      capture: capture?.snapshot() ?? null,
+      deliver: deliver?.snapshot() ?? null,
+      log: await log.usage(),
+      ends,
+      nowMs: clock.now(),
+      ready: this.#readiness().ready,
+      residentBytes: process.memoryUsage.rss(),
+    });
+  }
+}
+
+async function listen(server: FastifyInstance, host: string, port: number): Promise<string> {
+  try {
+    return await server.listen({ host, port });
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    if (!LISTEN_ERRORS.has(code)) throw error;
+    throw new RowcallError('ADMIN_LISTEN', `Cannot listen: ${code}`, {
+      place: `admin.listen ${host}:${port}`,
+      cause: error,
+    });
+  }
+}
+
+/** RFC 9457. */
+function problem(
+  reply: FastifyReply,
+  body: { readonly status: number; readonly title: string; readonly detail: string },
+): FastifyReply {
+  return reply
+    .code(body.status)
+    .type('application/problem+json')
+    .send(JSON.stringify({ type: 'about:blank', ...body }));
+}
+
+function logAndHide(logger: Logger, failure: string): void {
+  logger.error({ failure }, 'A request to the admin address failed');
+}

@@ -1,0 +1,60 @@
+/** Every metric with its type and its meaning: docs/METRICS.md says the same, and a test holds them together. */
+
+export const METRICS = {
+  rowcall_ready: { type: 'gauge', help: '1 when /readyz answers 200.' },
+  rowcall_resident_memory_bytes: { type: 'gauge', help: 'Resident memory of the process.' },
+  rowcall_log_bytes: { type: 'gauge', help: 'Size of the change log.' },
+  rowcall_log_max_bytes: { type: 'gauge', help: 'Size at which capture pauses.' },
+  rowcall_capture_streaming: { type: 'gauge', help: '1 while the binlog is being read.' },
+  rowcall_capture_events_total: { type: 'counter', help: 'Binlog events read.' },
+  rowcall_capture_bytes_total: { type: 'counter', help: 'Bytes of binlog events read.' },
+  rowcall_capture_rows_total: { type: 'counter', help: 'Row changes of captured tables read.' },
+  rowcall_capture_filtered_row_events_total: {
+    type: 'counter',
+    help: 'Row events of tables that no rule captures.',
+  },
+  rowcall_capture_transactions_total: { type: 'counter', help: 'Transactions read to their end.' },
+  rowcall_capture_records_total: { type: 'counter', help: 'Records appended to the log.' },
+  rowcall_capture_appends_total: { type: 'counter', help: 'Appends to the log.' },
+  rowcall_capture_reconnects_total: { type: 'counter', help: 'Connections to the source lost.' },
+  rowcall_capture_log_full: { type: 'gauge', help: '1 while the full log holds capture back.' },
+  rowcall_capture_silence_seconds: {
+    type: 'gauge',
+    help: 'Since anything came from the source, heartbeats included.',
+  },
+  rowcall_capture_last_commit_timestamp_seconds: {
+    type: 'gauge',
+    help: 'Commit time of the newest transaction read.',
+  },
+  rowcall_capture_last_commit_age_seconds: {
+    type: 'gauge',
+    help: 'Age of the newest transaction read; grows while the source is idle.',
+  },
+  rowcall_deliver_commits_total: { type: 'counter', help: 'Transactions of the state store.' },
+  rowcall_callback_delivered_total: { type: 'counter', help: 'Events delivered.' },
+  rowcall_callback_failed_attempts_total: { type: 'counter', help: 'Attempts that failed.' },
+  rowcall_callback_in_flight: { type: 'gauge', help: 'Attempts in flight.' },
+  rowcall_callback_window_events: {
+    type: 'gauge',
+    help: 'Events read whose outcome is not durable yet.',
+  },
+  rowcall_callback_lanes: { type: 'gauge', help: 'Keys that wait for a retry.' },
+  rowcall_callback_lane_events: { type: 'gauge', help: 'Events in lanes.' },
+  rowcall_callback_lane_bytes: { type: 'gauge', help: 'Bytes of the events in lanes.' },
+  rowcall_callback_lanes_full: { type: 'gauge', help: '1 while full lanes stop the cursor.' },
+  rowcall_callback_paused: {
+    type: 'gauge',
+    help: '1 while the endpoint as a whole cannot be reached.',
+  },
+  rowcall_callback_stopped_partitions: {
+    type: 'gauge',
+    help: 'Partitions not read any more, because records were deleted before they were read.',
+  },
+  rowcall_callback_lag_records: { type: 'gauge', help: 'Records between cursor and end of log.' },
+  rowcall_callback_latency_seconds: {
+    type: 'histogram',
+    help: 'From the commit at the source to the answer of the callback.',
+  },
+} as const;
+
+export type MetricName = keyof typeof METRICS;

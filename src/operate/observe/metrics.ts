@@ -1,0 +1,133 @@
+/** Metrics in Prometheus' text form, made at each scrape from the parts' own cells. docs/METRICS.md lists them. */
+
+import { Counter, Gauge, Registry } from '@prometheus-io/client';
+import type { CaptureSnapshot } from '../../capture/capture.ts';
+import type { CallbackSnapshot } from '../../deliver/callback-runner.ts';
+import type { DeliverSnapshot } from '../../deliver/deliver.ts';
+import { LATENCY_BOUNDS_MS } from '../../deliver/lane/callback-counters.ts';
+import type { LogUsage } from '../../log/change-log.ts';
+import { METRICS, type MetricName } from './metric-names.ts';
+
+export interface MetricsInput {
+  readonly capture: CaptureSnapshot | null;
+  readonly deliver: DeliverSnapshot | null;
+  readonly log: LogUsage;
+  /** The end of each partition, by `topic/partition`. */
+  readonly ends: ReadonlyMap<string, number>;
+  readonly nowMs: number;
+  readonly ready: boolean;
+  readonly residentBytes: number;
+}
+
+type Labels = Readonly<Record<string, string>>;
+type Sample = readonly [name: MetricName, value: number, labels?: Labels];
+
+/** The text of one scrape, in the format 0.0.4. */
+export async function metricsText(input: MetricsInput): Promise<string> {
+  const registry = new Registry();
+  const samples: Sample[] = [
+    ['rowcall_ready', input.ready ? 1 : 0],
+    ['rowcall_resident_memory_bytes', input.residentBytes],
+    ['rowcall_log_bytes', input.log.bytes],
+    ['rowcall_log_max_bytes', input.log.maxBytes],
+    ...(input.capture === null ? [] : captureSamples(input.capture, input.nowMs)),
+    ...(input.deliver === null ? [] : deliverSamples(input.deliver, input.ends)),
+  ];
+  register(registry, samples);
+  if (input.deliver !== null) registerLatency(registry, input.deliver.callbacks);
+  return registry.metrics();
+}
+
+function captureSamples(capture: CaptureSnapshot, nowMs: number): Sample[] {
+  const { lastCommitMs, silentMs } = capture;
+  return [
+    ['rowcall_capture_streaming', capture.state === 'streaming' ? 1 : 0],
+    ['rowcall_capture_events_total', capture.events],
+    ['rowcall_capture_bytes_total', capture.bytes],
+    ['rowcall_capture_rows_total', capture.rows],
+    ['rowcall_capture_filtered_row_events_total', capture.filteredRows],
+    ['rowcall_capture_transactions_total', capture.transactions],
+    ['rowcall_capture_records_total', capture.recordsAppended],
+    ['rowcall_capture_appends_total', capture.appends],
+    ['rowcall_capture_reconnects_total', capture.reconnects],
+    ['rowcall_capture_log_full', capture.logFull ? 1 : 0],
+    ...(silentMs === null ? [] : [['rowcall_capture_silence_seconds', silentMs / 1000] as const]),
+    ...(lastCommitMs === 0
+      ? []
+      : [
+          ['rowcall_capture_last_commit_timestamp_seconds', lastCommitMs / 1000] as const,
+          ['rowcall_capture_last_commit_age_seconds', (nowMs - lastCommitMs) / 1000] as const,
+        ]),
+  ];
+}
+
+function deliverSamples(deliver: DeliverSnapshot, ends: ReadonlyMap<string, number>): Sample[] {
+  return [
+    ['rowcall_deliver_commits_total', deliver.commits],
+    ...deliver.callbacks.flatMap((callback) => callbackSamples(callback, ends)),
+  ];
+}
+
+function callbackSamples(callback: CallbackSnapshot, ends: ReadonlyMap<string, number>): Sample[] {
+  const labels = { callback: callback.name };
+  const lag = callback.partitions.reduce(
+    (sum, { topic, partition, next }) => sum + (ends.get(`${topic}/${partition}`) ?? next) - next,
+    0,
+  );
+  const stopped = callback.partitions.filter((partition) => partition.stopped !== null).length;
+  return [
+    ['rowcall_callback_delivered_total', callback.delivered, labels],
+    ['rowcall_callback_failed_attempts_total', callback.failedAttempts, labels],
+    ['rowcall_callback_in_flight', callback.inFlight, labels],
+    ['rowcall_callback_window_events', callback.windowEvents, labels],
+    ['rowcall_callback_lanes', callback.lanes, labels],
+    ['rowcall_callback_lane_events', callback.laneEvents, labels],
+    ['rowcall_callback_lane_bytes', callback.laneBytes, labels],
+    ['rowcall_callback_lanes_full', callback.lanesFull ? 1 : 0, labels],
+    ['rowcall_callback_paused', callback.pause === null ? 0 : 1, labels],
+    ['rowcall_callback_stopped_partitions', stopped, labels],
+    ['rowcall_callback_lag_records', Math.max(0, lag), labels],
+  ];
+}
+
+/** One metric per name, with all its samples. */
+function register(registry: Registry, samples: readonly Sample[]): void {
+  const made = new Map<MetricName, Counter<string> | Gauge<string>>();
+  for (const [name, value, labels = {}] of samples) {
+    let metric = made.get(name);
+    if (metric === undefined) {
+      const { type, help } = METRICS[name];
+      const configuration = {
+        name,
+        help,
+        labelNames: Object.keys(labels),
+        registers: [registry],
+      };
+      metric = type === 'counter' ? new Counter(configuration) : new Gauge(configuration);
+      made.set(name, metric);
+    }
+    metric.inc(labels, value);
+  }
+}
+
+/** The histogram's buckets are our own cells already: nothing is observed twice. */
+function registerLatency(registry: Registry, callbacks: readonly CallbackSnapshot[]): void {
+  const name = 'rowcall_callback_latency_seconds';
+  const { help } = METRICS[name];
+  const values = callbacks.flatMap(({ name: callback, latencyBuckets, latencySumMs }) => {
+    let count = 0;
+    const buckets = latencyBuckets.map((bucket, index) => {
+      count += bucket;
+      const bound = LATENCY_BOUNDS_MS[index];
+      const le = bound === undefined ? '+Inf' : String(bound / 1000);
+      return { metricName: `${name}_bucket`, labels: { callback, le }, value: count };
+    });
+    return [
+      ...buckets,
+      { metricName: `${name}_sum`, labels: { callback }, value: latencySumMs / 1000 },
+      { metricName: `${name}_count`, labels: { callback }, value: count },
+    ];
+  });
+  const metric = { name, help, type: 'histogram', aggregator: 'sum', values };
+  registry.registerMetric({ ...metric, get: () => Promise.resolve(metric) } as never);
+}

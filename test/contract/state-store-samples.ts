@@ -1,0 +1,128 @@
+/** What the tests of the state store share: changes of one callback's orders, and reading back. */
+import type { ErrorCode } from '../../src/errors.ts';
+import { RowcallError } from '../../src/errors.ts';
+import type {
+  Cursor,
+  Failure,
+  LaneEvent,
+  LaneKey,
+  LedgerCounts,
+  OffsetRun,
+  StateChange,
+  StateStore,
+} from '../../src/state/state-store.ts';
+import { LEDGER_FIELDS } from '../../src/state/state-store.ts';
+
+export interface StateUnderTest {
+  /** Opens the same store again and again, as several processes would. */
+  open(): Promise<StateStore>;
+  destroy(): Promise<void>;
+}
+
+export interface StateTraits {
+  /** Whether `open` finds again what was committed before: false for a store in memory. */
+  readonly shared: boolean;
+}
+
+export const CALLBACK = 'supply-chain';
+export const TOPIC = 'shop.orders';
+export const FAILURE: Failure = {
+  attempts: 1,
+  firstAttemptAt: 1_000,
+  nextAttemptAt: 2_000.5,
+  error: 'HTTP 500',
+};
+
+export type OpenedCursor = Omit<Cursor, 'ledger' | 'beyond'>;
+
+export function newCursor(partition = 0, over: Partial<OpenedCursor> = {}): OpenedCursor {
+  return {
+    callback: CALLBACK,
+    topic: TOPIC,
+    partition,
+    topicId: 'topic-1',
+    startOffset: 0,
+    next: 0,
+    ...over,
+  };
+}
+
+export function laneKey(key: string): LaneKey {
+  return { callback: CALLBACK, topic: TOPIC, key: `{"id":${JSON.stringify(key)}}` };
+}
+
+export function event(offset: number, over: Partial<LaneEvent> = {}): LaneEvent {
+  return {
+    partition: 0,
+    offset,
+    id: `3e11fa47-71ca-11e1-9e33-c80aa9429562:${offset}:shop/orders:1`,
+    table: 'shop.orders',
+    operation: 'u',
+    timestampMs: 1_700_000_000_000 + offset,
+    value: Buffer.from(`{"before":null,"n":${offset}}`),
+    ...over,
+  };
+}
+
+export function progress(
+  next: number,
+  counts: Partial<LedgerCounts> = {},
+  beyond: readonly OffsetRun[] = [],
+): StateChange {
+  return { type: 'progress', callback: CALLBACK, topic: TOPIC, partition: 0, next, beyond, counts };
+}
+
+/** One event was read and matched, and the cursor moved over it. */
+export function matched(offset: number): StateChange {
+  return progress(offset + 1, { read: 1, matched: 1 });
+}
+
+export function append(key: string, offset: number, failure?: Failure): StateChange {
+  const change = { type: 'lane-append', ...laneKey(key), event: event(offset) } as const;
+  return failure === undefined ? change : { ...change, failure };
+}
+
+/** An event of a key fails, or stands behind one that did: with it the cursor moves. */
+export function intoLane(key: string, offset: number, failure?: Failure): StateChange[] {
+  return [append(key, offset, failure), matched(offset)];
+}
+
+export function failedAgain(key: string, offset: number, failure: Failure): StateChange {
+  return { type: 'lane-failed', ...laneKey(key), offset, failure };
+}
+
+export function deliveredHead(key: string, offset: number): StateChange {
+  return { type: 'lane-delivered', ...laneKey(key), offset };
+}
+
+export function counts(some: Partial<LedgerCounts>): LedgerCounts {
+  const all = Object.fromEntries(LEDGER_FIELDS.map((field) => [field, 0])) as Record<
+    keyof LedgerCounts,
+    number
+  >;
+  return { ...all, ...some };
+}
+
+/** Whether both identities of the ledger hold. */
+export function balanced(ledger: LedgerCounts): boolean {
+  const { read, filtered, matched: all, ...ends } = ledger;
+  return read === all + filtered && all === Object.values(ends).reduce((sum, n) => sum + n, 0);
+}
+
+/** Everything there is to see of a store, to tell whether a refused call left something behind. */
+export async function everything(state: StateStore): Promise<unknown> {
+  const lanes = await state.lanes({ limit: 1_000 });
+  const events = await Promise.all(lanes.map(async ({ id }) => (await state.lane(id)).events));
+  return { cursors: await state.cursors(), lanes, events };
+}
+
+/** The code that a call was refused with; undefined when it was not. */
+export async function code(call: Promise<unknown>): Promise<ErrorCode | undefined> {
+  try {
+    await call;
+    return undefined;
+  } catch (error) {
+    if (error instanceof RowcallError) return error.code;
+    throw error;
+  }
+}

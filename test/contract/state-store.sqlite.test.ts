@@ -1,0 +1,216 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+import { openSqliteState } from '../../src/state/sqlite/sqlite-state.ts';
+import type { StateUnderTest } from './state-store-samples.ts';
+import {
+  balanced,
+  CALLBACK,
+  code,
+  FAILURE,
+  intoLane,
+  newCursor,
+  progress,
+} from './state-store-samples.ts';
+import { describeStateStore } from './state-store.contract.ts';
+
+const makeFile = async (): Promise<StateUnderTest> => {
+  const folder = await mkdtemp(join(tmpdir(), 'rowcall-state-'));
+  return {
+    open: () => openSqliteState({ path: join(folder, 'data', 'state.db') }),
+    destroy: () => rm(folder, { recursive: true }),
+  };
+};
+
+const makeMemory = (): Promise<StateUnderTest> =>
+  Promise.resolve({
+    open: () => openSqliteState({ path: ':memory:' }),
+    destroy: () => Promise.resolve(),
+  });
+
+describeStateStore('SQLite state', makeFile);
+describeStateStore('SQLite state in memory', makeMemory, { shared: false });
+
+describe('the file of the SQLite state', () => {
+  let folder: string;
+  let path: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'rowcall-state-'));
+    path = join(folder, 'data', 'deep', 'state.db');
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  test('is made with its folder, for its owner alone', async () => {
+    const state = await openSqliteState({ path });
+    await state.openCursors([newCursor()]);
+    for (const file of [path, `${path}-wal`, `${path}-shm`]) {
+      expect(((await stat(file)).mode & 0o777).toString(8)).toBe('600');
+    }
+    expect(((await stat(join(folder, 'data'))).mode & 0o777).toString(8)).toBe('700');
+    await state.close();
+  });
+
+  test('is not made, nor an empty one filled, where it shall be there', async () => {
+    expect(await code(openSqliteState({ path, create: false }))).toBe('STATE_UNUSABLE');
+    await expect(stat(path)).rejects.toMatchObject({ code: 'ENOENT' });
+    const empty = join(folder, 'empty.db');
+    await writeFile(empty, '');
+    expect(await code(openSqliteState({ path: empty, create: false }))).toBe('STATE_UNUSABLE');
+    expect((await stat(empty)).size).toBe(0);
+  });
+
+  test('may be an empty file that a crash left behind', async () => {
+    const empty = join(folder, 'empty.db');
+    await writeFile(empty, '');
+    const state = await openSqliteState({ path: empty });
+    expect(await state.cursors()).toEqual([]);
+    await state.close();
+  });
+
+  test('is refused where it cannot be made', async () => {
+    const file = join(folder, 'file');
+    await writeFile(file, '');
+    const below = join(file, 'state.db');
+    expect(await code(openSqliteState({ path: below }))).toBe('STATE_UNUSABLE');
+  });
+
+  test('that is no database, or another program’s, is refused and left as it is', async () => {
+    const text = join(folder, 'text.db');
+    await writeFile(
+      text,
+      'This is not a database, but a text that is long enough to be read.'.repeat(20),
+    );
+    expect(await code(openSqliteState({ path: text }))).toBe('STATE_UNUSABLE');
+
+    const foreign = join(folder, 'foreign.db');
+    const db = new DatabaseSync(foreign);
+    db.exec('CREATE TABLE theirs (n)');
+    db.close();
+    const { mtimeMs, size } = await stat(foreign);
+    expect(await code(openSqliteState({ path: foreign }))).toBe('STATE_UNUSABLE');
+    expect(await stat(foreign)).toMatchObject({ mtimeMs, size });
+  });
+
+  test('of a newer version is refused and left as it is', async () => {
+    await (await openSqliteState({ path })).close();
+    const db = new DatabaseSync(path);
+    db.exec('PRAGMA user_version = 999');
+    db.close();
+    expect(await code(openSqliteState({ path }))).toBe('STATE_UNUSABLE');
+    const after = new DatabaseSync(path);
+    expect({ ...after.prepare('PRAGMA user_version').get() }).toEqual({ user_version: 999 });
+    after.close();
+  });
+
+  test('with torn pages stops with an error, never with other books', async () => {
+    const state = await openSqliteState({ path });
+    await state.openCursors([newCursor()]);
+    await state.close();
+    const bytes = Buffer.alloc((await stat(path)).size, 0x5a);
+    const original = await import('node:fs/promises').then(({ readFile }) => readFile(path));
+    original.copy(bytes, 0, 0, 4096);
+    await writeFile(path, bytes);
+    expect(await code(openSqliteState({ path }))).toBe('STATE_UNUSABLE');
+  });
+
+  test('locked by another for longer than we wait fails the commit and leaves nothing of it', async () => {
+    const state = await openSqliteState({ path });
+    await state.openCursors([newCursor()]);
+    const other = new DatabaseSync(path);
+    other.exec('BEGIN IMMEDIATE');
+    expect(await code(state.commit([progress(1)]))).toBe('STATE_WRITE_FAILED');
+    other.exec('ROLLBACK');
+    other.close();
+    expect(await state.cursors()).toMatchObject([{ next: 0 }]);
+    await state.commit([progress(2)]);
+    expect(await state.cursors()).toMatchObject([{ next: 2 }]);
+    await state.close();
+  });
+});
+
+describe('processes of the SQLite state', () => {
+  let folder: string;
+  let path: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'rowcall-state-'));
+    path = join(folder, 'state.db');
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  /** Starts a dispatcher, lets it print `outputs` times, and hands it over. */
+  const dispatcher = async (outputs: number) => {
+    const child = spawn(
+      process.execPath,
+      [join(import.meta.dirname, 'state-store-child.ts'), path],
+      {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    );
+    let printed = 0;
+    await new Promise<void>((resolve, reject) => {
+      child.once('exit', reject);
+      child.stdout.on('data', (chunk: Buffer) => {
+        printed += chunk.length;
+        if (printed >= 'ready'.length + outputs) resolve();
+      });
+    });
+    child.removeAllListeners('exit');
+    return {
+      kill: async () => {
+        child.kill('SIGKILL');
+        await once(child, 'exit');
+      },
+    };
+  };
+
+  test('killed with -9 among commits leave books that balance and a cursor to go on from', async () => {
+    let last = 0;
+    for (let round = 0; round < 6; round += 1) {
+      const running = await dispatcher(1 + round * 2);
+      await running.kill();
+      const state = await openSqliteState({ path });
+      const [cursor] = await state.cursors();
+      const lanes = await state.lanes({ limit: 100 });
+      const depth = lanes.reduce((sum, lane) => sum + lane.depth, 0);
+      expect(cursor?.ledger).toMatchObject({
+        read: cursor?.next,
+        retrying: lanes.length,
+        pending: depth - lanes.length,
+      });
+      expect(cursor !== undefined && balanced(cursor.ledger)).toBe(true);
+      for (const { id, depth: events } of lanes) {
+        expect((await state.lane(id)).events).toHaveLength(events);
+      }
+      expect(cursor?.next).toBeGreaterThan(last);
+      last = cursor?.next ?? 0;
+      await state.close();
+    }
+  });
+
+  test('an operator’s retry is taken beside a dispatcher that commits all the time', async () => {
+    const before = await openSqliteState({ path });
+    await before.openCursors([newCursor(), newCursor(0, { callback: 'mail' })]);
+    const far = { ...FAILURE, nextAttemptAt: 1e15 };
+    await before.commit(
+      intoLane('other', 0, far).map((change) => ({ ...change, callback: 'mail' })),
+    );
+    const [lane] = await before.lanes({ callback: 'mail', limit: 1 });
+    await before.close();
+
+    const running = await dispatcher(1);
+    const operator = await openSqliteState({ path, create: false });
+    for (let now = 200; now > 0; now -= 1) await operator.retryLane(lane?.id ?? 0, now);
+    expect(await operator.nextDueAt('mail')).toBe(1);
+    const version = await operator.dataVersion();
+    await expect.poll(() => operator.dataVersion()).not.toBe(version);
+    await running.kill();
+    for (const { ledger } of await operator.cursors()) expect(balanced(ledger)).toBe(true);
+    expect(await operator.lanes({ callback: CALLBACK, limit: 100 })).not.toEqual([lane]);
+    await operator.close();
+  });
+});
