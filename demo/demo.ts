@@ -199,7 +199,7 @@ function whatToTry(scene: Scene): string {
 Everything goes on running. Try, in another terminal (rowcall needs Node 24; this one is ${process.execPath}):
 
   ${[mysql.command, ...mysql.args].join(' ')} ${scene.database}
-      UPDATE inventory SET on_hand = 7 WHERE sku = 'SKU-01';                  -- called back at once
+      UPDATE inventory SET on_hand = 7 WHERE sku = 'SKU-001';                 -- called back at once
       UPDATE inventory SET on_hand = 7 WHERE sku = '${POISONED_SKU}';                  -- its receiver now always fails: a lane
   tail -f ${scene.receiversLog}
   ${rowcall} status -c ${scene.configFile}

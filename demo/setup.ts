@@ -24,7 +24,7 @@ import type { CallbackName } from './books.ts';
 import { createShop } from './shop.ts';
 
 /** After the run this key's receiver answers 500 for good, so that `--keep` has a lane to show. */
-export const POISONED_SKU = 'SKU-13';
+export const POISONED_SKU = 'SKU-013';
 
 export interface Scene {
   readonly server: MysqlServer;
@@ -152,12 +152,11 @@ function callback(
   };
 }
 
-/** A few keys have a bad day: their first attempts fail, or hang until the sender gives up. */
+/** A few keys have a bad day: attempts fail, or hang until the sender gives up. The rest must not notice. */
 function reactionOf(arrival: Arrival, dice: Dice): Reaction {
-  const bad = /[^0-9](?:\d*)77\}|SKU-13/.test(arrival.key ?? '');
-  if (!bad || arrival.attempt > 2) return { kind: 'take' };
-  if (dice.chance(0.1)) return { kind: 'hang' };
-  return dice.chance(0.5) ? { kind: 'fail', status: 500 } : { kind: 'take' };
+  const bad = /77\}$/.test(arrival.key ?? '') || arrival.key?.includes(POISONED_SKU) === true;
+  if (!bad || arrival.attempt > 2 || dice.chance(0.5)) return { kind: 'take' };
+  return dice.chance(0.1) ? { kind: 'hang' } : { kind: 'fail', status: 500 };
 }
 
 function poisonedReaction(arrival: Arrival): Reaction {

@@ -21,9 +21,9 @@ const TABLES = [
 
 const NAMES = ['Ada', 'Grace', 'Linus', 'Margaret', 'Dennis', 'Barbara', 'Ken', 'Радия'] as const;
 const GOODS = ['hat', 'scarf', 'boots', 'gloves', 'umbrella', 'raincoat', 'lantern'] as const;
-export const SKUS = 60;
+const SKUS = 200;
 
-const sku = (n: number): string => `SKU-${String(n).padStart(2, '0')}`;
+const sku = (n: number): string => `SKU-${String(n).padStart(3, '0')}`;
 
 /** Makes the tables. Goods come by `stockUp`, in a transaction that is in the books. */
 export async function createShop(connection: Connection): Promise<void> {

@@ -106,6 +106,68 @@ export function describeLimits(
       expect(await log.bounds(ORDERS)).toEqual({ start: 100, end: 101 });
     });
 
+    test('ends, although a writer goes on appending what may be deleted', async () => {
+      const [log, writer] = await filled(byAge);
+      let ended = false;
+      const write = async (): Promise<void> => {
+        for (let n = 100; !ended; n += 1) {
+          await writer.append([{ ...ORDERS, records: records(n, 1) }], `c${n}`);
+        }
+      };
+      const clean = async (): Promise<void> => {
+        await log.applyRetention(99_999_999, []);
+        ended = true;
+      };
+      await Promise.all([write(), clean()]);
+      expect((await log.bounds(ORDERS)).start).toBeGreaterThanOrEqual(100);
+    });
+
+    test('deletes more than one transaction holds, over partitions, oldest first', async () => {
+      const log = await open(byAge);
+      const writer = await log.openWriter('shop');
+      await writer.createTopics([{ name: 'shop.orders', partitions: 3 }]);
+      const appends: Promise<void>[] = [];
+      for (let n = 0; n < 2_400; n += 1) {
+        const at = { topic: 'shop.orders', partition: n % 3 };
+        const one = { ...record(n), timestampMs: n };
+        appends.push(writer.append([{ ...at, records: [one] }], `c${n}`));
+      }
+      await Promise.all(appends);
+      await log.applyRetention(1_000 + 2_100, []);
+      for (const partition of [0, 1, 2]) {
+        const bounds = await log.bounds({ topic: 'shop.orders', partition });
+        expect(bounds).toEqual({ start: 700, end: 800 });
+      }
+    });
+
+    test('what one partition holds does not keep the others from being deleted', async () => {
+      const log = await open(byAge);
+      const writer = await log.openWriter('shop');
+      await writer.createTopics([{ name: 'shop.orders', partitions: 2 }]);
+      const appends: Promise<void>[] = [];
+      for (let n = 0; n < 1_300; n += 1) {
+        // Partition 0 comes first, in many batches; one half of it is held, the other half is young.
+        const partition = n < 1_250 ? 0 : 1;
+        const timestampMs = n < 600 || partition === 1 ? 0 : 5_000;
+        const one = { ...record(n), timestampMs };
+        appends.push(writer.append([{ topic: 'shop.orders', partition, records: [one] }], `c${n}`));
+      }
+      await Promise.all(appends);
+      const other = { topic: 'shop.orders', partition: 1 };
+      const mark = await markAt(log, 0);
+      await log.setLowWater('billing', 'state', [mark, { ...mark, ...other, offset: 20 }]);
+      await log.applyRetention(5_000, ['billing']);
+      expect(await log.bounds(ORDERS)).toEqual({ start: 0, end: 1_250 });
+      expect((await log.bounds(other)).start).toBe(20);
+      await log.setLowWater('billing', 'state', [
+        { ...mark, offset: 1_250 },
+        { ...mark, ...other, offset: 50 },
+      ]);
+      await log.applyRetention(5_000, ['billing']);
+      expect(await log.bounds(ORDERS)).toEqual({ start: 600, end: 1_250 });
+      expect((await log.bounds(other)).start).toBe(50);
+    });
+
     test('works beside a writer that appends all the time', async () => {
       const log = await open({ retention: { ageMs: 0, sizeBytes: Infinity } });
       const other = await open({ retention: { ageMs: 0, sizeBytes: Infinity } });

@@ -1,11 +1,13 @@
 /**
  * A dispatcher of its own process, for tests that kill it: `node state-store-child.ts PATH` commits for ever,
- * 10 keys, some failing, and prints `ready`, then a dot after each 50 commits.
+ * 10 keys, some failing, and prints `ready`, then a dot after each 50 commits. When a commit fails it prints
+ * with which code, at which offset, and what a later call says; and ends.
  */
 import { openSqliteState } from '../../src/state/sqlite/sqlite-state.ts';
 import type { StateChange } from '../../src/state/state-store.ts';
 import {
   CALLBACK,
+  code,
   deliveredHead,
   FAILURE,
   failedAgain,
@@ -46,6 +48,14 @@ async function changesAt(offset: number): Promise<StateChange[]> {
 
 process.stdout.write('ready');
 for (let offset = cursor?.next ?? 0; ; offset += 1) {
-  await state.commit(await changesAt(offset));
+  const changes = await changesAt(offset);
+  const failure = await code(state.commit(changes));
+  if (failure !== undefined) {
+    process.stdout.write(
+      `${failure} at ${offset}, then ${(await code(state.cursors())) ?? 'nothing'}`,
+    );
+    break;
+  }
   if (offset % 50 === 0) process.stdout.write('.');
 }
+await state.close();

@@ -312,7 +312,7 @@ async function retrySome(state: StateStore, model: Model, pick: number): Promise
   if (lane === undefined) return;
   await state.retryLane(lane.id, model.now);
   const found = [...model.lanes].find(([key]) => laneKey(key).key === lane.key)?.[1];
-  if (found?.failure == null) return;
+  if (found === undefined || found.failure === null) return;
   const nextAttemptAt = Math.min(found.failure.nextAttemptAt, model.now);
   found.failure = { ...found.failure, nextAttemptAt };
 }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -8,15 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { openSqliteState } from '../../src/state/sqlite/sqlite-state.ts';
 import type { StateUnderTest } from './state-store-samples.ts';
-import {
-  balanced,
-  CALLBACK,
-  code,
-  FAILURE,
-  intoLane,
-  newCursor,
-  progress,
-} from './state-store-samples.ts';
+import { balanced, code, FAILURE, intoLane, newCursor, progress } from './state-store-samples.ts';
 import { describeStateStore } from './state-store.contract.ts';
 
 const makeFile = async (): Promise<StateUnderTest> => {
@@ -112,14 +104,14 @@ describe('the file of the SQLite state', () => {
     await state.openCursors([newCursor()]);
     await state.close();
     const bytes = Buffer.alloc((await stat(path)).size, 0x5a);
-    const original = await import('node:fs/promises').then(({ readFile }) => readFile(path));
+    const original = await readFile(path);
     original.copy(bytes, 0, 0, 4096);
     await writeFile(path, bytes);
     expect(await code(openSqliteState({ path }))).toBe('STATE_UNUSABLE');
   });
 
   test('locked by another for longer than we wait fails the commit and leaves nothing of it', async () => {
-    const state = await openSqliteState({ path });
+    const state = await openSqliteState({ path, busyTimeoutMs: 20 });
     await state.openCursors([newCursor()]);
     const other = new DatabaseSync(path);
     other.exec('BEGIN IMMEDIATE');
@@ -143,7 +135,7 @@ describe('processes of the SQLite state', () => {
   afterEach(() => rm(folder, { recursive: true }));
 
   /** Starts a dispatcher, lets it print `outputs` times, and hands it over. */
-  const dispatcher = async (outputs: number) => {
+  const dispatcher = async (outputs: number): Promise<{ kill: () => Promise<void> }> => {
     const child = spawn(
       process.execPath,
       [join(import.meta.dirname, 'state-store-child.ts'), path],
@@ -192,6 +184,26 @@ describe('processes of the SQLite state', () => {
     }
   });
 
+  test('on a full disk stop at the first commit that fails, and all before it are there', async () => {
+    // Past this size a write fails with EFBIG, as one past the end of the disk fails with ENOSPC.
+    const limited = 'ulimit -f 400; exec "$0" "$@"';
+    const script = join(import.meta.dirname, 'state-store-child.ts');
+    const child = spawn('bash', ['-c', limited, process.execPath, script, path], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let output = '';
+    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    await once(child, 'close');
+    expect(output).toMatch(/\.STATE_WRITE_FAILED at \d+, then STATE_WRITE_FAILED$/);
+    const failedAt = Number(/ at (\d+)/.exec(output)?.[1]);
+
+    const state = await openSqliteState({ path });
+    const [cursor] = await state.cursors();
+    expect([failedAt, failedAt + 1]).toContain(cursor?.next);
+    expect(cursor !== undefined && balanced(cursor.ledger)).toBe(true);
+    await state.close();
+  });
+
   test('an operator’s retry is taken beside a dispatcher that commits all the time', async () => {
     const before = await openSqliteState({ path });
     await before.openCursors([newCursor(), newCursor(0, { callback: 'mail' })]);
@@ -210,7 +222,9 @@ describe('processes of the SQLite state', () => {
     await expect.poll(() => operator.dataVersion()).not.toBe(version);
     await running.kill();
     for (const { ledger } of await operator.cursors()) expect(balanced(ledger)).toBe(true);
-    expect(await operator.lanes({ callback: CALLBACK, limit: 100 })).not.toEqual([lane]);
+    expect(await operator.lanes({ callback: 'mail', limit: 9 })).toEqual([
+      { ...lane, nextAttemptAt: 1 },
+    ]);
     await operator.close();
   });
 });

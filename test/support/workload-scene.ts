@@ -112,7 +112,7 @@ export class Scene {
         url: receiver.url,
         secret: SECRET,
         tables: [`${database}.*`],
-        deliver: { timeout: '500ms', ...options.callbackDeliver },
+        deliver: { timeout: '1s', ...options.callbackDeliver },
         options: { retry: FAST_RETRY, ...options.callbackOptions },
       })),
       options: { shutdown_timeout: '10s' },
@@ -265,7 +265,7 @@ export function troubled(dice: Dice): (arrival: Arrival) => Reaction {
     if (draw < 15) return { kind: 'fail', status: dice.pick([500, 404, 409, 502]) };
     if (draw < 22) return { kind: 'reset' };
     if (draw < 30) return { kind: 'take-then-reset' };
-    if (draw < 33) return { kind: 'hang' };
+    if (draw < 32) return { kind: 'hang' };
     return draw < 80 ? { kind: 'take', afterMs: dice.between(1, 15) } : { kind: 'take' };
   };
 }

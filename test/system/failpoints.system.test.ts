@@ -22,7 +22,7 @@ test.each(FAILPOINTS)('every event comes, in order, when the process dies %s', a
   await first.kill();
 
   const stop = new AbortController();
-  const writing = scene.write({ seed: 11, pauseMs: 8 }, stop.signal);
+  const writing = scene.write({ seed: 11, pauseMs: 30 }, stop.signal);
   for (const pass of [1, 2, 5]) {
     const doomed = scene.start({ ROWCALL_FAILPOINT: `${name}:${pass}` });
     expect(await doomed.exited, doomed.stderr).toEqual({ code: null, signal: 'SIGKILL' });

@@ -32,11 +32,11 @@ test('nothing is lost, inverted or changed when rowcall run is killed 20 times a
   await daemon.ready();
 
   const stop = new AbortController();
-  const writing = scene.write({ seed, pauseMs: 12 }, stop.signal);
+  const writing = scene.write({ seed, pauseMs: 30 }, stop.signal);
   for (let kill = 0; kill < KILLS; kill += 1) {
     // Most kills hit it at work, some while it starts.
     if (dice.chance(0.7)) await daemon.ready();
-    await pause(dice.between(10, 900));
+    await pause(dice.between(10, 700));
     // A daemon that ended by itself would make the kill a lie.
     expect(daemon.running, `seed ${seed}: ${daemon.stderr}`).toBe(true);
     await daemon.kill();
@@ -52,7 +52,7 @@ test('nothing is lost, inverted or changed when rowcall run is killed 20 times a
   await scene.allTaken(90_000);
   const findings = await scene.findings();
   expect(findings, `ROWCALL_TEST_SEED=${seed} plays it again`).toEqual([]);
-  expect(scene.expected.transactions).toBeGreaterThan(500);
+  expect(scene.expected.transactions).toBeGreaterThan(200);
   const ended = await daemon.stop();
   expect(ended, daemon.stderr).toEqual({ code: 0, signal: null });
 });

@@ -18,7 +18,7 @@ import { Secret } from '../secret.ts';
 const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** Headers that we write, and those that belong to the connection. */
 const RESERVED_HEADER =
-  /^(?:webhook-.*|rowcall-.*|traceparent|content-type|content-length|transfer-encoding|host|connection|expect|upgrade|keep-alive|te|trailer)$/i;
+  /^(?:webhook-.*|rowcall-.*|traceparent|user-agent|content-type|content-length|transfer-encoding|host|connection|expect|upgrade|keep-alive|te|trailer)$/i;
 const RFC3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/;
 
 const fromSchema = z

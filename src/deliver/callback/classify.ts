@@ -3,83 +3,107 @@
 import type { Outcome } from './sender.ts';
 
 const MAX_ERROR_CHARACTERS = 300;
+/** A Retry-After beyond this is this: later times would leave the range of a date. */
+const MAX_RETRY_AFTER_MS = 100 * 365 * 86_400_000;
 
 export interface Answer {
   readonly status: number;
-  /** The header as it came; undefined without one. */
+  /** The headers Retry-After and Date as they came; undefined without one. */
   readonly retryAfter: string | undefined;
-  /** The beginning of the body. */
+  readonly date: string | undefined;
+  /** The beginning of the body, free of secrets. */
   readonly excerpt: string;
 }
 
+/** Whether the endpoint took the event. 202 as well: completion later is not something a callback can ask for. */
+export function isDelivered(status: number): boolean {
+  return status >= 200 && status < 300;
+}
+
 /**
- * 2xx is delivered; everything else failed and is tried again, a redirect included: it is never followed. 429 and 503 may
- * say when (RFC 9110, Retry-After).
+ * 2xx is delivered; everything else failed and is tried again, a redirect included: it is never followed. 410 is
+ * tried again like the others. 429 and 503 may say when (RFC 9110, 10.2.3).
  */
 export function classifyAnswer(answer: Answer, nowMs: number): Outcome {
-  const { status, retryAfter, excerpt } = answer;
-  if (status >= 200 && status < 300) return { kind: 'delivered' };
+  const { status, retryAfter, date, excerpt } = answer;
+  if (isDelivered(status)) return { kind: 'delivered' };
   const error = boundedError(excerpt === '' ? `HTTP ${status}` : `HTTP ${status}: ${excerpt}`);
   const waits = status === 429 || status === 503;
-  const retryAfterMs =
-    waits && retryAfter !== undefined ? parseRetryAfter(retryAfter, nowMs) : null;
+  if (!waits || retryAfter === undefined) return { kind: 'failed', error };
+  // A date is meant by the endpoint's clock; its Date header tells how that differs from ours.
+  const retryAfterMs = parseRetryAfter(retryAfter, parseHttpDate(date ?? '') ?? nowMs);
   return retryAfterMs === null
     ? { kind: 'failed', error }
     : { kind: 'failed', error, retryAfterMs };
 }
 
 /**
- * Codes of Node, OpenSSL, undici and ours that mean: nobody got the request, whatever event it carried. A
- * timeout or reset after the connection was made says something about one event only, perhaps.
+ * How far an attempt had come. `connecting`: no byte of the request was written, so nobody got it, whatever event it
+ * carries. `exchanging`: the effect is unknown, and it says something about this event only, perhaps.
  */
-const UNREACHABLE: ReadonlySet<string> = new Set([
-  'ECONNREFUSED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'EHOSTDOWN',
-  'ENETUNREACH',
-  'ENETDOWN',
-  'EADDRNOTAVAIL',
-  'EPROTO',
-  'UND_ERR_CONNECT_TIMEOUT',
-  'TARGET_REFUSED',
-]);
+export type Phase = 'connecting' | 'exchanging';
 
-/** Certificate errors of Node's tls (doc/api/tls.md, "X509 certificate error codes") and of its identity check. */
-const TLS_CODE = /^(?:ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
+/** undici's codes for a request that it would not send: our fault, not the endpoint's. */
+const UNSENDABLE: ReadonlySet<string> = new Set(['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED']);
 
-export function classifyError(error: unknown): Outcome {
-  const code = codeOf(error);
-  const text = boundedError(`${code ?? 'error'}: ${messageOf(error)}`);
-  const unreachable = code !== undefined && (UNREACHABLE.has(code) || TLS_CODE.test(code));
-  return { kind: unreachable ? 'unreachable' : 'failed', error: text };
+export function classifyError(error: unknown, phase: Phase): Outcome {
+  const code = codeOf(error) ?? 'error';
+  const message = error instanceof Error ? error.message : String(error);
+  const unreachable = phase === 'connecting' && !UNSENDABLE.has(code);
+  return {
+    kind: unreachable ? 'unreachable' : 'failed',
+    error: boundedError(message === '' ? code : `${code}: ${message}`),
+  };
 }
 
 /** Printable and short: it stands in the store, in logs and in tables. */
 export function boundedError(text: string): string {
-  const printable = text.replaceAll(/[\p{C}\s]+/gu, ' ').trim();
+  // Cut before replacing: the text may be of any size. Four times leaves room for runs of space that shrink.
+  const printable = text
+    .slice(0, 4 * MAX_ERROR_CHARACTERS)
+    .toWellFormed()
+    .replaceAll(/[\p{C}\s]+/gu, ' ')
+    .trim();
   return printable.length <= MAX_ERROR_CHARACTERS
     ? printable
-    : `${printable.slice(0, MAX_ERROR_CHARACTERS - 1)}…`;
+    : `${printable.slice(0, MAX_ERROR_CHARACTERS - 1).toWellFormed()}…`;
 }
 
-/** Delay in ms of a Retry-After header, in seconds or as an HTTP date; null for anything else. */
-export function parseRetryAfter(text: string, nowMs: number): number | null {
+/** Delay in ms of a Retry-After header, in seconds or as an HTTP date after `fromMs`; null for anything else. */
+export function parseRetryAfter(text: string, fromMs: number): number | null {
   const trimmed = text.trim();
-  if (/^[0-9]{1,12}$/.test(trimmed)) return Number(trimmed) * 1000;
-  // RFC 9110 dates begin with the day's name; Date.parse alone takes far more.
-  if (!/^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(trimmed)) return null;
-  const at = Date.parse(trimmed);
-  return Number.isNaN(at) ? null : Math.max(0, at - nowMs);
+  if (/^[0-9]+$/.test(trimmed)) return Math.min(Number(trimmed) * 1000, MAX_RETRY_AFTER_MS);
+  const at = parseHttpDate(trimmed);
+  return at === null ? null : Math.min(Math.max(0, at - fromMs), MAX_RETRY_AFTER_MS);
 }
 
+const IMF_DATE = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/;
+const RFC850_DATE =
+  /^(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (\d\d)-([A-Z][a-z]{2})-(\d\d) (\d\d:\d\d:\d\d) GMT$/;
+const ASCTIME_DATE =
+  /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([A-Z][a-z]{2}) ([ \d]\d) (\d\d:\d\d:\d\d) (\d{4})$/;
+
+/** Milliseconds of a date in one of the three forms that a recipient must take (RFC 9110, 5.6.7); else null. */
+function parseHttpDate(text: string): number | null {
+  // Date.parse alone takes far more than dates, and reads an asctime date as local time.
+  if (IMF_DATE.test(text)) return numberOrNull(Date.parse(text));
+  const [, day, month, year, time] = RFC850_DATE.exec(text) ?? [];
+  if (year !== undefined) {
+    // Retry-After lies ahead: of the centuries that two digits can mean, ours.
+    return numberOrNull(Date.parse(`${day ?? ''} ${month ?? ''} 20${year} ${time ?? ''} GMT`));
+  }
+  const [, name, date, clock, full] = ASCTIME_DATE.exec(text) ?? [];
+  if (full === undefined) return null;
+  return numberOrNull(Date.parse(`${date ?? ''} ${name ?? ''} ${full} ${clock ?? ''} GMT`));
+}
+
+function numberOrNull(ms: number): number | null {
+  return Number.isNaN(ms) ? null : ms;
+}
+
+/** Node's, undici's or our code; of a wrapped error its cause's. */
 function codeOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null) return undefined;
   if ('code' in error && typeof error.code === 'string') return error.code;
   return 'cause' in error ? codeOf(error.cause) : undefined;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

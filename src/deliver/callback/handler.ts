@@ -32,8 +32,11 @@ export interface HandlerContext {
   readonly callback: string;
 }
 
-/** Resolve: delivered. Throw: tried again by the callback's retry policy. */
-export type Handler<T = Row> = (
-  event: RowEvent<T>,
-  context: HandlerContext,
-) => Promise<void> | void;
+/**
+ * Resolve: delivered. Throw: tried again by the callback's retry policy. Until then the next event of the same key
+ * waits. A method's type, because its parameters are compared both ways: a handler of `RowEvent<Order>` may stand
+ * where any handler is wanted.
+ */
+export type Handler<T = Row> = {
+  handle(event: RowEvent<T>, context: HandlerContext): Promise<void> | void;
+}['handle'];

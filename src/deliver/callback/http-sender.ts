@@ -1,18 +1,27 @@
 /** Callbacks over HTTP: one signed request per attempt, its answer read to the end or to a limit. */
 
 import type { KeyObject } from 'node:crypto';
-import { buildConnector, type Dispatcher, Pool } from 'undici';
+import { Pool } from 'undici';
 import type { Clock } from '../../shared/clock.ts';
-import { classifyAnswer, classifyError } from './classify.ts';
-import { guardedConnector, type Resolve } from './outgoing-guard.ts';
+import { classifyError } from './classify.ts';
+import { Exchange } from './exchange.ts';
+import { guardedConnector, plainConnector, type Resolve } from './outgoing-guard.ts';
 import type { Outcome, OutgoingEvent, Sender } from './sender.ts';
+import { Slots } from './slots.ts';
 import { signingKey, webhookBody, webhookHeaders } from './standard-webhook.ts';
 
-/** Of an answer's body; the rest is not read. */
-const MAX_ANSWER_BYTES = 4096;
-const KEEP_ALIVE_MS = 10_000;
-/** Connecting ends before the whole exchange does, so that a host that never answers is told from a slow one. */
-const CONNECT_SHARE = 0.8;
+/** Measured: more sockets to one host halve the rate. Attempts beyond them wait, before their time begins. */
+const MAX_SOCKETS = 64;
+/** Shorter than what servers commonly wait without saying so (5 s), so that we close first. */
+const KEEP_ALIVE_MS = 4_000;
+/** A header that would override ours would break signature, identity or framing. */
+const OURS =
+  /^(?:webhook-.*|rowcall-.*|traceparent|content-type|content-length|transfer-encoding|host|connection|expect|upgrade|keep-alive|te|trailer)$/;
+/** RFC 9110, 5.6.2 and 5.5: a token; and a value on one line. */
+const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
+const HEADER_VALUE = /^[\t\u0020-\u007e\u0080-\u00ff]*$/;
+/** Shorter texts in an answer are not the secret, only equal to it. */
+const MIN_REDACTED_CHARACTERS = 6;
 
 export interface HttpSenderOptions {
   readonly callback: string;
@@ -27,16 +36,15 @@ export interface HttpSenderOptions {
   /** Lets the URL lead to private addresses and plain http. */
   readonly allowPrivateNetwork: boolean;
   readonly maxBodyBytes: number;
-  /** Requests at once: a socket each. */
+  /** Attempts that may be made at once; they share at most 64 sockets. */
   readonly concurrency: number;
   readonly version: string;
   readonly clock: Clock;
+  /** Certificates to trust instead of Node's own, PEM. */
+  readonly ca?: string;
   /** For tests of the outgoing guard. */
   readonly resolve?: Resolve;
 }
-
-/** The timer's reason: told apart from the caller's own by identity. */
-class AttemptTimeout extends Error {}
 
 /**
  * Invariant: an attempt ends with an outcome no later than its timeout, whatever the other side does, and its
@@ -46,63 +54,52 @@ class AttemptTimeout extends Error {}
 export class HttpSender implements Sender {
   readonly #options: HttpSenderOptions;
   readonly #pool: Pool;
+  readonly #slots: Slots;
   readonly #path: string;
   readonly #keys: readonly KeyObject[];
   readonly #headers: readonly string[];
+  readonly #secrets: readonly string[];
 
+  /** @throws TypeError when a header is one of ours, or is no HTTP header: the configuration refuses those before */
   constructor(options: HttpSenderOptions) {
+    const { timeoutMs, ca, resolve } = options;
     const url = new URL(options.url);
-    const connectMs = Math.max(1, Math.floor(options.timeoutMs * CONNECT_SHARE));
+    const sockets = Math.min(options.concurrency, MAX_SOCKETS);
+    const connector = {
+      timeoutMs,
+      ...(ca === undefined ? {} : { ca }),
+      ...(resolve === undefined ? {} : { resolve }),
+    };
     this.#options = options;
+    this.#slots = new Slots(sockets);
     this.#pool = new Pool(url.origin, {
-      connections: options.concurrency,
+      connections: sockets,
       pipelining: 1,
       keepAliveTimeout: KEEP_ALIVE_MS,
-      // The attempt's own timer is the only one.
+      // The attempt's own timer is the only one: these two see parts of an exchange.
       headersTimeout: 0,
       bodyTimeout: 0,
       connect: options.allowPrivateNetwork
-        ? buildConnector({ timeout: connectMs })
-        : guardedConnector(connectMs, options.resolve),
+        ? plainConnector(connector)
+        : guardedConnector(connector),
     });
     this.#path = `${url.pathname}${url.search}`;
     this.#keys = options.secrets.map(signingKey);
     this.#headers = [
       'user-agent',
       `rowcall/${options.version}`,
-      ...Object.entries(options.headers).flat(),
+      ...checkedHeaders(options.headers),
     ];
+    this.#secrets = secretTexts(options);
   }
 
   async send(event: OutgoingEvent, attempt: number, signal: AbortSignal): Promise<Outcome> {
-    const body = webhookBody(event);
-    const { maxBodyBytes, clock, callback, timeoutMs } = this.#options;
-    if (body.byteLength > maxBodyBytes) {
-      const error = `the body of ${body.byteLength} bytes is over deliver.max_body (${maxBodyBytes})`;
-      return { kind: 'failed', error };
-    }
-    const timestamp = Math.floor(clock.now() / 1000);
-    const headers = webhookHeaders({ event, body, callback, attempt, timestamp, keys: this.#keys });
-    const abort = new AbortController();
-    const onAbort = (): void => {
-      abort.abort(signal.reason);
-    };
-    signal.throwIfAborted();
-    signal.addEventListener('abort', onAbort, { once: true });
-    const cancel = clock.timer(timeoutMs, () => {
-      abort.abort(new AttemptTimeout());
-    });
+    if (!this.#slots.tryTake()) await this.#slots.take(signal);
     try {
-      return await this.#exchange([...headers, ...this.#headers], body, abort.signal);
-    } catch (error) {
-      if (abort.signal.reason instanceof AttemptTimeout) {
-        return { kind: 'failed', error: `no whole answer within ${timeoutMs} ms` };
-      }
-      if (signal.aborted) throw signal.reason;
-      return classifyError(error);
+      signal.throwIfAborted();
+      return await this.#attempt(event, attempt, signal);
     } finally {
-      cancel();
-      signal.removeEventListener('abort', onAbort);
+      this.#slots.release();
     }
   }
 
@@ -110,31 +107,68 @@ export class HttpSender implements Sender {
     await this.#pool.destroy();
   }
 
-  async #exchange(headers: string[], body: Buffer, signal: AbortSignal): Promise<Outcome> {
-    const answer = await this.#pool.request({
-      path: this.#path,
-      method: this.#options.method,
-      headers,
-      body,
-      signal,
-    });
-    const excerpt = await readExcerpt(answer.body);
-    const header = answer.headers['retry-after'];
-    const retryAfter = Array.isArray(header) ? header[0] : header;
-    const { statusCode: status } = answer;
-    return classifyAnswer({ status, retryAfter, excerpt }, this.#options.clock.now());
+  #attempt(event: OutgoingEvent, attempt: number, signal: AbortSignal): Promise<Outcome> {
+    const { maxBodyBytes, clock, callback } = this.#options;
+    let body: Buffer;
+    try {
+      body = webhookBody(event);
+    } catch (error) {
+      return Promise.resolve(classifyError(error, 'exchanging'));
+    }
+    if (body.byteLength > maxBodyBytes) {
+      const error = `the body of ${body.byteLength} bytes is over deliver.max_body (${maxBodyBytes})`;
+      return Promise.resolve({ kind: 'failed', error });
+    }
+    const timestamp = Math.floor(clock.now() / 1000);
+    const headers = webhookHeaders({ event, body, callback, attempt, timestamp, keys: this.#keys });
+    return this.#exchange([...headers, ...this.#headers], body, signal);
   }
+
+  #exchange(headers: string[], body: Buffer, signal: AbortSignal): Promise<Outcome> {
+    const { clock, timeoutMs, method } = this.#options;
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        const reason = signal.reason as Error;
+        exchange.abandon(reason);
+        reject(reason);
+      };
+      const exchange = new Exchange({
+        clock,
+        timeoutMs,
+        redact: this.#redact,
+        onEnd: (outcome) => {
+          signal.removeEventListener('abort', onAbort);
+          resolve(outcome);
+        },
+      });
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.#pool.dispatch({ path: this.#path, method, headers, body }, exchange);
+    });
+  }
+
+  readonly #redact = (text: string): string =>
+    this.#secrets.reduce((rest, secret) => rest.replaceAll(secret, '***'), text);
 }
 
-/** The whole body where it is small; of a larger one the beginning, and then its socket is closed. */
-async function readExcerpt(body: Dispatcher.ResponseData['body']): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    chunks.push(chunk);
-    bytes += chunk.byteLength;
-    // Leaving the loop destroys the stream.
-    if (bytes > MAX_ANSWER_BYTES) break;
-  }
-  return Buffer.concat(chunks).subarray(0, MAX_ANSWER_BYTES).toString('utf8');
+function checkedHeaders(headers: Readonly<Record<string, string>>): string[] {
+  return Object.entries(headers).flatMap(([written, value]) => {
+    const name = written.toLowerCase();
+    if (OURS.test(name)) throw new TypeError(`The header ${name} is written by Rowcall itself`);
+    if (!HEADER_NAME.test(name) || !HEADER_VALUE.test(value)) {
+      throw new TypeError(`The header ${JSON.stringify(name)} is not a header of HTTP`);
+    }
+    return [name, value];
+  });
+}
+
+/** What an endpoint might repeat in its answer and nobody may read there: whole values, and their last words. */
+function secretTexts({ headers, secrets }: HttpSenderOptions): string[] {
+  const texts = [...secrets, ...Object.values(headers)].flatMap((text) => {
+    const whole = text.trim();
+    return [whole, whole.slice(whole.lastIndexOf(' ') + 1), whole.replace(/^whsec_/, '')];
+  });
+  // The longest first: a part taken out of a whole would leave the rest of it.
+  return [...new Set(texts)]
+    .filter((text) => text.length >= MIN_REDACTED_CHARACTERS)
+    .sort((one, other) => other.length - one.length);
 }

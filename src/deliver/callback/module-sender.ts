@@ -52,7 +52,6 @@ export class ModuleSender implements Sender {
   async send(event: OutgoingEvent, attempt: number, signal: AbortSignal): Promise<Outcome> {
     const { callback, handler, timeoutMs, clock } = this.#options;
     signal.throwIfAborted();
-    const given = rowEvent(event);
     const abort = new AbortController();
     const timeout = new Error(`the handler did not end within ${timeoutMs} ms`);
     const onAbort = (): void => {
@@ -64,16 +63,16 @@ export class ModuleSender implements Sender {
     });
     try {
       const context = { signal: abort.signal, attempt, callback };
-      // A handler that throws before its first await is a rejection like any other.
+      // A handler that throws before its first await, or an event that cannot be read, is a rejection like any other.
       const handled = (async () => {
-        await handler(given, context);
+        await handler(rowEvent(event), context);
       })();
       await abortable(handled, abort.signal);
       return { kind: 'delivered' };
     } catch (error) {
-      if (signal.aborted) throw signal.reason;
-      const name = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-      return { kind: 'failed', error: boundedError(name) };
+      // The first to end it tells the outcome: a stop after the time-out changes nothing.
+      if (signal.aborted && abort.signal.reason === signal.reason) throw signal.reason;
+      return { kind: 'failed', error: boundedError(textOf(error)) };
     } finally {
       cancel();
       signal.removeEventListener('abort', onAbort);
@@ -83,4 +82,11 @@ export class ModuleSender implements Sender {
   close(): Promise<void> {
     return Promise.resolve();
   }
+}
+
+/** What a handler threw, which may be anything. */
+function textOf(error: unknown): string {
+  if (error instanceof RowcallError) return `${error.code}: ${error.message}`;
+  if (error instanceof Error) return `${error.name}: ${error.message}`;
+  return typeof error === 'object' ? 'the handler threw an object that is no Error' : String(error);
 }

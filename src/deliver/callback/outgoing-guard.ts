@@ -35,23 +35,8 @@ const BLOCKED = ((): BlockList => {
     '224.0.0.0/4',
     '240.0.0.0/4',
   ];
-  const v6 = [
-    // Unspecified, loopback and the old IPv4-compatible form.
-    '::/96',
-    // Translation and tunnels, which carry an IPv4 address past an IPv6 check.
-    '64:ff9b::/96',
-    '64:ff9b:1::/48',
-    '2001::/23',
-    '2002::/16',
-    '100::/64',
-    '2001:db8::/32',
-    '3fff::/20',
-    '5f00::/16',
-    'fc00::/7',
-    'fe80::/10',
-    'fec0::/10',
-    'ff00::/8',
-  ];
+  // Within 2000::/3: protocol assignments and tunnels, documentation, 6to4, documentation again.
+  const v6 = ['2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20'];
   for (const [family, subnets] of [['ipv4', v4] as const, ['ipv6', v6] as const]) {
     for (const subnet of subnets) {
       const [net = '', prefix] = subnet.split('/');
@@ -61,12 +46,20 @@ const BLOCKED = ((): BlockList => {
   return list;
 })();
 
+/**
+ * The only IPv6 addresses that IANA has given out. Everything else is refused unlisted: unspecified, loopback, mapped,
+ * compatible and translated (NAT64) IPv4, SRv6, unique local, link-local, multicast, and what is reserved today.
+ */
+const GLOBAL_UNICAST = new BlockList();
+GLOBAL_UNICAST.addSubnet('2000::', 3, 'ipv6');
+
 /** Whether an IP address, in any written form that Node's sockets print or take, may be called. */
 export function isPublicAddress(address: string): boolean {
   const plain = unmapped(address.replace(/%.*$/, ''));
   const version = isIP(plain);
   if (version === 0) return false;
-  return !BLOCKED.check(plain, version === 4 ? 'ipv4' : 'ipv6');
+  if (version === 4) return !BLOCKED.check(plain, 'ipv4');
+  return GLOBAL_UNICAST.check(plain, 'ipv6') && !BLOCKED.check(plain, 'ipv6');
 }
 
 /** `::ffff:1.2.3.4` and `::ffff:102:304` are IPv4 addresses. */
@@ -79,27 +72,43 @@ function unmapped(address: string): string {
   return [24, 16, 8, 0].map((shift) => (bits >>> shift) & 255).join('.');
 }
 
+export interface ConnectorOptions {
+  /** Of connecting, the TLS handshake included; milliseconds, kept to within half a second. */
+  readonly timeoutMs: number;
+  /** Certificates to trust instead of Node's own, PEM. */
+  readonly ca?: string;
+  /** For tests: how names are resolved, and how a socket is connected. */
+  readonly resolve?: Resolve;
+  readonly connect?: buildConnector.connector;
+}
+
+/** A connector without the guard, for targets that the configuration says are ours. HTTP/1.1 only, as the guarded one. */
+export function plainConnector(options: ConnectorOptions): buildConnector.connector {
+  return connectorOf(options);
+}
+
 /**
- * A connector for undici that refuses addresses which are not public, three times: the URL's own host when it
- * is an address (undici asks no lookup then), every answer of the lookup, and the address that the socket is
- * really connected to. The lookup's answer is the one used, so a name that changes in between gains nothing.
- *
- * @param timeoutMs of connecting, the TLS handshake included
+ * A connector for undici that takes https only, and refuses addresses which are not public, three times: the URL's
+ * own host when it is an address (undici asks no lookup then), every answer of the lookup, and the address that the
+ * socket is really connected to. The lookup's answer is the one used, so a name that changes in between gains nothing.
+ * Errors have the code TARGET_REFUSED.
  */
-export function guardedConnector(
-  timeoutMs: number,
-  resolve = resolveAll,
-): buildConnector.connector {
-  const connect = buildConnector({ timeout: timeoutMs, lookup: guardedLookup(resolve) });
-  return (options, callback) => {
-    const host = options.hostname.replace(/^\[(.*)\]$/, '$1');
+export function guardedConnector(options: ConnectorOptions): buildConnector.connector {
+  const connect =
+    options.connect ?? connectorOf(options, guardedLookup(options.resolve ?? resolveAll));
+  return (target, callback) => {
+    const host = target.hostname.replace(/^\[(.*)\]$/, '$1');
+    if (target.protocol !== 'https:') {
+      callback(new RowcallError('TARGET_REFUSED', `${host} is to be called without https`), null);
+      return;
+    }
     if (isIP(host) !== 0 && !isPublicAddress(host)) {
       callback(refused(host), null);
       return;
     }
-    connect(options, (error, socket) => {
-      if (error !== null || socket === null) {
-        callback(error ?? refused(host), null);
+    connect(target, (error, socket) => {
+      if (error !== null) {
+        callback(error, null);
         return;
       }
       const { remoteAddress } = socket;
@@ -111,6 +120,19 @@ export function guardedConnector(
       callback(null, socket);
     });
   };
+}
+
+function connectorOf(
+  { timeoutMs, ca }: ConnectorOptions,
+  lookup?: LookupFunction,
+): buildConnector.connector {
+  return buildConnector({
+    timeout: timeoutMs,
+    // Over HTTP/2 one connection would carry many attempts and end them together.
+    allowH2: false,
+    ...(ca === undefined ? {} : { ca }),
+    ...(lookup === undefined ? {} : { lookup }),
+  });
 }
 
 function guardedLookup(resolve: Resolve): LookupFunction {

@@ -16,21 +16,18 @@ const INTEGER = /^-?[0-9]+$/;
 export function rowEvent(event: OutgoingEvent): RowEvent {
   const data = envelopeData(event.value);
   const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('utf8');
-  const { before, after, source } = parse(`{${text}}`) as {
-    before: Row | null;
-    after: Row | null;
-    source: EventSource;
-  };
+  const { before, after, source } = rowOf(parse(`{${text}}`));
   return {
     id: event.id,
     type: eventType(event),
     operation: OPERATION_OF[event.operation],
     table: event.table,
     timestamp: new Date(event.timestampMs),
-    key: event.key === null ? null : (parse(event.key) as Row),
-    before,
-    after,
-    source,
+    key: event.key === null ? null : rowOf(parse(event.key)),
+    before: before === null ? null : rowOf(before),
+    after: after === null ? null : rowOf(after),
+    // Capture wrote it in this shape.
+    source: rowOf(source) as unknown as EventSource,
   };
 }
 
@@ -40,6 +37,11 @@ function parse(text: string): unknown {
   } catch (error) {
     throw new RowcallError('ENVELOPE_INVALID', 'A record of the log is not JSON', { cause: error });
   }
+}
+
+function rowOf(value: unknown): Row {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Row;
+  throw new RowcallError('ENVELOPE_INVALID', 'A record of the log is not a change event');
 }
 
 /** A number that a double would round is an exact bigint; an object has no prototype to be taken for data. */

@@ -60,7 +60,7 @@ export function webhookHeaders(attempt: WebhookAttempt): string[] {
     'webhook-timestamp',
     String(timestamp),
     'webhook-signature',
-    signatures(`${id}.${timestamp}.`, attempt),
+    signatures({ id, timestamp, body: attempt.body, keys: attempt.keys }),
     'rowcall-attempt',
     String(attempt.attempt),
     'rowcall-callback',
@@ -76,7 +76,15 @@ export function webhookHeaders(attempt: WebhookAttempt): string[] {
   ];
 }
 
-function signatures(prefix: string, { keys, body }: WebhookAttempt): string {
+/** One `v1` signature for each key, of `id.timestamp.body`. */
+export function signatures(message: {
+  readonly id: string;
+  readonly timestamp: number;
+  readonly body: Uint8Array;
+  readonly keys: readonly KeyObject[];
+}): string {
+  const { id, timestamp, body, keys } = message;
+  const prefix = `${id}.${timestamp}.`;
   return keys
     .map((key) => {
       const mac = createHmac('sha256', key).update(prefix).update(body).digest('base64');

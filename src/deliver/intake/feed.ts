@@ -37,12 +37,14 @@ export class Feed {
     for (;;) {
       signal.throwIfAborted();
       const seen = news.version;
-      const fetched = await fetcher.read(progress.key, this.#offset);
+      const from = this.#offset;
+      const fetched = await fetcher.read(progress.key, from);
       for (const record of fetched.records) {
         if (record.offset >= this.#offset) await this.#take(record, signal);
       }
       if (fetched.nextOffset > this.#offset) this.#pass(fetched.nextOffset);
-      else await news.after(seen, signal);
+      // Only at the end of the partition is there nothing to go on with.
+      if (this.#offset === from) await news.after(seen, signal);
     }
   }
 

@@ -47,13 +47,19 @@ export class Retention {
       const stopped = new Set<number>();
       let bytes = 0;
       let rows = 0;
-      for (const batch of this.#candidates(step.consumers)) {
+      const { candidates, horizon } = this.#candidates(step.consumers);
+      let more = horizon !== Infinity;
+      for (const batch of candidates) {
         if (stopped.has(batch.partition)) continue;
-        if (batch.maxTimestampMs >= step.before && excess <= 0) {
+        const forSize = excess > 0 && batch.seq <= horizon;
+        if (batch.maxTimestampMs >= step.before && !forSize) {
           stopped.add(batch.partition);
           continue;
         }
-        if (rows >= STEP_ROWS || bytes >= STEP_BYTES) break;
+        if (rows >= STEP_ROWS || bytes >= STEP_BYTES) {
+          more = true;
+          break;
+        }
         if (batch.bytes > CHUNK_BYTES) this.#sql.deleteChunks.run(batch.seq);
         this.#sql.deleteBatch.run(batch.seq);
         starts.set(batch.partition, batch.end);
@@ -62,8 +68,8 @@ export class Retention {
         rows += 1;
       }
       for (const [partition, start] of starts) this.#sql.moveStart.run(start, partition);
-      // A step that deleted something may have uncovered more; one that did not has seen every front.
-      return { bytes, more: rows > 0 };
+      // Not simply until nothing is left: beside a fast writer of old records that would never end.
+      return { bytes, more: more && rows > 0 };
     });
   }
 
@@ -75,28 +81,32 @@ export class Retention {
     return this.#space.freePages() < before;
   }
 
-  /** The batches at the front of each partition that no consumer holds, oldest first. */
-  #candidates(consumers: readonly string[]): Candidate[] {
+  /**
+   * The batches at the front of each partition that no consumer holds, oldest first. Where only a part of a
+   * front was looked at, older batches than those of other fronts may wait behind it: up to `horizon` there are none.
+   */
+  #candidates(consumers: readonly string[]): { candidates: Candidate[]; horizon: number } {
     const limits = this.#deletable(consumers);
     const perPartition = Math.max(16, Math.ceil(STEP_ROWS / Math.max(1, limits.size)));
     const candidates: Candidate[] = [];
-    // Behind a front of which only a part was looked at, older batches may wait.
     let horizon = Infinity;
     for (const [partition, limit] of limits) {
-      const rows = this.#sql.front.all(partition, perPartition);
+      const rows = this.#sql.front.all(partition, limit, perPartition);
       for (const row of rows) {
-        const end = numberOf(row, 'base') + numberOf(row, 'count');
-        if (end > limit) break;
-        const seq = numberOf(row, 'seq');
-        const maxTimestampMs = numberOf(row, 'max_ts');
-        candidates.push({ seq, partition, end, maxTimestampMs, bytes: numberOf(row, 'bytes') });
+        candidates.push({
+          seq: numberOf(row, 'seq'),
+          partition,
+          end: numberOf(row, 'end'),
+          maxTimestampMs: numberOf(row, 'max_ts'),
+          bytes: numberOf(row, 'bytes'),
+        });
       }
       const last = rows.at(-1);
       if (rows.length === perPartition && last !== undefined) {
         horizon = Math.min(horizon, numberOf(last, 'seq'));
       }
     }
-    return candidates.filter(({ seq }) => seq <= horizon).sort((a, b) => a.seq - b.seq);
+    return { candidates: candidates.sort((a, b) => a.seq - b.seq), horizon };
   }
 
   /** Per partition with records: the offset from which somebody holds it. */
@@ -116,8 +126,8 @@ function prepareAll(db: DatabaseSync) {
     deleteChunks: db.prepare('DELETE FROM chunks WHERE batch = ?'),
     moveStart: db.prepare('UPDATE partitions SET start = ? WHERE id = ?'),
     front: db.prepare(
-      `SELECT seq, base, count, max_ts, bytes FROM batches INDEXED BY batches_by_offset
-       WHERE partition = ? ORDER BY base LIMIT ?`,
+      `SELECT seq, base + count AS "end", max_ts, bytes FROM batches INDEXED BY batches_by_offset
+       WHERE partition = ?1 AND base < ?2 AND base + count <= ?2 ORDER BY base LIMIT ?3`,
     ),
     anyMark: db.prepare('SELECT 1 FROM marks WHERE consumer = ? LIMIT 1'),
     /**

@@ -15,19 +15,19 @@ const APPLICATION_ID = 0x52635374;
 /** A store without a file, for simulations. */
 const MEMORY = ':memory:';
 
-/** How long a transaction waits for one of another process; ours take milliseconds. Blocks the event loop. */
-const BUSY_TIMEOUT_MS = 10_000;
-
 /**
  * Opens the store at `path`; with `create`, makes folder and file (0600) where there is none.
  *
  * @throws RowcallError STATE_UNUSABLE: no file, not a store of ours, or a newer version wrote it.
  */
-export function openDatabase(path: string, create: boolean): DatabaseSync {
+export function openDatabase(
+  path: string,
+  { create, busyTimeoutMs }: { readonly create: boolean; readonly busyTimeoutMs: number },
+): DatabaseSync {
   if (path !== MEMORY) prepareFile(path, create);
   let db: DatabaseSync | undefined;
   try {
-    db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
+    db = new DatabaseSync(path, { timeout: busyTimeoutMs });
     // Before the file is known to be ours (or empty), nothing may write to it.
     const empty = isEmpty(db, path);
     if (empty && !create) {

@@ -1,15 +1,14 @@
 /** Lanes and their events in the database. */
 import type { DatabaseSync } from 'node:sqlite';
 
-import type { OperationCode } from '../../change-event.ts';
-import { OPERATION_OF } from '../../change-event.ts';
 import { RowcallError } from '../../errors.ts';
 import { assert, present } from '../../shared/assert.ts';
 import type { DueLane, LaneEvent, LaneKey, LaneSummary, StateChange } from '../state-store.ts';
 import { laneEventBytes } from '../state-store.ts';
 import type { CursorMoves, CursorTable } from './cursor-table.ts';
+import { LaneEvents } from './lane-events.ts';
 import type { Row } from './sqlite.ts';
-import { bytesOrNull, numberOf, numberOrNull, textOf, textOrNull } from './sqlite.ts';
+import { numberOf, numberOrNull, textOf, textOrNull } from './sqlite.ts';
 
 type Append = Extract<StateChange, { type: 'lane-append' }>;
 type Failed = Extract<StateChange, { type: 'lane-failed' }>;
@@ -20,8 +19,6 @@ const DUE_BYTES = 16 * 1024 * 1024;
 /** At most so many events of a lane are shown. */
 const SHOWN_EVENTS = 1_000;
 
-const EVENT_COLUMNS = 'e.offset, e.id, e.table_name, e.operation, e.timestamp_ms';
-
 /**
  * Each change here moves the ledger too, in `moves`, which the same transaction writes. Invariant: a lane
  * has at least one event; `retrying` counts the heads and `pending` the events behind them. Were a lane
@@ -29,6 +26,7 @@ const EVENT_COLUMNS = 'e.offset, e.id, e.table_name, e.operation, e.timestamp_ms
  */
 export class LaneTable {
   readonly #cursors: CursorTable;
+  readonly #events: LaneEvents;
   readonly #changes: ReturnType<typeof prepareChanges>;
   readonly #queries: ReturnType<typeof prepareQueries>;
   /** The time last asked about: what becomes due at once is due since then. */
@@ -36,6 +34,7 @@ export class LaneTable {
 
   constructor(db: DatabaseSync, cursors: CursorTable) {
     this.#cursors = cursors;
+    this.#events = new LaneEvents(db);
     this.#changes = prepareChanges(db);
     this.#queries = prepareQueries(db);
   }
@@ -46,7 +45,7 @@ export class LaneTable {
     const bytes = laneEventBytes(event);
     const found = this.#find(change);
     if (found === undefined) {
-      this.#insertEvent(this.#insertLane(change, cursor, bytes), event, bytes);
+      this.#events.insert(this.#insertLane(change, cursor, bytes), event);
       moves.count(cursor, 'retrying', 1);
       return;
     }
@@ -56,7 +55,7 @@ export class LaneTable {
     assert(event.offset > last, `event ${event.id} comes after offset ${last} of its lane`);
     const lane = numberOf(found, 'id');
     this.#changes.extend.run(bytes, event.offset, lane);
-    this.#insertEvent(lane, event, bytes);
+    this.#events.insert(lane, event);
     moves.count(cursor, 'pending', 1);
   }
 
@@ -70,21 +69,14 @@ export class LaneTable {
     const found = this.#headed(change);
     const lane = numberOf(found, 'id');
     const cursor = numberOf(found, 'cursor');
-    const head = present(this.#changes.sizeOf.get(lane, change.offset), 'the head of a lane');
-    this.#changes.removeEvent.run(lane, change.offset);
+    const bytes = this.#events.remove(lane, change.offset);
     moves.count(cursor, 'retrying', -1);
     moves.count(cursor, 'delivered', 1);
     if (numberOf(found, 'depth') === 1) {
       this.#changes.removeLane.run(lane);
       return;
     }
-    const next = present(this.#changes.first.get(lane), 'an event behind the head');
-    this.#changes.advance.run(
-      numberOf(head, 'bytes'),
-      numberOf(next, 'offset'),
-      this.#lastNow,
-      lane,
-    );
+    this.#changes.advance.run(bytes, this.#events.firstOffset(lane), this.#lastNow, lane);
     moves.count(cursor, 'pending', -1);
     moves.count(cursor, 'retrying', 1);
   }
@@ -97,7 +89,11 @@ export class LaneTable {
       const lane = summaryOf(row);
       if (busy.has(lane.id)) continue;
       if (due.length >= limit || bytes >= DUE_BYTES) break;
-      const head = this.#head(lane.id, row);
+      const head = this.#events.whole(
+        lane.id,
+        numberOf(row, 'head_offset'),
+        numberOf(row, 'partition'),
+      );
       bytes += laneEventBytes(head);
       due.push({ ...lane, head });
     }
@@ -121,8 +117,7 @@ export class LaneTable {
     const row = this.#queries.byId.get(id);
     if (row === undefined) throw unknownLane(id);
     const partition = numberOf(row, 'partition');
-    const events = this.#queries.events.all(id, SHOWN_EVENTS);
-    return { lane: summaryOf(row), events: events.map((event) => eventOf(event, partition)) };
+    return { lane: summaryOf(row), events: this.#events.list(id, partition, SHOWN_EVENTS) };
   }
 
   retry(id: number, nowMs: number): void {
@@ -158,17 +153,6 @@ export class LaneTable {
     );
     return Number(lastInsertRowid);
   }
-
-  #insertEvent(lane: number, event: LaneEvent, bytes: number): void {
-    const { offset, id, table, operation, timestampMs, value } = event;
-    this.#changes.insertEvent.run(lane, offset, id, table, operation, timestampMs, bytes, value);
-  }
-
-  #head(lane: number, row: Row): LaneEvent {
-    const head = this.#queries.head.get(lane, numberOf(row, 'head_offset'));
-    const event = present(head, 'the head of a lane');
-    return { ...eventOf(event, numberOf(row, 'partition')), value: bytesOrNull(event, 'value') };
-  }
 }
 
 /** What changes use, with the look-ups that they begin with. */
@@ -183,10 +167,6 @@ function prepareChanges(db: DatabaseSync) {
          attempts, first_attempt_at, next_attempt_at, last_error)
        VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?)`,
     ),
-    insertEvent: db.prepare(
-      `INSERT INTO lane_events (lane, offset, id, table_name, operation, timestamp_ms, bytes, value)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-    ),
     extend: db.prepare(
       'UPDATE lanes SET depth = depth + 1, bytes = bytes + ?, last_offset = ? WHERE id = ?',
     ),
@@ -194,10 +174,7 @@ function prepareChanges(db: DatabaseSync) {
       `UPDATE lanes SET attempts = ?, first_attempt_at = ?, next_attempt_at = ?, last_error = ?
        WHERE id = ?`,
     ),
-    sizeOf: db.prepare('SELECT bytes FROM lane_events WHERE lane = ? AND offset = ?'),
-    removeEvent: db.prepare('DELETE FROM lane_events WHERE lane = ? AND offset = ?'),
     removeLane: db.prepare('DELETE FROM lanes WHERE id = ?'),
-    first: db.prepare('SELECT offset FROM lane_events WHERE lane = ? ORDER BY offset LIMIT 1'),
     advance: db.prepare(
       `UPDATE lanes SET depth = depth - 1, bytes = bytes - ?, head_offset = ?, attempts = 0,
          first_attempt_at = NULL, next_attempt_at = ?, last_error = NULL
@@ -214,9 +191,6 @@ function prepareQueries(db: DatabaseSync) {
       `${lanes} WHERE l.callback = ? AND l.next_attempt_at <= ?
        ORDER BY l.next_attempt_at, l.id LIMIT ?`,
     ),
-    head: db.prepare(
-      `SELECT ${EVENT_COLUMNS}, e.value FROM lane_events e WHERE e.lane = ? AND e.offset = ?`,
-    ),
     nextDue: db.prepare(
       'SELECT next_attempt_at FROM lanes WHERE callback = ? ORDER BY next_attempt_at LIMIT 1',
     ),
@@ -224,9 +198,6 @@ function prepareQueries(db: DatabaseSync) {
     // The plus keeps SQLite on the id: a page is then read without sorting all lanes of the callback.
     listOf: db.prepare(`${lanes} WHERE l.id > ? AND +l.callback = ? ORDER BY l.id LIMIT ?`),
     byId: db.prepare(`${lanes} WHERE l.id = ?`),
-    events: db.prepare(
-      `SELECT ${EVENT_COLUMNS} FROM lane_events e WHERE e.lane = ? ORDER BY e.offset LIMIT ?`,
-    ),
   };
 }
 
@@ -248,20 +219,4 @@ function summaryOf(row: Row): LaneSummary {
     nextAttemptAt: numberOf(row, 'next_attempt_at'),
     lastError: textOrNull(row, 'last_error'),
   };
-}
-
-function eventOf(row: Row, partition: number): Omit<LaneEvent, 'value'> {
-  return {
-    partition,
-    offset: numberOf(row, 'offset'),
-    id: textOf(row, 'id'),
-    table: textOf(row, 'table_name'),
-    operation: operationOf(textOf(row, 'operation')),
-    timestampMs: numberOf(row, 'timestamp_ms'),
-  };
-}
-
-function operationOf(text: string): OperationCode {
-  assert(Object.hasOwn(OPERATION_OF, text), `${text} is an operation`);
-  return text as OperationCode;
 }

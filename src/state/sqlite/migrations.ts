@@ -9,7 +9,8 @@
  * `cursors.beyond`: see offset-runs.ts. `lanes.id` is AUTOINCREMENT so that an id is never used again:
  * an operator who types the id of a lane that is gone must not meet another one. The head's offset and
  * the last one stand in the lane, so that finding what is due touches no event.
- * `lane_events.value` is the last column: reading the others does not fetch its pages.
+ * `lane_events.value` is the last column: reading the others does not fetch its pages. It holds the first
+ * chunk of `value_bytes`; the others are in `lane_chunks`, from n = 1 on.
  */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -68,8 +69,11 @@ export const MIGRATIONS: readonly string[] = [
     operation TEXT NOT NULL,
     timestamp_ms REAL NOT NULL,
     bytes INTEGER NOT NULL,
+    value_bytes INTEGER,
     value BLOB,
     UNIQUE (lane, offset)
   ) STRICT;
+  CREATE TABLE lane_chunks (
+    event INTEGER NOT NULL, n INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (event, n)) STRICT;
   `,
 ];

@@ -14,7 +14,12 @@ export interface SqliteStateOptions {
   readonly path: string;
   /** Whether to make the file where there is none; else that is an error. True unless said otherwise. */
   readonly create?: boolean;
+  /** How long a call waits for another process's transaction, in ms; it blocks the event loop. 5,000 unless said otherwise. */
+  readonly busyTimeoutMs?: number;
 }
+
+/** Transactions of ours take milliseconds, an operator's as well. */
+const BUSY_TIMEOUT_MS = 5_000;
 
 /**
  * Opens the store. Several processes may have it open; one of them dispatches.
@@ -22,8 +27,15 @@ export interface SqliteStateOptions {
  * @throws RowcallError STATE_UNUSABLE: cannot be opened, is not a state of ours, or a newer version wrote it.
  */
 export function openSqliteState(options: SqliteStateOptions): Promise<StateStore> {
+  const { path, create = true, busyTimeoutMs = BUSY_TIMEOUT_MS } = options;
   return new Promise((resolve) => {
-    resolve(new SqliteState(openDatabase(options.path, options.create ?? true), options.path));
+    const db = openDatabase(path, { create, busyTimeoutMs });
+    try {
+      resolve(new SqliteState(db, path));
+    } catch (error) {
+      db.close();
+      throw readFailure(error, path);
+    }
   });
 }
 

@@ -27,9 +27,9 @@ export function textOrNull(row: Row, column: string): string | null {
   return row[column] === null ? null : textOf(row, column);
 }
 
-export function bytesOrNull(row: Row, column: string): Uint8Array | null {
+export function bytesOf(row: Row, column: string): Uint8Array {
   const value = row[column];
-  assert(value === null || value instanceof Uint8Array, `column ${column} is a blob`);
+  assert(value instanceof Uint8Array, `column ${column} is a blob`);
   return value;
 }
 

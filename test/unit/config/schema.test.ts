@@ -290,6 +290,7 @@ describe('what an option accepts', () => {
     ['another scheme', httpWith({ url: 'ftp://h' })],
     ['a fragment', httpWith({ url: 'https://h/#x' })],
     ['a header of ours', httpWith({ headers: { 'Webhook-Id': 'x' } })],
+    ['a second user agent', httpWith({ headers: { 'user-agent': 'x' } })],
     ['a header with a line break', httpWith({ headers: { a: 'x\r\ny: z' } })],
     ['a header name with a space', httpWith({ headers: { 'a b': 'x' } })],
   ])('not %s', (_, change) => {

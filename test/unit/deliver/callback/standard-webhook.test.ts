@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest';
+import {
+  eventType,
+  signingKey,
+  webhookBody,
+  signatures,
+} from '../../../../src/deliver/callback/standard-webhook.ts';
+import { sampleEvent } from './sample-event.ts';
+
+describe('a signature', () => {
+  it("equals the vector of the specification's libraries", () => {
+    const message = {
+      id: 'msg_p5jXN8AQM9LWM0D4loKWxJek',
+      timestamp: 1_614_265_330,
+      body: Buffer.from('{"test": 2432232314}'),
+      keys: [signingKey('whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw')],
+    };
+    expect(signatures(message)).toBe('v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=');
+  });
+});
+
+describe('a type', () => {
+  it.each([
+    ['shop.orders', 'c', 'shop.orders.insert'],
+    ['shop.orders', 'd', 'shop.orders.delete'],
+    ['shop.orders', 't', 'shop.orders.truncate'],
+    ['my-shop.order items', 'r', 'my_shop.order_items.read'],
+    ['shop.\u{1d11e}', 'u', 'shop._.update'],
+  ] as const)('of %j and %s is %s', (table, operation, type) => {
+    expect(eventType({ table, operation })).toBe(type);
+  });
+});
+
+describe('a body', () => {
+  it('is JSON with the envelope inside, whatever the id holds', () => {
+    const body = webhookBody(sampleEvent('{"a":"}}"}', { id: 'a"\\b' })).toString();
+    expect(JSON.parse(body)).toMatchObject({ id: 'a"\\b', data: { after: { a: '}}' } } });
+  });
+});
