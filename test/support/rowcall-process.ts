@@ -87,17 +87,26 @@ export class RowcallProcess {
     return this.#stderr.text;
   }
 
-  /** Resolves when /readyz answers 200. @throws Error with what the child printed, when it ended before. */
-  async ready(timeoutMs = 30_000): Promise<void> {
+  /** Resolves when it makes progress or is caught up. @throws Error with what the child printed, when it ended before. */
+  ready(timeoutMs = 30_000): Promise<void> {
+    return this.#answers('/readyz', timeoutMs);
+  }
+
+  /** Resolves when it serves its admin address; its callbacks may still be paused. @throws Error as `ready`. */
+  healthy(timeoutMs = 30_000): Promise<void> {
+    return this.#answers('/healthz', timeoutMs);
+  }
+
+  async #answers(path: string, timeoutMs: number): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     while (Date.now() < deadline) {
       if (this.#status !== undefined) {
         throw new Error(`rowcall ended with ${this.#status.code}: ${this.stderr}`);
       }
-      if ((await adminStatus(this.#admin, '/readyz')) === 200) return;
+      if ((await adminStatus(this.#admin, path)) === 200) return;
       await pause(20);
     }
-    throw new Error(`rowcall was not ready in ${timeoutMs} ms: ${this.stderr}`);
+    throw new Error(`rowcall did not answer ${path} in ${timeoutMs} ms: ${this.stderr}`);
   }
 
   /** SIGKILL, as a power cut. */

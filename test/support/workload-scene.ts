@@ -67,6 +67,7 @@ export class Scene {
   readonly configFile: string;
   readonly admin: string;
   #daemon: RowcallProcess | undefined;
+  #stopWriting: () => Promise<void> = () => Promise.resolve();
 
   private constructor(parts: {
     readonly database: string;
@@ -126,23 +127,25 @@ export class Scene {
     return this.#daemon;
   }
 
-  /** Runs the random workload until the signal aborts. */
-  async write(
-    options: { seed: number; writers?: number; keys?: number; ddl?: boolean; pauseMs?: number },
-    signal: AbortSignal,
-  ): Promise<void> {
-    await runWorkload(
-      {
-        url: this.serverUrl,
-        database: this.database,
-        expected: this.expected,
-        writers: 3,
-        keys: 30,
-        ddl: true,
-        ...options,
-      },
-      signal,
+  /** Starts the random workload. The returned function ends it, every transaction finished and known. */
+  startWriting(options: {
+    readonly seed: number;
+    readonly pauseMs: number;
+    readonly ddl?: boolean;
+  }): () => Promise<void> {
+    const stop = new AbortController();
+    const { serverUrl: url, database, expected } = this;
+    const writing = runWorkload(
+      { url, database, expected, writers: 3, keys: 30, ddl: true, ...options },
+      stop.signal,
     );
+    // Whoever stops it hears of a failure; until then it must not end the test run.
+    writing.catch(() => undefined);
+    this.#stopWriting = async () => {
+      stop.abort();
+      await writing;
+    };
+    return this.#stopWriting;
   }
 
   /** Waits until every callback has taken as many events as are expected, or rejects with how far it came. */
@@ -195,6 +198,8 @@ export class Scene {
   }
 
   async close(): Promise<void> {
+    // A failure of the workload has been heard where the test stopped it.
+    await this.#stopWriting().catch(() => undefined);
     if (this.#daemon?.running === true) await this.#daemon.kill();
     for (const receiver of this.receivers.values()) await receiver.refuse();
   }

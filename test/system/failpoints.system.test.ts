@@ -21,14 +21,12 @@ test.each(FAILPOINTS)('every event comes, in order, when the process dies %s', a
   await first.ready();
   await first.kill();
 
-  const stop = new AbortController();
-  const writing = scene.write({ seed: 11, pauseMs: 30 }, stop.signal);
+  const stopWriting = scene.startWriting({ seed: 11, pauseMs: 30 });
   for (const pass of [1, 2, 5]) {
     const doomed = scene.start({ ROWCALL_FAILPOINT: `${name}:${pass}` });
     expect(await doomed.exited, doomed.stderr).toEqual({ code: null, signal: 'SIGKILL' });
   }
-  stop.abort();
-  await writing;
+  await stopWriting();
 
   const daemon = scene.start();
   await scene.allTaken(60_000);

@@ -31,11 +31,10 @@ test('nothing is lost, inverted or changed when rowcall run is killed 20 times a
   let daemon = scene.start();
   await daemon.ready();
 
-  const stop = new AbortController();
-  const writing = scene.write({ seed, pauseMs: 30 }, stop.signal);
+  const stopWriting = scene.startWriting({ seed, pauseMs: 30 });
   for (let kill = 0; kill < KILLS; kill += 1) {
     // Most kills hit it at work, some while it starts.
-    if (dice.chance(0.7)) await daemon.ready();
+    if (dice.chance(0.7)) await daemon.healthy();
     await pause(dice.between(10, 700));
     // A daemon that ended by itself would make the kill a lie.
     expect(daemon.running, `seed ${seed}: ${daemon.stderr}`).toBe(true);
@@ -46,8 +45,7 @@ test('nothing is lost, inverted or changed when rowcall run is killed 20 times a
   }
   await refusing?.refuse();
   await refusing?.listen();
-  stop.abort();
-  await writing;
+  await stopWriting();
 
   await scene.allTaken(90_000);
   const findings = await scene.findings();

@@ -56,8 +56,7 @@ test('a transaction cut again and again goes on at the row where the log ends, a
   const daemon = scene.start();
   await daemon.ready();
 
-  const stop = new AbortController();
-  const writing = scene.write({ seed: 3, pauseMs: 40, ddl: false }, stop.signal);
+  const stopWriting = scene.startWriting({ seed: 3, pauseMs: 40, ddl: false });
   for (const share of [0.2, 0.5, 0.8]) {
     const before = line.bytesToClient;
     line.cutAfter(BYTES * share);
@@ -85,8 +84,7 @@ test('a transaction cut again and again goes on at the row where the log ends, a
     expect(line.connections).toBeGreaterThan(0);
   });
   await server.restart();
-  stop.abort();
-  await writing;
+  await stopWriting();
 
   await scene.allTaken(60_000);
   expect(await scene.findings()).toEqual([]);

@@ -35,7 +35,7 @@ export interface HandlerContext {
 /**
  * Resolve: delivered. Throw: tried again by the callback's retry policy. Until then the next event of the same key
  * waits. A method's type, because its parameters are compared both ways: a handler of `RowEvent<Order>` may stand
- * where any handler is wanted.
+ * where any handler is wanted, if `Order` is a type and not an interface.
  */
 export type Handler<T = Row> = {
   handle(event: RowEvent<T>, context: HandlerContext): Promise<void> | void;

@@ -1,6 +1,7 @@
 /** Callbacks in process: a handler given in code, or exported by a module. */
 
 import { pathToFileURL } from 'node:url';
+import { inspect } from 'node:util';
 import { RowcallError } from '../../errors.ts';
 import { abortable } from '../../shared/abort.ts';
 import type { Clock } from '../../shared/clock.ts';
@@ -88,5 +89,5 @@ export class ModuleSender implements Sender {
 function textOf(error: unknown): string {
   if (error instanceof RowcallError) return `${error.code}: ${error.message}`;
   if (error instanceof Error) return `${error.name}: ${error.message}`;
-  return typeof error === 'object' ? 'the handler threw an object that is no Error' : String(error);
+  return `the handler threw ${inspect(error, { depth: 1 })}`;
 }

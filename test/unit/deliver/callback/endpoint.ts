@@ -49,10 +49,14 @@ export async function httpEndpoint(
   const arrivals: Arrival[] = [];
   let connections = 0;
   const server = createServer((request, response) => {
-    void read(request).then((arrival) => {
-      arrivals.push(arrival);
-      answer(response, arrival);
-    });
+    // A request that is cut off is none.
+    read(request).then(
+      (arrival) => {
+        arrivals.push(arrival);
+        answer(response, arrival);
+      },
+      () => undefined,
+    );
   });
   server.on('connection', () => (connections += 1));
   const port = await listen(server);

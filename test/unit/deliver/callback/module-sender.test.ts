@@ -13,10 +13,7 @@ import { SAMPLE_ID, sampleEvent } from './sample-event.ts';
 
 const never = new AbortController().signal;
 
-interface Order {
-  readonly id: number;
-  readonly total: string;
-}
+type Order = Readonly<{ id: number; total: string }>;
 
 function sender(handler: Handler, timeoutMs = 10_000): ModuleSender {
   return new ModuleSender({ callback: 'audit', handler, timeoutMs, clock: systemClock });
@@ -160,7 +157,7 @@ describe('a callback in process', () => {
 
 describe('a module', () => {
   it('is called by its export handle', async () => {
-    const path = join(await tempDir(), 'handler.mjs');
+    const path = join(tempDir(), 'handler.mjs');
     await writeFile(path, 'export async function handle(event) { throw new Error(event.table); }');
     const outcome = await sender(await loadHandler(path)).send(sampleEvent(), 1, never);
     expect(outcome).toEqual({ kind: 'failed', error: 'Error: shop.orders' });
@@ -172,13 +169,13 @@ describe('a module', () => {
     ['does not parse', 'export const = ;'],
     ['throws', "throw new Error('no database');"],
   ])('that %s is refused', async (_what, text) => {
-    const path = join(await tempDir(), 'handler.mjs');
+    const path = join(tempDir(), 'handler.mjs');
     await writeFile(path, text);
     await expect(loadHandler(path)).rejects.toMatchObject({ code: 'HANDLER_INVALID', place: path });
   });
 
   it('that is not there is refused', async () => {
-    const path = join(await tempDir(), 'nothing.mjs');
+    const path = join(tempDir(), 'nothing.mjs');
     await expect(loadHandler(path)).rejects.toMatchObject({ code: 'HANDLER_INVALID', place: path });
   });
 });

@@ -174,11 +174,11 @@ describe('a guarded callback', () => {
         callback(null, socket);
       },
     });
-    let seen: unknown;
-    connector({ hostname: 'hooks.example', protocol: 'https:', port: '443' }, (error) => {
-      seen = error;
+    const seen: unknown[] = [];
+    connector({ hostname: 'hooks.example', protocol: 'https:', port: '443' }, (...given) => {
+      seen.push(given[0]);
     });
-    expect(seen).toMatchObject({ code: 'TARGET_REFUSED' });
+    expect(seen).toMatchObject([{ code: 'TARGET_REFUSED' }]);
     expect(socket.destroyed).toBe(true);
   });
 
