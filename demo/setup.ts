@@ -154,7 +154,7 @@ function callback(
 
 /** A few keys have a bad day: attempts fail, or hang until the sender gives up. The rest must not notice. */
 function reactionOf(arrival: Arrival, dice: Dice): Reaction {
-  const bad = /77\}$/.test(arrival.key ?? '') || arrival.key?.includes(POISONED_SKU) === true;
+  const bad = arrival.key?.endsWith('77}') === true || arrival.key?.includes(POISONED_SKU) === true;
   if (!bad || arrival.attempt > 2 || dice.chance(0.5)) return { kind: 'take' };
   return dice.chance(0.1) ? { kind: 'hang' } : { kind: 'fail', status: 500 };
 }

@@ -4,10 +4,25 @@
 import { armFromEnvironment } from './config/failpoint-env.ts';
 import { runCli } from './operate/cli/cli.ts';
 
+/**
+ * V8 sizes its heap for a machine that it has for itself: the same work then takes twice the memory. A daemon
+ * begins anew in its own process with a heap that grows in small steps; the process id stays the same.
+ */
+const HEAP_OPTIONS = ['--max-semi-space-size=8', '--heap-growing-percent=30'];
+const DAEMONS: ReadonlySet<string | undefined> = new Set(['run', 'connect', 'deliver']);
+
+function beginWithSmallHeap(): void {
+  const set = HEAP_OPTIONS.every((option) => process.execArgv.includes(option));
+  if (set || process.execve === undefined || process.platform === 'win32') return;
+  const options = [...process.execArgv, ...HEAP_OPTIONS];
+  process.execve(process.execPath, [process.execPath, ...options, ...process.argv.slice(1)]);
+}
+
 /** After this many signals the process leaves at once. */
 const LEAVE_AT = 2;
 
 async function main(): Promise<void> {
+  if (DAEMONS.has(process.argv[2])) beginWithSmallHeap();
   armFromEnvironment(process.env);
   const stop = new AbortController();
   let signals = 0;

@@ -126,7 +126,7 @@ export interface ChangeLog {
 
   /**
    * Remembers in the log how far a consumer of `stateId` (the state store's identity) has settled, and
-   * replaces its earlier marks. Retention deletes nothing from a mark on.
+   * replaces its earlier marks. What that holds: `applyRetention`.
    */
   setLowWater(consumer: string, stateId: string, marks: readonly LowWaterMark[]): Promise<void>;
 
@@ -135,7 +135,13 @@ export interface ChangeLog {
     readonly { consumer: string; stateId: string; marks: readonly LowWaterMark[] }[]
   >;
 
-  /** Deletes what age and size allow and no mark holds. Returns the bytes given back. */
+  /**
+   * Deletes what age and size allow and no consumer holds. A consumer holds each partition from its mark on, and all
+   * of a partition for which it has no mark with the topic's id: consumers read every topic, so it has not come
+   * there yet. Only those in `consumers` hold, marked or not: the marks of one that was removed would fill the log
+   * for ever. Where `consumers` is empty, whoever calls does not know them, and all ever marked hold.
+   * Returns the bytes given back.
+   */
   applyRetention(nowMs: number, consumers: readonly string[]): Promise<number>;
 
   usage(): Promise<LogUsage>;

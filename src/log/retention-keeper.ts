@@ -10,7 +10,7 @@ const WARN_SHARE = 0.8;
 
 export interface RetentionKeeperParts {
   readonly log: ChangeLog;
-  /** Callbacks that the configuration names: one that never read holds everything. */
+  /** Callbacks that the configuration names; empty where it names none (`ChangeLog.applyRetention`). */
   readonly consumers: readonly string[];
   readonly clock: Clock;
   readonly logger: Logger;
@@ -18,7 +18,7 @@ export interface RetentionKeeperParts {
 
 /**
  * Runs beside the writer. Without it the file only grows, until it is full and capture pauses. It deletes
- * nothing that a callback has not settled: that invariant is the log's own (`applyRetention`).
+ * nothing that one of these callbacks has not settled: that invariant is the log's own (`applyRetention`).
  */
 export class RetentionKeeper implements Service {
   readonly name = 'retention';

@@ -72,8 +72,9 @@ export interface LaneEvent {
   readonly value: Uint8Array | null;
 }
 
-/** What an event counts for in a lane's `bytes`: about what it takes in the store and in memory. */
-export function laneEventBytes(event: LaneEvent): number {
+/** What an event counts for in a lane's `bytes` and toward every limit of lanes: about what it takes in the
+ *  store and in memory. One measure for all, or the totals kept in memory would drift from the store's. */
+export function laneEventBytes(event: Pick<LaneEvent, 'id' | 'table' | 'value'>): number {
   return 64 + event.id.length + event.table.length + (event.value?.byteLength ?? 0);
 }
 

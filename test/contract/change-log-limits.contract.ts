@@ -42,17 +42,54 @@ export function describeLimits(
       expect((await log.bounds(ORDERS)).end).toBe(101);
     });
 
-    test('deletes nothing from a mark on, whichever consumer set it', async () => {
+    test('deletes nothing from a mark of a consumer named on', async () => {
       const [log] = await filled(byAge);
       await log.setLowWater('billing', 'state', [await markAt(log, 75)]);
       await log.setLowWater('mail', 'state', [await markAt(log, 35)]);
-      await log.applyRetention(99_999, ['billing']);
+      await log.applyRetention(99_999, ['billing', 'mail']);
       const { start } = await log.bounds(ORDERS);
       expect(start).toBeLessThanOrEqual(35);
       expect(start).toBeGreaterThanOrEqual(30);
       await log.setLowWater('mail', 'state', [await markAt(log, 100)]);
       await log.applyRetention(99_999, ['billing', 'mail']);
       expect((await log.bounds(ORDERS)).start).toBeGreaterThanOrEqual(70);
+    });
+
+    test('a consumer that is not named any more holds nothing', async () => {
+      const [log] = await filled(byAge);
+      await log.setLowWater('billing', 'state', [await markAt(log, 100)]);
+      await log.setLowWater('removed', 'state', [await markAt(log, 0)]);
+      await log.setLowWater('removed before there was a topic', 'state', []);
+      await log.applyRetention(99_999, ['billing']);
+      expect(await log.bounds(ORDERS)).toEqual({ start: 100, end: 100 });
+    });
+
+    test('where none is named, every consumer ever marked holds', async () => {
+      const [log] = await filled(byAge);
+      await log.setLowWater('billing', 'state', [await markAt(log, 100)]);
+      await log.setLowWater('mail', 'state', []);
+      expect(await log.applyRetention(99_999, [])).toBe(0);
+      await log.setLowWater('mail', 'state', [await markAt(log, 50)]);
+      await log.applyRetention(99_999, []);
+      expect(await log.bounds(ORDERS)).toEqual({ start: 50, end: 100 });
+    });
+
+    test('a consumer holds the partitions that it has not marked', async () => {
+      const log = await open(byAge);
+      const writer = await log.openWriter('shop');
+      await writer.createTopics([{ name: 'shop.orders', partitions: 2 }]);
+      const other = { topic: 'shop.orders', partition: 1 };
+      await writer.append(
+        [
+          { ...ORDERS, records: records(0, 5) },
+          { ...other, records: records(5, 5) },
+        ],
+        'c',
+      );
+      await log.setLowWater('billing', 'state', [await markAt(log, 5)]);
+      await log.applyRetention(99_999_999, ['billing']);
+      expect(await log.bounds(ORDERS)).toEqual({ start: 5, end: 5 });
+      expect(await log.bounds(other)).toEqual({ start: 0, end: 5 });
     });
 
     test('a consumer without marks holds everything', async () => {

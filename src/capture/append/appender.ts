@@ -7,7 +7,7 @@ import type { ChangeLogWriter, PartitionBatch } from '../../log/change-log.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/logger.ts';
 
-/** Records wait in memory up to this many bytes; then the reader of the binlog waits. */
+/** Records wait in memory up to this many bytes unless said otherwise; then the reader of the binlog waits. */
 const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
 /** How often a full log is tried again. */
 const FULL_RETRY_MS = 1_000;
@@ -19,6 +19,8 @@ export interface AppenderParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly signal: AbortSignal;
+  /** Bytes that may wait in memory, so also about the size of an append inside a large transaction. Default 4 MiB. */
+  readonly maxBufferedBytes?: number;
 }
 
 /**
@@ -61,7 +63,7 @@ export class Appender {
 
   /** The buffer is at its bound: `flush` before more rows are read. */
   get mustFlush(): boolean {
-    return this.#bufferedBytes >= MAX_BUFFERED_BYTES;
+    return this.#bufferedBytes >= (this.#parts.maxBufferedBytes ?? MAX_BUFFERED_BYTES);
   }
 
   get hasRecords(): boolean {

@@ -2,9 +2,9 @@
 
 import { createHash } from 'node:crypto';
 import { RowcallError } from '../../errors.ts';
+import { globPattern, globPrefixPattern } from '../../shared/glob.ts';
 import type { Column } from '../decode/column.ts';
 import type { TableVersion } from '../decode/table-map.ts';
-import { globPattern, globPrefixPattern } from './glob.ts';
 import { TopicNames } from './topic-name.ts';
 
 /** One entry of `tables`. */

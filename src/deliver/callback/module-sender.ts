@@ -54,7 +54,10 @@ export class ModuleSender implements Sender {
     const { callback, handler, timeoutMs, clock } = this.#options;
     signal.throwIfAborted();
     const abort = new AbortController();
-    const timeout = new Error(`the handler did not end within ${timeoutMs} ms`);
+    const timeout = new RowcallError(
+      'DELIVERY_FAILED',
+      `The handler did not end within ${timeoutMs} ms`,
+    );
     const onAbort = (): void => {
       abort.abort(signal.reason);
     };

@@ -2,13 +2,10 @@
 
 import { envelopeData, type EventSource, OPERATION_OF } from '../../change-event.ts';
 import { RowcallError } from '../../errors.ts';
+import { parseExact } from '../exact-json.ts';
 import type { Row, RowEvent } from './handler.ts';
 import type { OutgoingEvent } from './sender.ts';
 import { eventType } from './standard-webhook.ts';
-
-/** The third argument of a reviver, which TypeScript's own types do not have yet (ES2026, Node 21). */
-type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown;
-const parseWithSource = JSON.parse as (text: string, reviver: Reviver) => unknown;
 
 const INTEGER = /^-?[0-9]+$/;
 
@@ -16,27 +13,19 @@ const INTEGER = /^-?[0-9]+$/;
 export function rowEvent(event: OutgoingEvent): RowEvent {
   const data = envelopeData(event.value);
   const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('utf8');
-  const { before, after, source } = rowOf(parse(`{${text}}`));
+  const { before, after, source } = rowOf(parseExact(`{${text}}`, revive));
   return {
     id: event.id,
     type: eventType(event),
     operation: OPERATION_OF[event.operation],
     table: event.table,
     timestamp: new Date(event.timestampMs),
-    key: event.key === null ? null : rowOf(parse(event.key)),
+    key: event.key === null ? null : rowOf(parseExact(event.key, revive)),
     before: before === null ? null : rowOf(before),
     after: after === null ? null : rowOf(after),
     // Capture wrote it in this shape.
     source: rowOf(source) as unknown as EventSource,
   };
-}
-
-function parse(text: string): unknown {
-  try {
-    return parseWithSource(text, revive);
-  } catch (error) {
-    throw new RowcallError('ENVELOPE_INVALID', 'A record of the log is not JSON', { cause: error });
-  }
 }
 
 function rowOf(value: unknown): Row {

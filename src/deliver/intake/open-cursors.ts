@@ -2,6 +2,7 @@
 
 import { RowcallError } from '../../errors.ts';
 import type { ChangeLog, TopicInfo, TopicPartition } from '../../log/change-log.ts';
+import type { Logger } from '../../shared/logger.ts';
 import { LEDGER_FIELDS, type Cursor, type StateStore } from '../../state/state-store.ts';
 import type { CallbackOptions } from '../callback-options.ts';
 
@@ -10,6 +11,7 @@ export interface OpenCursorsParts {
   readonly state: StateStore;
   /** Go on from the marks in the log where the state is lost. */
   readonly acceptLostState: boolean;
+  readonly logger: Logger;
 }
 
 type Marks = Awaited<ReturnType<ChangeLog['lowWater']>>[number];
@@ -27,6 +29,7 @@ export async function openCursors(
   const topics = await parts.log.topics();
   const saved = await parts.state.cursors();
   const marked = new Map((await parts.log.lowWater()).map((marks) => [marks.consumer, marks]));
+  warnOfRemoved(callbacks, marked.keys(), parts.logger);
   const opened = new Map<string, readonly Cursor[]>();
   for (const callback of callbacks) {
     const cursors = saved.filter((cursor) => cursor.callback === callback.name);
@@ -47,6 +50,21 @@ export async function openCursors(
     opened.set(callback.name, [...cursors, ...made.map(fresh)]);
   }
   return opened;
+}
+
+/** The log no longer keeps records for them: whoever removed one by mistake has until the next retention to say so. */
+function warnOfRemoved(
+  callbacks: readonly CallbackOptions[],
+  marked: Iterable<string>,
+  logger: Logger,
+): void {
+  const named = new Set(callbacks.map(({ name }) => name));
+  const removed = [...marked].filter((name) => !named.has(name));
+  if (removed.length === 0) return;
+  logger.warn(
+    { callbacks: removed },
+    'Callbacks that read this log before are not in the configuration: nothing is kept for them any more',
+  );
 }
 
 /** Cursors of a topic made after the callback was first seen: from its beginning. */

@@ -4,7 +4,7 @@ import type { Clock, Random } from '../../shared/clock.ts';
 import { present } from '../../shared/assert.ts';
 import { failpoint } from '../../shared/failpoint.ts';
 import type { Logger } from '../../shared/logger.ts';
-import type { DueLane, Failure } from '../../state/state-store.ts';
+import { type DueLane, type Failure, laneEventBytes } from '../../state/state-store.ts';
 import type { CallbackOptions } from '../callback-options.ts';
 import type { Outcome } from '../callback/sender.ts';
 import { nextDelayMs } from '../retry/policy.ts';
@@ -13,13 +13,7 @@ import type { CallbackCounters } from './callback-counters.ts';
 import type { LaneIndex } from './lane-index.ts';
 import { laneKey } from './order-key.ts';
 import { Pause } from './pause.ts';
-import {
-  eventBytes,
-  laneEvent,
-  outgoing,
-  outgoingFromLane,
-  type PendingEvent,
-} from './pending-event.ts';
+import { laneEvent, outgoing, outgoingFromLane, type PendingEvent } from './pending-event.ts';
 import { Window } from './window.ts';
 
 /** Lanes may use this share of the concurrency while the fast path has work. */
@@ -280,7 +274,7 @@ export class Dispatcher {
       this.#answered();
       if (outcome.kind === 'delivered') {
         counters.delivered(clock.now() - lane.head.timestampMs);
-        lanes.left(key, eventBytes(value));
+        lanes.left(key, laneEventBytes(lane.head));
         settler.change({ type: 'lane-delivered', ...at });
       } else {
         const first = lane.firstAttemptAt ?? clock.now();

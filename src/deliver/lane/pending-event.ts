@@ -1,7 +1,7 @@
 /** An event between its reading and its durable outcome. */
 
 import { type StoredRecord } from '../../log/change-log.ts';
-import type { LaneEvent } from '../../state/state-store.ts';
+import { type LaneEvent, laneEventBytes } from '../../state/state-store.ts';
 import type { OutgoingEvent } from '../callback/sender.ts';
 import type { Progress } from '../settle/progress.ts';
 import { keyOfOrderKey, orderKey } from './order-key.ts';
@@ -12,12 +12,8 @@ export interface PendingEvent {
   readonly value: Uint8Array;
   readonly progress: Progress;
   readonly key: string;
+  /** `laneEventBytes`: what it takes of the window, and of the lanes' limits where it joins one. */
   readonly bytes: number;
-}
-
-/** What an event takes of a window and of the lanes' limits. */
-export function eventBytes(value: Uint8Array | null): number {
-  return 256 + (value?.byteLength ?? 0);
 }
 
 export function pendingEvent(
@@ -25,7 +21,7 @@ export function pendingEvent(
   value: Uint8Array,
   progress: Progress,
 ): PendingEvent {
-  return { record, value, progress, key: orderKey(record), bytes: eventBytes(value) };
+  return { record, value, progress, key: orderKey(record), bytes: laneEventBytes(record) };
 }
 
 export function outgoing(event: PendingEvent): OutgoingEvent {

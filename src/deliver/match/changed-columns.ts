@@ -1,10 +1,7 @@
 /** Whether an update changed one of some columns: compared by their exact JSON text. */
 
 import { RowcallError } from '../../errors.ts';
-
-/** The third argument of a reviver, which TypeScript's own types do not have yet (ES2026, Node 21). */
-type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown;
-const parseWithSource = JSON.parse as (text: string, reviver: Reviver) => unknown;
+import { parseExact } from '../exact-json.ts';
 
 /**
  * A column that one image has and the other has not counts as changed; one that neither has does not.
@@ -37,13 +34,9 @@ function images(value: Uint8Array): { before: object; after: object } {
 /** Numbers are kept as their text: two integers beyond 2^53 must not become equal by rounding. */
 function parse(value: Uint8Array): unknown {
   const text = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8');
-  try {
-    return parseWithSource(text, (_key, part, { source }) =>
-      typeof part === 'number' ? { number: source ?? String(part) } : part,
-    );
-  } catch (error) {
-    throw new RowcallError('ENVELOPE_INVALID', 'A record of the log is not JSON', { cause: error });
-  }
+  return parseExact(text, (_key, part, { source }) =>
+    typeof part === 'number' ? { number: source ?? String(part) } : part,
+  );
 }
 
 function textOf(image: object, column: string): string | undefined {

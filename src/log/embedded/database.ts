@@ -1,14 +1,20 @@
 /** The file of the embedded log: made, recognised, and opened with the settings that its promises rest on. */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 
 import { RowcallError } from '../../errors.ts';
 import { present } from '../../shared/assert.ts';
-import { numberOf, readFailure } from './sqlite.ts';
+import { type FileKind, isEmpty, makeFile } from '../../shared/sqlite-file.ts';
+import { numberOf, pragma } from '../../shared/sqlite-row.ts';
+import { readFailure } from './log-error.ts';
 
-/** 'RcLg' in the file's header tells our log from every other SQLite file. */
-const APPLICATION_ID = 0x52634c67;
+const LOG_FILE: FileKind = {
+  // 'RcLg'
+  applicationId: 0x52634c67,
+  noun: 'log',
+  option: 'log.path',
+  unusable: 'LOG_UNUSABLE',
+};
 const FORMAT = 1;
 
 /** No column holds more of a batch than this. */
@@ -39,12 +45,12 @@ const SCHEMA = `
     batch INTEGER NOT NULL, n INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (batch, n));
   CREATE INDEX batches_by_offset ON batches (partition, base, count, max_ts, bytes);
   CREATE TABLE consumers (
-    name TEXT PRIMARY KEY, state_id TEXT NOT NULL, last_topic INTEGER NOT NULL) WITHOUT ROWID;
+    name TEXT PRIMARY KEY, state_id TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE marks (
     consumer TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, topic_id TEXT NOT NULL,
     next INTEGER NOT NULL, PRIMARY KEY (consumer, topic, partition)) WITHOUT ROWID;
   INSERT INTO meta (key, value) VALUES ('format', ${FORMAT}), ('epoch', 0);
-  PRAGMA application_id = ${APPLICATION_ID};
+  PRAGMA application_id = ${LOG_FILE.applicationId};
 `;
 
 /**
@@ -53,13 +59,13 @@ const SCHEMA = `
  * @throws RowcallError LOG_UNUSABLE: the file cannot be opened, is not a log of ours, or a newer version wrote it.
  */
 export function openDatabase(path: string, create: boolean): DatabaseSync {
-  if (create) makeFile(path);
+  if (create) makeFile(path, LOG_FILE);
   else if (!existsSync(path)) throw new RowcallError('LOG_UNUSABLE', 'No log', { place: path });
   let db: DatabaseSync | undefined;
   try {
     db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
     // Before the file is known to be ours (or empty), nothing may write to it.
-    if (isEmpty(db, path)) makeSchema(db, path);
+    if (isEmpty(db, path, LOG_FILE)) makeSchema(db, path);
     checkFormat(db, path);
     // FULL: a commit is on the disk before it is acknowledged. NORMAL could lose the last ones at a power cut.
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
@@ -71,51 +77,13 @@ export function openDatabase(path: string, create: boolean): DatabaseSync {
   }
 }
 
-function makeFile(path: string): void {
-  if (existsSync(path)) return;
-  const folder = dirname(resolve(path));
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    // SQLite gives -wal and -shm the mode of the file itself.
-    closeSync(openSync(path, 'a', 0o600));
-    const handle = openSync(folder, 'r');
-    try {
-      fsyncSync(handle);
-    } finally {
-      closeSync(handle);
-    }
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new RowcallError('LOG_UNUSABLE', `The log cannot be made: ${reason}`, {
-      place: path,
-      cause: error,
-    });
-  }
-}
-
-function pragma(db: DatabaseSync, name: string): number {
-  return numberOf(present(db.prepare(`PRAGMA ${name}`).get(), `pragma ${name}`), name);
-}
-
-/** Whether the file holds nothing yet. @throws RowcallError LOG_UNUSABLE when what it holds is not ours. */
-function isEmpty(db: DatabaseSync, path: string): boolean {
-  const application = pragma(db, 'application_id');
-  if (application === APPLICATION_ID) return false;
-  const things = db.prepare('SELECT count(*) AS n FROM sqlite_schema').get();
-  if (application === 0 && numberOf(present(things, 'a count'), 'n') === 0) return true;
-  throw new RowcallError('LOG_UNUSABLE', 'The file is a database, but not a log of Rowcall', {
-    place: path,
-    cure: 'Point log.path at a file of its own.',
-  });
-}
-
 function makeSchema(db: DatabaseSync, path: string): void {
   // In this order: page size and vacuum mode are fixed once the first page is written, which WAL does.
   db.exec('PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL');
   db.exec('BEGIN IMMEDIATE');
   try {
     // Another process may have been first.
-    if (isEmpty(db, path)) db.exec(SCHEMA);
+    if (isEmpty(db, path, LOG_FILE)) db.exec(SCHEMA);
     db.exec('COMMIT');
   } catch (error) {
     db.exec('ROLLBACK');

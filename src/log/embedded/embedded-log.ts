@@ -22,7 +22,7 @@ import { openDatabase } from './database.ts';
 import { EmbeddedWriter } from './embedded-writer.ts';
 import type { ConsumerMarks } from './log-reader.ts';
 import { LogReader } from './log-reader.ts';
-import { readFailure } from './sqlite.ts';
+import { readFailure } from './log-error.ts';
 import { InlineChannel, ThreadChannel } from './write-channel.ts';
 import type { WriteChannel } from './write-channel.ts';
 

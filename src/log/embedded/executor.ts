@@ -8,7 +8,7 @@ import { openDatabase } from './database.ts';
 import { LogFile } from './log-file.ts';
 import type { LogFileOptions } from './log-file.ts';
 import { Retention } from './retention.ts';
-import { writeFailure } from './sqlite.ts';
+import { writeFailure } from './log-error.ts';
 
 type Outcome<T> =
   { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: WireError };

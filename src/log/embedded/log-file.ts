@@ -9,7 +9,7 @@ import type { AppendCommand, EncodedBatches, OpenedWriter, Reply, WireError } fr
 import { toWire } from './commands.ts';
 import { CHUNK_BYTES, SpaceUsed } from './database.ts';
 import { Refusals } from './refusals.ts';
-import { numberOf, textOf } from './sqlite.ts';
+import { numberOf, textOf } from '../../shared/sqlite-row.ts';
 
 /** Beside a reader that never pauses the WAL cannot be used again from its start; from this size on it is cut by force. */
 const WAL_LIMIT_BYTES = 64 * 1024 * 1024;
@@ -249,10 +249,7 @@ function prepareAll(db: DatabaseSync) {
     ),
     insertChunk: db.prepare('INSERT INTO chunks (batch, n, bytes) VALUES (?, ?, ?)'),
     moveNext: db.prepare('UPDATE partitions SET next = ? WHERE id = ?'),
-    saveConsumer: db.prepare(
-      `INSERT OR REPLACE INTO consumers (name, state_id, last_topic)
-       VALUES (?, ?, (SELECT coalesce(max(seq), 0) FROM topics))`,
-    ),
+    saveConsumer: db.prepare('INSERT OR REPLACE INTO consumers (name, state_id) VALUES (?, ?)'),
     deleteMarks: db.prepare('DELETE FROM marks WHERE consumer = ?'),
     insertMark: db.prepare(
       'INSERT INTO marks (consumer, topic, partition, topic_id, next) VALUES (?, ?, ?, ?, ?)',

@@ -13,8 +13,8 @@ import type {
 import { CHUNK_BYTES, SpaceUsed } from './database.ts';
 import { decodeBatch, RecordSink } from './record-batch.ts';
 import type { StoredBatch } from './record-batch.ts';
-import type { Row } from './sqlite.ts';
-import { blobOf, numberOf, textOf } from './sqlite.ts';
+import type { Row } from '../../shared/sqlite-row.ts';
+import { bytesOf, numberOf, textOf } from '../../shared/sqlite-row.ts';
 
 /** Index entries looked through at a time in the search for a timestamp, some milliseconds of work. */
 const SEARCH_STEP = 10_000;
@@ -158,14 +158,14 @@ export class LogReader {
   }
 
   #bytesOf(row: Row): Uint8Array {
-    const first = blobOf(row, 'records');
+    const first = bytesOf(row, 'records');
     const length = numberOf(row, 'bytes');
     if (length <= CHUNK_BYTES) return first;
     const whole = Buffer.allocUnsafeSlow(length);
     whole.set(first);
     let at = first.byteLength;
     for (const chunk of this.#sql.chunks.iterate(numberOf(row, 'seq'))) {
-      const bytes = blobOf(chunk, 'bytes');
+      const bytes = bytesOf(chunk, 'bytes');
       // Chunks too many or too few make bytes that their checksum does not fit.
       if (at + bytes.byteLength > length) break;
       whole.set(bytes, at);

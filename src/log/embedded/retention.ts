@@ -4,7 +4,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { RetentionStep, Results } from './commands.ts';
 import { CHUNK_BYTES, SpaceUsed } from './database.ts';
 import type { LogFile } from './log-file.ts';
-import { numberOf } from './sqlite.ts';
+import { numberOf } from '../../shared/sqlite-row.ts';
 
 /** Deleting more at once would hold the writer up: 1,000 rows take 2-4 ms. */
 const STEP_ROWS = 1_000;
@@ -23,7 +23,7 @@ interface Candidate {
 
 /**
  * Deletes batches from the front of partitions. Invariant: what goes is a prefix of its partition, wholly
- * below every consumer's mark, and `partitions.start` moves in the same transaction. Without it a callback could
+ * below the mark of every consumer that holds it, and `partitions.start` moves in the same transaction. Without it a callback could
  * find its next record gone, or a hole in the offsets.
  */
 export class Retention {
@@ -112,8 +112,7 @@ export class Retention {
   /** Per partition with records: the offset from which somebody holds it. */
   #deletable(consumers: readonly string[]): Map<number, number> {
     const limits = new Map<number, number>();
-    if (consumers.some((name) => this.#sql.anyMark.get(name) === undefined)) return limits;
-    for (const row of this.#sql.limits.all()) {
+    for (const row of this.#sql.limits.all(JSON.stringify(consumers))) {
       limits.set(numberOf(row, 'id'), numberOf(row, 'lowest'));
     }
     return limits;
@@ -129,20 +128,18 @@ function prepareAll(db: DatabaseSync) {
       `SELECT seq, base + count AS "end", max_ts, bytes FROM batches INDEXED BY batches_by_offset
        WHERE partition = ?1 AND base < ?2 AND base + count <= ?2 ORDER BY base LIMIT ?3`,
     ),
-    anyMark: db.prepare('SELECT 1 FROM marks WHERE consumer = ? LIMIT 1'),
     /**
-     * A mark with another topic id tells of another log: it holds all. A consumer holds what it marked and, lest it lose
-     * what it had no chance to mark, the other partitions of those topics and topics newer than its marks.
+     * The consumers named or, where none is, all ever marked: each holds a partition from its mark on, and all of it
+     * where it has no mark with this topic's id, for it had no chance to mark it, or marked another log.
      */
     limits: db.prepare(
-      `SELECT p.id, min(p.next, coalesce((
-         SELECT min(CASE
-           WHEN m.next IS NOT NULL THEN iif(m.topic_id = t.id, m.next, 0)
-           WHEN t.seq > c.last_topic THEN 0
-           WHEN EXISTS (SELECT 1 FROM marks o WHERE o.consumer = c.name AND o.topic = t.name) THEN 0
-           ELSE p.next END)
-         FROM consumers c LEFT JOIN marks m
-           ON m.consumer = c.name AND m.topic = t.name AND m.partition = p.partition), p.next)) AS lowest
+      `WITH holders (name) AS (
+         SELECT value FROM json_each(?1)
+         UNION SELECT name FROM consumers WHERE json_array_length(?1) = 0)
+       SELECT p.id, min(p.next, coalesce((
+         SELECT min(coalesce(m.next, 0)) FROM holders h LEFT JOIN marks m
+           ON m.consumer = h.name AND m.topic = t.name AND m.partition = p.partition AND m.topic_id = t.id),
+         p.next)) AS lowest
        FROM partitions p JOIN topics t ON t.seq = p.topic WHERE p.next > p.start`,
     ),
   };

@@ -1,6 +1,6 @@
 /** The address at which the process is watched: /metrics, /healthz, /readyz. */
 
-import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { CaptureSnapshot } from '../../capture/capture.ts';
 import type { DeliverSnapshot } from '../../deliver/deliver.ts';
 import { RowcallError } from '../../errors.ts';
@@ -9,8 +9,9 @@ import { aborted } from '../../shared/abort.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { Service } from '../../shared/service.ts';
+import { partitionEnds, type PartitionEnds } from '../observe/lag.ts';
 import { metricsText } from '../observe/metrics.ts';
-import { readiness, type Readiness } from '../observe/readiness.ts';
+import { type Readiness, ReadinessWatch } from '../observe/readiness.ts';
 
 export interface AdminParts {
   readonly host: string;
@@ -37,6 +38,7 @@ const LISTEN_ERRORS: ReadonlySet<string> = new Set([
 export class AdminServer implements Service {
   readonly name = 'admin';
   readonly #parts: AdminParts;
+  readonly #watch = new ReadinessWatch();
 
   constructor(parts: AdminParts) {
     this.#parts = parts;
@@ -61,23 +63,21 @@ export class AdminServer implements Service {
       logger: false,
       bodyLimit: MAX_BODY_BYTES,
       forceCloseConnections: true,
+      // A path that cannot be decoded is one that is not there.
+      frameworkErrors: (_error, request, reply) => {
+        notFound(request, reply);
+      },
     });
     server.get('/healthz', () => ({ status: 'alive' }));
-    server.get('/readyz', (_request, reply) => {
-      const state = this.#readiness();
+    server.get('/readyz', async (_request, reply) => {
+      const state = this.#readiness(await partitionEnds(this.#parts.log));
       return reply.code(state.ready ? 200 : 503).send(state);
     });
     server.get('/metrics', async (_request, reply) => {
       const text = await this.#metrics();
       return reply.type('text/plain; version=0.0.4; charset=utf-8').send(text);
     });
-    server.setNotFoundHandler((request, reply) =>
-      problem(reply, {
-        status: 404,
-        title: 'Not found',
-        detail: `No ${request.method} ${request.url}`,
-      }),
-    );
+    server.setNotFoundHandler(notFound);
     server.setErrorHandler((error, _request, reply) => {
       const failure = error instanceof Error ? error.message : String(error);
       logAndHide(this.#parts.logger, failure);
@@ -86,28 +86,29 @@ export class AdminServer implements Service {
     return server;
   }
 
-  #readiness(): Readiness {
-    const { capture, deliver } = this.#parts;
-    return readiness(capture?.snapshot() ?? null, deliver?.snapshot() ?? null);
+  #readiness(ends: PartitionEnds): Readiness {
+    const { capture, deliver, clock } = this.#parts;
+    return this.#watch.look({
+      capture: capture?.snapshot() ?? null,
+      deliver: deliver?.snapshot() ?? null,
+      ends,
+      monotonicMs: clock.monotonic(),
+    });
   }
 
   async #metrics(): Promise<string> {
     const { capture, deliver, log, clock } = this.#parts;
-    const ends = new Map<string, number>();
-    for (const { name, partitions } of await log.topics()) {
-      for (let partition = 0; partition < partitions; partition += 1) {
-        const { end } = await log.bounds({ topic: name, partition });
-        ends.set(`${name}/${partition}`, end);
-      }
-    }
+    const ends = await partitionEnds(log);
+    const { user, system } = process.cpuUsage();
     return metricsText({
       capture: capture?.snapshot() ?? null,
       deliver: deliver?.snapshot() ?? null,
       log: await log.usage(),
       ends,
       nowMs: clock.now(),
-      ready: this.#readiness().ready,
+      ready: this.#readiness(ends).ready,
       residentBytes: process.memoryUsage.rss(),
+      cpuSeconds: (user + system) / 1e6,
     });
   }
 }
@@ -123,6 +124,11 @@ async function listen(server: FastifyInstance, host: string, port: number): Prom
       cause: error,
     });
   }
+}
+
+function notFound(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const detail = `No ${request.method} ${request.url}`;
+  return problem(reply, { status: 404, title: 'Not found', detail });
 }
 
 /** RFC 9457. */

@@ -3,8 +3,12 @@
 export const METRICS = {
   rowcall_ready: { type: 'gauge', help: '1 when /readyz answers 200.' },
   rowcall_resident_memory_bytes: { type: 'gauge', help: 'Resident memory of the process.' },
+  rowcall_cpu_seconds_total: { type: 'counter', help: 'Processor time of the process.' },
   rowcall_log_bytes: { type: 'gauge', help: 'Size of the change log.' },
-  rowcall_log_max_bytes: { type: 'gauge', help: 'Size at which capture pauses.' },
+  rowcall_log_max_bytes: {
+    type: 'gauge',
+    help: 'Size at which capture pauses; absent where the log has no limit of its own.',
+  },
   rowcall_capture_streaming: { type: 'gauge', help: '1 while the binlog is being read.' },
   rowcall_capture_events_total: { type: 'counter', help: 'Binlog events read.' },
   rowcall_capture_bytes_total: { type: 'counter', help: 'Bytes of binlog events read.' },
@@ -21,6 +25,10 @@ export const METRICS = {
   rowcall_capture_silence_seconds: {
     type: 'gauge',
     help: 'Since anything came from the source, heartbeats included.',
+  },
+  rowcall_capture_position_bytes: {
+    type: 'gauge',
+    help: 'Place reached in the binlog file of the label.',
   },
   rowcall_capture_last_commit_timestamp_seconds: {
     type: 'gauge',

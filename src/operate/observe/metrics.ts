@@ -6,17 +6,19 @@ import type { CallbackSnapshot } from '../../deliver/callback-runner.ts';
 import type { DeliverSnapshot } from '../../deliver/deliver.ts';
 import { LATENCY_BOUNDS_MS } from '../../deliver/lane/callback-counters.ts';
 import type { LogUsage } from '../../log/change-log.ts';
+import { lagRecords, type PartitionEnds } from './lag.ts';
 import { METRICS, type MetricName } from './metric-names.ts';
 
 export interface MetricsInput {
   readonly capture: CaptureSnapshot | null;
   readonly deliver: DeliverSnapshot | null;
   readonly log: LogUsage;
-  /** The end of each partition, by `topic/partition`. */
-  readonly ends: ReadonlyMap<string, number>;
+  readonly ends: PartitionEnds;
   readonly nowMs: number;
   readonly ready: boolean;
   readonly residentBytes: number;
+  /** Processor time used so far. */
+  readonly cpuSeconds: number;
 }
 
 type Labels = Readonly<Record<string, string>>;
@@ -28,8 +30,11 @@ export async function metricsText(input: MetricsInput): Promise<string> {
   const samples: Sample[] = [
     ['rowcall_ready', input.ready ? 1 : 0],
     ['rowcall_resident_memory_bytes', input.residentBytes],
+    ['rowcall_cpu_seconds_total', input.cpuSeconds],
     ['rowcall_log_bytes', input.log.bytes],
-    ['rowcall_log_max_bytes', input.log.maxBytes],
+    ...(Number.isFinite(input.log.maxBytes)
+      ? [['rowcall_log_max_bytes', input.log.maxBytes] as const]
+      : []),
     ...(input.capture === null ? [] : captureSamples(input.capture, input.nowMs)),
     ...(input.deliver === null ? [] : deliverSamples(input.deliver, input.ends)),
   ];
@@ -39,7 +44,7 @@ export async function metricsText(input: MetricsInput): Promise<string> {
 }
 
 function captureSamples(capture: CaptureSnapshot, nowMs: number): Sample[] {
-  const { lastCommitMs, silentMs } = capture;
+  const { lastCommitMs, silentMs, file, position } = capture;
   return [
     ['rowcall_capture_streaming', capture.state === 'streaming' ? 1 : 0],
     ['rowcall_capture_events_total', capture.events],
@@ -51,6 +56,9 @@ function captureSamples(capture: CaptureSnapshot, nowMs: number): Sample[] {
     ['rowcall_capture_appends_total', capture.appends],
     ['rowcall_capture_reconnects_total', capture.reconnects],
     ['rowcall_capture_log_full', capture.logFull ? 1 : 0],
+    ...(file === null || position === null
+      ? []
+      : [['rowcall_capture_position_bytes', position, { file }] as const]),
     ...(silentMs === null ? [] : [['rowcall_capture_silence_seconds', silentMs / 1000] as const]),
     ...(lastCommitMs === 0
       ? []
@@ -61,19 +69,15 @@ function captureSamples(capture: CaptureSnapshot, nowMs: number): Sample[] {
   ];
 }
 
-function deliverSamples(deliver: DeliverSnapshot, ends: ReadonlyMap<string, number>): Sample[] {
+function deliverSamples(deliver: DeliverSnapshot, ends: PartitionEnds): Sample[] {
   return [
     ['rowcall_deliver_commits_total', deliver.commits],
     ...deliver.callbacks.flatMap((callback) => callbackSamples(callback, ends)),
   ];
 }
 
-function callbackSamples(callback: CallbackSnapshot, ends: ReadonlyMap<string, number>): Sample[] {
+function callbackSamples(callback: CallbackSnapshot, ends: PartitionEnds): Sample[] {
   const labels = { callback: callback.name };
-  const lag = callback.partitions.reduce(
-    (sum, { topic, partition, next }) => sum + (ends.get(`${topic}/${partition}`) ?? next) - next,
-    0,
-  );
   const stopped = callback.partitions.filter((partition) => partition.stopped !== null).length;
   return [
     ['rowcall_callback_delivered_total', callback.delivered, labels],
@@ -86,7 +90,7 @@ function callbackSamples(callback: CallbackSnapshot, ends: ReadonlyMap<string, n
     ['rowcall_callback_lanes_full', callback.lanesFull ? 1 : 0, labels],
     ['rowcall_callback_paused', callback.pause === null ? 0 : 1, labels],
     ['rowcall_callback_stopped_partitions', stopped, labels],
-    ['rowcall_callback_lag_records', Math.max(0, lag), labels],
+    ['rowcall_callback_lag_records', lagRecords(callback, ends), labels],
   ];
 }
 

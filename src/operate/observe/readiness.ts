@@ -1,10 +1,14 @@
 /** Whether the process is ready: each of its legs makes progress or has caught up. Being alive is not enough. */
 
 import type { CaptureSnapshot } from '../../capture/capture.ts';
+import type { CallbackSnapshot } from '../../deliver/callback-runner.ts';
 import type { DeliverSnapshot } from '../../deliver/deliver.ts';
+import { lagRecords, type PartitionEnds } from './lag.ts';
 
 /** A source that said nothing for so many heartbeats is lost; the stream notices it at the same time. */
 const SILENT_HEARTBEATS = 3;
+/** A callback with records ahead and nothing in flight moves within milliseconds; this long means that it stands. */
+const STALLED_MS = 60_000;
 
 export interface Readiness {
   readonly ready: boolean;
@@ -12,36 +16,63 @@ export interface Readiness {
   readonly reasons: readonly string[];
 }
 
-/** Capture streams and hears its source; no callback has stopped, is paused, or has full lanes. */
-export function readiness(
-  capture: CaptureSnapshot | null,
-  deliver: DeliverSnapshot | null,
-): Readiness {
-  const reasons = [
-    ...(capture === null ? [] : captureReasons(capture)),
-    ...(deliver === null ? [] : deliverReasons(deliver)),
-  ];
-  return { ready: reasons.length === 0, reasons };
+export interface Observation {
+  readonly capture: CaptureSnapshot | null;
+  readonly deliver: DeliverSnapshot | null;
+  readonly ends: PartitionEnds;
+  /** Milliseconds that never run backwards. */
+  readonly monotonicMs: number;
+}
+
+/**
+ * Ready is: capture streams, hears its source (events or heartbeats) and is not held back by a full log; and no
+ * callback has stopped, is paused, has full lanes, or stands: records ahead of it, nothing in flight, and nothing read,
+ * delivered or failed for a minute. A slow endpoint and failing keys are progress. It keeps what it saw last of each
+ * callback, because standing shows only between two looks; a look nobody takes judges nothing.
+ */
+export class ReadinessWatch {
+  readonly #moved = new Map<string, { readonly mark: number; readonly atMs: number }>();
+
+  look({ capture, deliver, ends, monotonicMs }: Observation): Readiness {
+    const reasons = capture === null ? [] : captureReasons(capture);
+    if (deliver !== null) reasons.push(...this.#deliverReasons(deliver, ends, monotonicMs));
+    return { ready: reasons.length === 0, reasons };
+  }
+
+  #deliverReasons(deliver: DeliverSnapshot, ends: PartitionEnds, nowMs: number): string[] {
+    if (!deliver.running) return ['delivery is not running'];
+    return deliver.callbacks.flatMap((callback) => {
+      const standsMs = this.#standsMs(callback, lagRecords(callback, ends), nowMs);
+      const stopped = callback.partitions.flatMap((partition) => partition.stopped ?? []);
+      return [
+        ...(callback.pause === null ? [] : [`is paused: ${callback.pause.reason}`]),
+        ...(callback.lanesFull ? ['has stopped: its lanes are at their limit'] : []),
+        ...stopped,
+        ...(standsMs > STALLED_MS ? [`has not moved for ${Math.round(standsMs / 1000)} s`] : []),
+      ].map((reason) => `${callback.name}: ${reason}`);
+    });
+  }
+
+  /** For how long the callback has had something to do and done nothing, milliseconds. */
+  #standsMs(callback: CallbackSnapshot, lag: number, nowMs: number): number {
+    const { name, delivered, failedAttempts, inFlight, partitions } = callback;
+    // Each of these only grows, so their sum changes when one of them does.
+    const read = partitions.reduce((sum, { next }) => sum + next, 0);
+    const mark = read + delivered + failedAttempts;
+    const before = this.#moved.get(name);
+    if (before?.mark !== mark || lag === 0 || inFlight > 0) {
+      this.#moved.set(name, { mark, atMs: nowMs });
+      return 0;
+    }
+    return nowMs - before.atMs;
+  }
 }
 
 function captureReasons(capture: CaptureSnapshot): string[] {
   const { state, silentMs, heartbeatMs, logFull } = capture;
   if (state !== 'streaming') return [`capture is ${state}`];
-  const reasons: string[] = [];
-  if (logFull) reasons.push('capture is held back: the log is full');
-  else if (silentMs !== null && silentMs > heartbeatMs * SILENT_HEARTBEATS) {
-    reasons.push(`the source has been silent for ${Math.round(silentMs / 1000)} s`);
-  }
-  return reasons;
-}
-
-function deliverReasons(deliver: DeliverSnapshot): string[] {
-  if (!deliver.running) return ['delivery is not running'];
-  return deliver.callbacks.flatMap(({ name, pause, lanesFull, partitions }) => [
-    ...(pause === null ? [] : [`${name} is paused: ${pause.reason}`]),
-    ...(lanesFull ? [`${name} has stopped: its lanes are at their limit`] : []),
-    ...partitions
-      .filter((partition) => partition.stopped !== null)
-      .map(({ stopped }) => `${name}: ${stopped ?? ''}`),
-  ]);
+  // A full log stops the reading too: the silence is then ours, not the source's.
+  if (logFull) return ['capture is held back: the log is full'];
+  if (silentMs === null || silentMs <= heartbeatMs * SILENT_HEARTBEATS) return [];
+  return [`the source has been silent for ${Math.round(silentMs / 1000)} s`];
 }

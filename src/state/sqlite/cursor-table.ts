@@ -6,8 +6,8 @@ import { assert } from '../../shared/assert.ts';
 import type { Cursor, CursorKey, LedgerCounts, StateChange } from '../state-store.ts';
 import { LEDGER_FIELDS } from '../state-store.ts';
 import { decodeRuns, encodeRuns } from './offset-runs.ts';
-import type { Row } from './sqlite.ts';
-import { numberOf, textOf } from './sqlite.ts';
+import type { Row } from '../../shared/sqlite-row.ts';
+import { numberOf, textOf } from '../../shared/sqlite-row.ts';
 
 type Progress = Extract<StateChange, { type: 'progress' }>;
 type Counts = Partial<LedgerCounts>;

@@ -1,16 +1,22 @@
 /** The file of the state store: made, recognised, brought to this version's format, and opened durably. */
 import { randomUUID } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 
 import { RowcallError } from '../../errors.ts';
 import { present } from '../../shared/assert.ts';
 import { MIGRATIONS } from './migrations.ts';
-import { numberOf, readFailure, textOf } from './sqlite.ts';
+import { type FileKind, isEmpty, makeFile } from '../../shared/sqlite-file.ts';
+import { pragma, textOf } from '../../shared/sqlite-row.ts';
+import { readFailure } from './state-error.ts';
 
-/** 'RcSt' in the file's header tells our state from every other SQLite file, our log among them. */
-const APPLICATION_ID = 0x52635374;
+const STATE_FILE: FileKind = {
+  // 'RcSt'
+  applicationId: 0x52635374,
+  noun: 'state store',
+  option: 'state.path',
+  unusable: 'STATE_UNUSABLE',
+};
 
 /** A store without a file, for simulations. */
 const MEMORY = ':memory:';
@@ -24,12 +30,17 @@ export function openDatabase(
   path: string,
   { create, busyTimeoutMs }: { readonly create: boolean; readonly busyTimeoutMs: number },
 ): DatabaseSync {
-  if (path !== MEMORY) prepareFile(path, create);
+  if (path !== MEMORY) {
+    if (create) makeFile(path, STATE_FILE);
+    else if (!existsSync(path)) {
+      throw new RowcallError('STATE_UNUSABLE', 'No state store', { place: path });
+    }
+  }
   let db: DatabaseSync | undefined;
   try {
     db = new DatabaseSync(path, { timeout: busyTimeoutMs });
     // Before the file is known to be ours (or empty), nothing may write to it.
-    const empty = isEmpty(db, path);
+    const empty = isEmpty(db, path, STATE_FILE);
     if (empty && !create) {
       throw new RowcallError('STATE_UNUSABLE', 'The state store is empty', { place: path });
     }
@@ -50,45 +61,6 @@ export function storeId(db: DatabaseSync): string {
   return textOf(present(row, 'the identity of the state store'), 'value');
 }
 
-function prepareFile(path: string, create: boolean): void {
-  if (existsSync(path)) return;
-  if (!create) throw new RowcallError('STATE_UNUSABLE', 'No state store', { place: path });
-  const folder = dirname(resolve(path));
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    // SQLite gives -wal and -shm the mode of the file itself.
-    closeSync(openSync(path, 'a', 0o600));
-    const handle = openSync(folder, 'r');
-    try {
-      fsyncSync(handle);
-    } finally {
-      closeSync(handle);
-    }
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new RowcallError('STATE_UNUSABLE', `The state store cannot be made: ${reason}`, {
-      place: path,
-      cause: error,
-    });
-  }
-}
-
-function pragma(db: DatabaseSync, name: string): number {
-  return numberOf(present(db.prepare(`PRAGMA ${name}`).get(), `pragma ${name}`), name);
-}
-
-/** Whether the file holds nothing yet. @throws RowcallError STATE_UNUSABLE when what it holds is not ours. */
-function isEmpty(db: DatabaseSync, path: string): boolean {
-  const application = pragma(db, 'application_id');
-  if (application === APPLICATION_ID) return false;
-  const things = db.prepare('SELECT count(*) AS n FROM sqlite_schema').get();
-  if (application === 0 && numberOf(present(things, 'a count'), 'n') === 0) return true;
-  throw new RowcallError('STATE_UNUSABLE', 'The file is a database, but not a state of Rowcall', {
-    place: path,
-    cure: 'Point state.path at a file of its own.',
-  });
-}
-
 function formatOf(db: DatabaseSync, path: string): number {
   const format = pragma(db, 'user_version');
   if (format > MIGRATIONS.length) {
@@ -105,11 +77,11 @@ function migrate(db: DatabaseSync, path: string): void {
   db.exec('BEGIN IMMEDIATE');
   try {
     // Another process may have been first, also with a newer version.
-    const fresh = isEmpty(db, path);
+    const fresh = isEmpty(db, path, STATE_FILE);
     for (const step of MIGRATIONS.slice(formatOf(db, path))) db.exec(step);
     if (fresh) db.prepare("INSERT INTO meta (key, value) VALUES ('id', ?)").run(randomUUID());
     db.exec(
-      `PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${MIGRATIONS.length}`,
+      `PRAGMA application_id = ${STATE_FILE.applicationId}; PRAGMA user_version = ${MIGRATIONS.length}`,
     );
     db.exec('COMMIT');
   } catch (error) {

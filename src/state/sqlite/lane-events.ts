@@ -6,8 +6,8 @@ import { OPERATION_OF } from '../../change-event.ts';
 import { assert, present } from '../../shared/assert.ts';
 import type { LaneEvent } from '../state-store.ts';
 import { laneEventBytes } from '../state-store.ts';
-import type { Row } from './sqlite.ts';
-import { bytesOf, numberOf, numberOrNull, textOf } from './sqlite.ts';
+import type { Row } from '../../shared/sqlite-row.ts';
+import { bytesOf, numberOf, numberOrNull, textOf } from '../../shared/sqlite-row.ts';
 
 /** No row holds more of a value than this: SQLite has a row that it writes or reads twice in memory. */
 const CHUNK_BYTES = 1024 * 1024;

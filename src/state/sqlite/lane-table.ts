@@ -7,8 +7,8 @@ import type { DueLane, LaneEvent, LaneKey, LaneSummary, StateChange } from '../s
 import { laneEventBytes } from '../state-store.ts';
 import type { CursorMoves, CursorTable } from './cursor-table.ts';
 import { LaneEvents } from './lane-events.ts';
-import type { Row } from './sqlite.ts';
-import { numberOf, numberOrNull, textOf, textOrNull } from './sqlite.ts';
+import type { Row } from '../../shared/sqlite-row.ts';
+import { numberOf, numberOrNull, textOf, textOrNull } from '../../shared/sqlite-row.ts';
 
 type Append = Extract<StateChange, { type: 'lane-append' }>;
 type Failed = Extract<StateChange, { type: 'lane-failed' }>;

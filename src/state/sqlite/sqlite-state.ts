@@ -7,7 +7,8 @@ import type { Cursor, DueLane, LaneSummary, StateChange, StateStore } from '../s
 import { CursorMoves, CursorTable } from './cursor-table.ts';
 import { openDatabase, storeId } from './database.ts';
 import { LaneTable } from './lane-table.ts';
-import { numberOf, readFailure, writeFailure } from './sqlite.ts';
+import { numberOf } from '../../shared/sqlite-row.ts';
+import { readFailure, writeFailure } from './state-error.ts';
 
 export interface SqliteStateOptions {
   /** The file, or `:memory:` for a store that goes when it is closed. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { globPattern } from '../../../src/capture/route/glob.ts';
+import { globPattern } from '../../../src/shared/glob.ts';
 import { globsMeet, listsMeet } from '../../../src/config/table-globs.ts';
 
 const texts = (alphabet: string, length: number): string[] =>

@@ -1,0 +1,207 @@
+/** What delivery has made durable: followed change by change, and held against the store's own books. */
+import type { Cursor, LedgerCounts, StateChange, StateStore } from '../../src/state/state-store.ts';
+import type { LogCheck } from './simulation-log-check.ts';
+import { require, Violation } from './simulation-log-check.ts';
+import type { SampleRow } from './binlog-events.ts';
+import type { LowWaterMark, StoredRecord } from '../../src/log/change-log.ts';
+
+/** What a callback selects, as the model sees it. */
+export interface CallbackSelection {
+  readonly name: string;
+  readonly tables: readonly string[];
+  readonly operations: readonly string[];
+  /** Updates only when the row's name changed. */
+  readonly changedName: boolean;
+}
+
+interface Lane {
+  /** Offsets, head first. */
+  readonly offsets: number[];
+  partition: number;
+  attempts: number;
+  nextAttemptAt: number;
+}
+
+interface Progress {
+  readonly callback: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly startOffset: number;
+  next: number;
+  beyond: readonly (readonly [number, number])[];
+}
+
+const OPERATIONS: Readonly<Record<string, string>> = { c: 'insert', u: 'update', d: 'delete' };
+
+/**
+ * G6, and the half of G3 that is about durability. The store's ledger is compared after every commit and
+ * every crash with a recount over the records, made without the code under test.
+ */
+export class Books {
+  readonly #log: LogCheck;
+  readonly #selections: ReadonlyMap<string, CallbackSelection>;
+  readonly #progress = new Map<string, Progress>();
+  readonly #lanes = new Map<string, Lane>();
+
+  constructor(log: LogCheck, selections: readonly CallbackSelection[]) {
+    this.#log = log;
+    this.#selections = new Map(selections.map((one) => [one.name, one]));
+  }
+
+  matches(callback: string, record: StoredRecord): boolean {
+    const selection = this.#selections.get(callback);
+    if (selection === undefined) throw new Violation(`Nobody asked for ${callback}`);
+    if (!selection.tables.includes(record.table)) return false;
+    if (!selection.operations.includes(OPERATIONS[record.operation] ?? '')) return false;
+    if (record.operation !== 'u' || !selection.changedName) return true;
+    const expected = this.#log.expected(record.id);
+    return nameOf(expected?.before) !== nameOf(expected?.after);
+  }
+
+  /** Where the callback began to read, and its durable place; undefined before it has a cursor there. */
+  progress(callback: string, topic: string, partition: number): Progress | undefined {
+    return this.#progress.get(`${callback} ${topic}/${partition}`);
+  }
+
+  /** Its outcome is durable: settled, and not waiting in a lane. */
+  isDelivered(callback: string, topic: string, event: { partition: number; offset: number }): boolean {
+    const progress = this.progress(callback, topic, event.partition);
+    if (progress === undefined) return false;
+    return (
+      isSettled(progress, event.offset) && !this.#isLaned(callback, topic, event)
+    );
+  }
+
+  lane(callback: string, topic: string, key: string): Lane | undefined {
+    return this.#lanes.get(`${callback} ${topic} ${key}`);
+  }
+
+  /** Nothing waits in a lane, and everything in the log is settled for every callback. */
+  get complete(): boolean {
+    if (this.#lanes.size > 0) return false;
+    return [...this.#progress.values()].every(
+      ({ topic, partition, next, beyond }) =>
+        beyond.length === 0 && next === this.#log.records(topic, partition).length,
+    );
+  }
+
+  /** Number of cursors. */
+  get cursors(): number {
+    return this.#progress.size;
+  }
+
+  opened(cursors: readonly Omit<Cursor, 'ledger' | 'beyond'>[]): void {
+    for (const { callback, topic, partition, startOffset, next } of cursors) {
+      const at = { callback, topic, partition, startOffset, next, beyond: [] };
+      this.#progress.set(`${callback} ${topic}/${partition}`, at);
+    }
+  }
+
+  /** A commit had its effect. */
+  committed(changes: readonly StateChange[]): void {
+    for (const change of changes) {
+      if (change.type === 'progress') {
+        const progress = this.progress(change.callback, change.topic, change.partition);
+        if (progress === undefined) throw new Violation('G6: progress without a cursor');
+        require(change.next >= progress.next, 'G6', () => `a cursor went back to ${change.next}`);
+        progress.next = change.next;
+        progress.beyond = change.beyond;
+      } else {
+        this.#laneChanged(`${change.callback} ${change.topic} ${change.key}`, change);
+      }
+    }
+  }
+
+  /** Marks tell the log what it may forget. */
+  marked(callback: string, marks: readonly LowWaterMark[]): void {
+    for (const { topic, partition, offset } of marks) {
+      const next = this.progress(callback, topic, partition)?.next ?? 0;
+      require(offset <= next, 'G1', () => `a mark at ${offset}, but ${next} is durable`);
+    }
+  }
+
+  async verify(state: StateStore): Promise<void> {
+    for (const cursor of await state.cursors()) this.#verifyCursor(cursor);
+  }
+
+  #laneChanged(key: string, change: Exclude<StateChange, { type: 'progress' }>): void {
+    const lane = this.#lanes.get(key);
+    if (change.type === 'lane-append') {
+      const { offset, partition } = change.event;
+      if (lane === undefined) {
+        const { attempts = 0, nextAttemptAt = 0 } = change.failure ?? {};
+        this.#lanes.set(key, { offsets: [offset], partition, attempts, nextAttemptAt });
+      } else {
+        require(offset > (lane.offsets.at(-1) ?? 0), 'G3', () => `lane ${key} takes ${offset} late`);
+        lane.offsets.push(offset);
+      }
+      return;
+    }
+    if (lane === undefined) throw new Violation(`G6: ${change.type} without the lane ${key}`);
+    require(lane.offsets[0] === change.offset, 'G3', () => `${change.offset} is not the head of ${key}`);
+    if (change.type === 'lane-failed') {
+      const { attempts, nextAttemptAt } = change.failure;
+      require(attempts > lane.attempts, 'attempts', () => `fell to ${attempts} in ${key}`);
+      lane.attempts = attempts;
+      lane.nextAttemptAt = nextAttemptAt;
+    } else {
+      lane.offsets.shift();
+      lane.attempts = 0;
+      lane.nextAttemptAt = 0;
+      if (lane.offsets.length === 0) this.#lanes.delete(key);
+    }
+  }
+
+  #verifyCursor(cursor: Cursor): void {
+    const { callback, topic, partition, ledger } = cursor;
+    const place = `${callback} ${topic}/${partition}`;
+    const mine = this.progress(callback, topic, partition);
+    require(
+      mine?.next === cursor.next && JSON.stringify(mine.beyond) === JSON.stringify(cursor.beyond),
+      'G6',
+      () => `${place} stands at ${cursor.next}, its commits say ${mine?.next}`,
+    );
+    const counted = this.#recount(cursor);
+    for (const [field, count] of Object.entries(counted)) {
+      const saved = ledger[field as keyof LedgerCounts];
+      require(saved === count, 'G6', () => `${place}: ${field} is ${saved}, counted ${count}`);
+    }
+  }
+
+  #recount(cursor: Cursor): LedgerCounts {
+    const { callback, topic, partition } = cursor;
+    const counts = {
+      ...{ read: 0, filtered: 0, matched: 0, delivered: 0, superseded: 0, skipped: 0 },
+      ...{ dead: 0, parked: 0, awaiting: 0, retrying: 0, pending: 0 },
+    };
+    for (const record of this.#log.records(topic, partition)) {
+      const { offset } = record;
+      if (offset < cursor.startOffset || !isSettled(cursor, offset)) continue;
+      counts.read += 1;
+      if (!this.matches(callback, record)) counts.filtered += 1;
+      else {
+        counts.matched += 1;
+        const lane = this.lane(callback, topic, record.key ?? `~${record.table}`);
+        if (lane === undefined || !lane.offsets.includes(offset)) counts.delivered += 1;
+        else if (lane.offsets[0] === offset) counts.retrying += 1;
+        else counts.pending += 1;
+      }
+    }
+    return counts;
+  }
+
+  #isLaned(callback: string, topic: string, at: { partition: number; offset: number }): boolean {
+    const record = this.#log.records(topic, at.partition)[at.offset];
+    if (record === undefined) return false;
+    const lane = this.lane(callback, topic, record.key ?? `~${record.table}`);
+    return lane?.offsets.includes(at.offset) ?? false;
+  }
+}
+
+function isSettled(at: Pick<Cursor, 'next' | 'beyond'>, offset: number): boolean {
+  return offset < at.next || at.beyond.some(([from, to]) => from <= offset && offset < to);
+}
+
+function nameOf(row: SampleRow | null | undefined): string | undefined {
+  return row?.name;
+}

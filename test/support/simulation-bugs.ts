@@ -1,0 +1,80 @@
+/** Wrong parts, each the likeness of a defect that another system shipped: the simulation must find them. */
+import { Place } from '../../src/capture/append/place.ts';
+import { RowcallError } from '../../src/errors.ts';
+import type { Checkpoint } from '../../src/position.ts';
+import type { StateChange } from '../../src/state/state-store.ts';
+import { SERVER_UUID } from './simulation-history.ts';
+import type { PlantedBug } from './simulation.ts';
+
+/** The GTID set grows at BEGIN: a crash before the commit skips the transaction. */
+class HastyPlace extends Place {
+  override begin(event: Parameters<Place['begin']>[0]): ReturnType<Place['begin']> {
+    const transaction = super.begin(event);
+    if (event.gtid !== null) this.gtidSet?.add(event.gtid);
+    return transaction;
+  }
+}
+
+/** The checkpoint does not say which rows of the open transaction are in the log. */
+class ForgetfulPlace extends Place {
+  override checkpoint(): Checkpoint {
+    return { ...super.checkpoint(), open: [] };
+  }
+}
+
+function isLaneDelivered(change: StateChange): boolean {
+  return change.type === 'lane-delivered';
+}
+
+export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
+  'a GTID set that grows at BEGIN': {
+    place: (checkpoint) => new HastyPlace(checkpoint, { uuid: SERVER_UUID, routing: 'r' }),
+  },
+  'a checkpoint that forgets the rows of the open transaction': {
+    place: (checkpoint) => new ForgetfulPlace(checkpoint, { uuid: SERVER_UUID, routing: 'r' }),
+  },
+  'an append of unknown outcome that is tried again': {
+    writer: (writer) => ({
+      checkpoint: writer.checkpoint,
+      createTopics: (topics) => writer.createTopics(topics),
+      append: async (batches, checkpoint) => {
+        try {
+          await writer.append(batches, checkpoint);
+        } catch (error) {
+          if (!(error instanceof RowcallError) || error.code !== 'LOG_WRITE_FAILED') throw error;
+          await writer.append(batches, checkpoint);
+        }
+      },
+      close: () => writer.close(),
+    }),
+  },
+  'an event settled before its outcome is known': {
+    sender: (sender) => ({
+      send: (event, attempt, signal) => {
+        sender.send(event, attempt, signal).catch(() => undefined);
+        return Promise.resolve({ kind: 'delivered' });
+      },
+      close: () => sender.close(),
+    }),
+  },
+  "a key back from its lane before its last event's outcome is durable": {
+    state: (state) => ({
+      ...state,
+      commit: (changes) => {
+        const committed = state.commit(changes);
+        if (!changes.some(isLaneDelivered)) return committed;
+        committed.catch(() => undefined);
+        return Promise.resolve();
+      },
+    }),
+  },
+  'a cursor that is committed apart from the lanes': {
+    state: (state) => ({
+      ...state,
+      commit: async (changes) => {
+        await state.commit(changes.filter((change) => change.type === 'progress'));
+        await state.commit(changes.filter((change) => change.type !== 'progress'));
+      },
+    }),
+  },
+};

@@ -1,0 +1,202 @@
+/** The capture leg over a simulated source: the real handler, place and appender; connection and proof are the source's. */
+import { Appender } from '../../src/capture/append/appender.ts';
+import { Place } from '../../src/capture/append/place.ts';
+import type { BinlogEvent } from '../../src/capture/binlog/binlog-event.ts';
+import { EventHandler } from '../../src/capture/event-handler.ts';
+import { createRouter } from '../../src/capture/route/router.ts';
+import { formatCheckpoint, parseCheckpoint } from '../../src/checkpoint.ts';
+import { RowcallError } from '../../src/errors.ts';
+import type { ChangeLog, ChangeLogWriter } from '../../src/log/change-log.ts';
+import type { Checkpoint } from '../../src/position.ts';
+import type { Clock } from '../../src/shared/clock.ts';
+import { silentLogger } from '../../src/shared/logger.ts';
+import type { Service } from '../../src/shared/service.ts';
+import type { Faults } from './simulation-faults.ts';
+import { CONFIG_NAME, EXECUTED_BEFORE, type History, SERVER_UUID } from './simulation-history.ts';
+import type { Dice } from './workload-random.ts';
+
+/** Per batch of events. */
+const LOST = 0.03;
+const POLL_MS = 200;
+const QUIET_SAVE_MS = 1_000;
+
+export interface CaptureShape {
+  readonly partitions: number;
+  /** Bytes after which an append is made in the middle of a transaction. */
+  readonly maxBufferedBytes: number;
+  /** Makes the place; a test of the simulation itself puts a wrong one here. */
+  readonly makePlace?: (checkpoint: Checkpoint) => Place;
+}
+
+export interface CaptureParts {
+  readonly history: History;
+  readonly shape: CaptureShape;
+  readonly log: ChangeLog;
+  readonly clock: Clock;
+  readonly faults: Faults;
+  readonly dice: Dice;
+}
+
+/** Sessions one after another, as capture.ts makes them: each from the checkpoint that the log holds. */
+export class SimulatedCapture implements Service {
+  readonly name = 'capture';
+  readonly #parts: CaptureParts;
+
+  constructor(parts: CaptureParts) {
+    this.#parts = parts;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.#session(signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!(error instanceof RowcallError) || !error.retriable) throw error;
+        await this.#parts.clock.sleep(250, signal).catch(() => undefined);
+      }
+    }
+  }
+
+  async #session(signal: AbortSignal): Promise<void> {
+    const writer = await this.#parts.log.openWriter(CONFIG_NAME);
+    try {
+      const checkpoint = await this.#checkpoint(writer);
+      const place =
+        this.#parts.shape.makePlace?.(checkpoint) ??
+        new Place(checkpoint, { uuid: SERVER_UUID, routing: 'r' });
+      const stream = new SimulatedStream(this.#parts, checkpoint);
+      await this.#read(stream, writer, place, signal);
+    } finally {
+      await writer.close();
+    }
+  }
+
+  async #checkpoint(writer: ChangeLogWriter): Promise<Checkpoint> {
+    if (writer.checkpoint !== null) return parseCheckpoint(writer.checkpoint);
+    const { history } = this.#parts;
+    const [file] = history.files;
+    if (file === undefined) throw new Error('The source has no file');
+    const first: Checkpoint = {
+      version: 1,
+      serverUuid: SERVER_UUID,
+      gtidSet: history.gtids ? `${SERVER_UUID}:1-${EXECUTED_BEFORE}` : null,
+      file: file.name,
+      position: file.headEnd,
+      fileCreated: file.created,
+      last: null,
+      open: [],
+      topics: {},
+      routing: 'r',
+    };
+    await writer.append([], formatCheckpoint(first));
+    return first;
+  }
+
+  /** The loop of session.ts. */
+  async #read(
+    stream: SimulatedStream,
+    writer: ChangeLogWriter,
+    place: Place,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { clock, shape } = this.#parts;
+    const checkpoint = (): string => formatCheckpoint(place.checkpoint());
+    const { maxBufferedBytes } = shape;
+    const logger = silentLogger;
+    const appender = new Appender({ writer, checkpoint, clock, logger, signal, maxBufferedBytes });
+    const handler = new EventHandler({
+      ...{ name: CONFIG_NAME, version: '0', partitions: shape.partitions },
+      ...{ place, appender, writer, clock },
+      router: createRouter({
+        name: CONFIG_NAME,
+        rules: [
+          {
+            match: ['shop.*', '!shop.secret'],
+            topic: '{name}.{schema}.{table}',
+            key: null,
+            excludeColumns: [],
+          },
+        ],
+      }),
+      counters: { events: 0, bytes: 0, rows: 0, filteredRows: 0, transactions: 0, lastCommitMs: 0 },
+    });
+    let cancel = (): void => undefined;
+    const tick = (): void => {
+      const quiet = appender.idle && !appender.failed && place.transaction === null;
+      if (quiet && place.dirty) appender.flushSoon();
+      cancel = clock.timer(QUIET_SAVE_MS, tick);
+    };
+    tick();
+    try {
+      for (;;) {
+        for (const event of await stream.next(signal)) {
+          const pending = handler.take(event);
+          if (pending !== undefined) await pending;
+        }
+        if (appender.hasRecords && (place.transaction === null || appender.mustFlush)) {
+          appender.flushSoon();
+        }
+      }
+    } catch (error) {
+      if (!appender.failed) await appender.drain();
+      throw error;
+    } finally {
+      cancel();
+    }
+  }
+}
+
+/** A dump from a checkpoint: by GTID set, else by file and position. It is lost now and then, at any event. */
+class SimulatedStream {
+  readonly #parts: CaptureParts;
+  readonly #pending: BinlogEvent[] = [];
+  #file: string;
+  #next: number;
+
+  constructor(parts: CaptureParts, checkpoint: Checkpoint) {
+    this.#parts = parts;
+    const { history } = parts;
+    this.#next = history.gtids
+      ? Number(/(\d+)$/.exec(checkpoint.gtidSet ?? '')?.[1]) - EXECUTED_BEFORE
+      : history.firstFrom(checkpoint.file, checkpoint.position);
+    this.#file = checkpoint.file;
+    this.#pending.push(...history.file(this.#file).head);
+  }
+
+  async next(signal: AbortSignal): Promise<readonly BinlogEvent[]> {
+    const { clock, dice, faults } = this.#parts;
+    await clock.sleep(faults.delay(), signal);
+    while (this.#pending.length === 0) {
+      if (this.#fill()) break;
+      await clock.sleep(POLL_MS, signal);
+      this.#loseNow();
+    }
+    this.#loseNow();
+    return this.#pending.splice(0, dice.between(1, 12));
+  }
+
+  #loseNow(): void {
+    if (this.#parts.faults.strikes(LOST)) {
+      throw new RowcallError('SOURCE_LOST', 'Injected into the connection to the source');
+    }
+  }
+
+  /** The next transaction, once it is committed. */
+  #fill(): boolean {
+    const { history, clock } = this.#parts;
+    const transaction = history.transactions[this.#next];
+    if (transaction === undefined || transaction.committedAt > clock.monotonic()) return false;
+    while (this.#file !== transaction.file) {
+      const at = history.files.findIndex(({ name }) => name === this.#file);
+      const from = history.files[at];
+      const to = history.files[at + 1];
+      if (from?.rotate == null || to === undefined) throw new Error('No next file');
+      this.#pending.push(from.rotate, ...to.head);
+      this.#file = to.name;
+    }
+    this.#pending.push(...transaction.events);
+    this.#next += 1;
+    return true;
+  }
+}

@@ -1,0 +1,322 @@
+/** The source of a simulation: a history of transactions, its binlog, and the records that must come of it. */
+import type { BinlogEvent, RowOperation } from '../../src/capture/binlog/binlog-event.ts';
+import { filePlaceId, type OperationCode } from '../../src/change-event.ts';
+import {
+  type EventBody,
+  gtidEvent,
+  query,
+  rows,
+  type SampleRow,
+  type SampleTable,
+  tableMap,
+} from './binlog-events.ts';
+import { EPOCH_MS } from './simulation-scheduler.ts';
+import type { Dice } from './workload-random.ts';
+
+export const SERVER_UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
+/** GTIDs executed before the history begins. */
+export const EXECUTED_BEFORE = 4;
+export const CONFIG_NAME = 'shop';
+
+/** A record that must be in the log once. Made from the model of the tables, not by the code under test. */
+export interface ExpectedRecord {
+  readonly id: string;
+  /** Index of its transaction. */
+  readonly transaction: number;
+  readonly table: string;
+  readonly topic: string;
+  /** The row's number among its table's in the transaction. */
+  readonly ordinal: number;
+  readonly key: string | null;
+  readonly operation: OperationCode;
+  readonly before: SampleRow | null;
+  readonly after: SampleRow | null;
+}
+
+export interface SourceTransaction {
+  readonly index: number;
+  /** First part of its event ids. */
+  readonly id: string;
+  readonly file: string;
+  readonly begin: number;
+  readonly end: number;
+  /** Virtual milliseconds: before, nobody can read it. */
+  readonly committedAt: number;
+  readonly events: readonly BinlogEvent[];
+  readonly records: readonly ExpectedRecord[];
+}
+
+export interface SourceFile {
+  readonly name: string;
+  readonly created: number;
+  /** What a dump of the file begins with. */
+  readonly head: readonly BinlogEvent[];
+  readonly headEnd: number;
+  /** The rotation to the next file; null in the last one. */
+  rotate: BinlogEvent | null;
+}
+
+export interface HistoryShape {
+  readonly gtids: boolean;
+  readonly transactions: number;
+  /** Rows of the largest transactions. */
+  readonly largest: number;
+}
+
+interface TableState {
+  shape: SampleTable;
+  readonly captured: boolean;
+  /** Rows by id; for the keyless table by insertion. */
+  readonly rows: SampleRow[];
+}
+
+interface Change {
+  readonly operation: RowOperation;
+  readonly before: SampleRow | null;
+  readonly after: SampleRow | null;
+}
+
+const IDS = 6;
+const HEADER_END = 126;
+
+/** Builds a whole history at once; the source shows each transaction from its commit time on. */
+export class History {
+  readonly gtids: boolean;
+  readonly files: SourceFile[] = [];
+  readonly transactions: SourceTransaction[] = [];
+  readonly #dice: Dice;
+  readonly #tables: readonly TableState[];
+  #position = 0;
+  #committedAt = 0;
+  #value = 0;
+
+  constructor(dice: Dice, shape: HistoryShape) {
+    this.#dice = dice;
+    this.gtids = shape.gtids;
+    const table = (name: string, keyed: boolean, tableId: number): SampleTable => ({
+      schema: 'shop',
+      table: name,
+      keyed,
+      wide: false,
+      tableId,
+    });
+    this.#tables = [
+      { shape: table('orders', true, 101), captured: true, rows: [] },
+      { shape: table('items', true, 102), captured: true, rows: [] },
+      { shape: table('audit.log', false, 103), captured: true, rows: [] },
+      { shape: table('secret', true, 104), captured: false, rows: [] },
+    ];
+    this.#openFile();
+    for (let index = 0; index < shape.transactions; index += 1) {
+      if (index > 0 && dice.chance(0.05)) this.#rotate();
+      this.#transaction(shape.largest);
+    }
+  }
+
+  /** The events of a transaction, or of nothing: what a checkpoint at this place goes on with. */
+  firstFrom(file: string, position: number): number {
+    const order = this.files.findIndex(({ name }) => name === file);
+    const found = this.transactions.findIndex((one) => {
+      const its = this.files.findIndex(({ name }) => name === one.file);
+      return its > order || (its === order && one.begin >= position);
+    });
+    return found < 0 ? this.transactions.length : found;
+  }
+
+  file(name: string): SourceFile {
+    const file = this.files.find((one) => one.name === name);
+    if (file === undefined) throw new Error(`The source has no file ${name}`);
+    return file;
+  }
+
+  #openFile(): void {
+    const name = `binlog.${String(this.files.length + 1).padStart(6, '0')}`;
+    const created = Math.floor(EPOCH_MS / 1000) + this.files.length;
+    const head = { file: name, timestamp: created, serverId: 1, bytes: HEADER_END - 4 };
+    const description: BinlogEvent = {
+      type: 'format-description',
+      serverVersion: '8.4.0',
+      created,
+      checksum: 'crc32',
+      ...head,
+      position: 4,
+      endPosition: HEADER_END,
+    };
+    this.#position = HEADER_END;
+    this.files.push({ name, created, head: [description], headEnd: HEADER_END, rotate: null });
+  }
+
+  #rotate(): void {
+    const file = this.#file();
+    const nextFile = `binlog.${String(this.files.length + 1).padStart(6, '0')}`;
+    file.rotate = this.#place({ type: 'rotate', nextFile, nextPosition: 4, artificial: false });
+    this.#openFile();
+  }
+
+  #file(): SourceFile {
+    const file = this.files.at(-1);
+    if (file === undefined) throw new Error('No file');
+    return file;
+  }
+
+  #place(body: EventBody): BinlogEvent {
+    const bytes = 30 + this.#dice.below(40);
+    const position = this.#position;
+    this.#position += bytes;
+    const at = { file: this.#file().name, position, endPosition: this.#position, bytes };
+    const timestamp = Math.floor((EPOCH_MS + this.#committedAt) / 1000);
+    return { ...body, ...at, timestamp, serverId: 1 };
+  }
+
+  #transaction(largest: number): void {
+    this.#committedAt += this.#dice.chance(0.3) ? 0 : this.#dice.below(400);
+    const index = this.transactions.length;
+    const gno = BigInt(EXECUTED_BEFORE + 1 + index);
+    const begin = this.#position;
+    const file = this.#file();
+    const id = this.gtids
+      ? `${SERVER_UUID}:${gno}`
+      : filePlaceId({
+          serverUuid: SERVER_UUID,
+          file: file.name,
+          fileCreated: file.created,
+          position: begin,
+        });
+    const gtid = this.gtids ? { uuid: SERVER_UUID, tag: '', gno } : null;
+    const events = [this.#place(gtidEvent(gtid, (EPOCH_MS + this.#committedAt) * 1000))];
+    const records: ExpectedRecord[] = [];
+    if (this.#dice.chance(0.08)) this.#alter(events);
+    else this.#changes(events, records, { index, id, largest });
+    this.transactions.push({
+      index,
+      id,
+      file: file.name,
+      begin,
+      end: this.#position,
+      committedAt: this.#committedAt,
+      events,
+      records,
+    });
+  }
+
+  /** DDL; sometimes one that widens a table, which its next table map shows. */
+  #alter(events: BinlogEvent[]): void {
+    const [state] = this.#tables;
+    if (state !== undefined && !state.shape.wide && this.#dice.chance(0.5)) {
+      state.shape = { ...state.shape, wide: true, tableId: state.shape.tableId + 100 };
+      state.rows.forEach((row, at) => (state.rows[at] = { ...row, note: null }));
+      events.push(this.#place(query('shop', 'ALTER TABLE orders ADD COLUMN note VARCHAR(40)')));
+    } else {
+      events.push(this.#place(query('shop', `CREATE INDEX i ON items (name)`)));
+    }
+  }
+
+  #changes(
+    events: BinlogEvent[],
+    records: ExpectedRecord[],
+    at: { readonly index: number; readonly id: string; readonly largest: number },
+  ): void {
+    const dice = this.#dice;
+    events.push(this.#place(query('shop', 'BEGIN')));
+    const statements = dice.chance(0.08) ? 0 : dice.between(1, 3);
+    const ordinals = new Map<string, number>();
+    for (let n = 0; n < statements; n += 1) {
+      const state = dice.pick(this.#tables as [TableState, ...TableState[]]);
+      const count = dice.chance(0.15) ? dice.between(1, at.largest) : dice.between(1, 3);
+      for (const { operation, changes } of this.#statement(state, count)) {
+        events.push(this.#place(tableMap(state.shape)));
+        const images = changes.flatMap(({ before, after }) =>
+          [before, after].filter((image) => image !== null),
+        );
+        events.push(this.#place(rows(state.shape, operation, images)));
+        if (!state.captured) continue;
+        const table = `shop.${state.shape.table}`;
+        for (const change of changes) {
+          const ordinal = (ordinals.get(table) ?? 0) + 1;
+          ordinals.set(table, ordinal);
+          records.push(...expected(state.shape, change, { ...at, ordinal }));
+        }
+      }
+    }
+    const ends: EventBody =
+      records.length === 0 || dice.chance(0.1)
+        ? query('shop', 'COMMIT')
+        : { type: 'xid', xid: BigInt(at.index) };
+    events.push(this.#place(ends));
+  }
+
+  /** One statement's rows events, each of one operation. */
+  #statement(
+    state: TableState,
+    count: number,
+  ): { operation: RowOperation; changes: readonly Change[] }[] {
+    const made: { operation: RowOperation; changes: Change[] }[] = [];
+    for (let n = 0; n < count; n += 1) {
+      const change = this.#change(state);
+      const last = made.at(-1);
+      if (last?.operation === change.operation && last.changes.length < 8) {
+        last.changes.push(change);
+      } else {
+        made.push({ operation: change.operation, changes: [change] });
+      }
+    }
+    return made;
+  }
+
+  #change(state: TableState): Change {
+    const dice = this.#dice;
+    const { rows: all, shape } = state;
+    const at = dice.below(all.length);
+    const before = all[at];
+    const free = Array.from({ length: IDS }, (_, id) => id + 1).filter(
+      (id) => !shape.keyed || !all.some((row) => row.id === id),
+    );
+    const id = free[dice.below(free.length)];
+    const roll = dice.below(10);
+    if (before === undefined || (roll < 4 && id !== undefined)) {
+      const after = this.#row(id ?? 1, shape.wide);
+      all.push(after);
+      return { operation: 'insert', before: null, after };
+    }
+    if (roll < 6) {
+      all.splice(at, 1);
+      return { operation: 'delete', before, after: null };
+    }
+    // Now and then the key changes.
+    const after = this.#row(roll === 9 && id !== undefined ? id : before.id, shape.wide);
+    if (dice.chance(0.2)) all[at] = { ...after, name: before.name };
+    else all[at] = after;
+    return { operation: 'update', before, after: all[at] };
+  }
+
+  #row(id: number, wide: boolean): SampleRow {
+    this.#value += 1;
+    const name = `v${this.#value}`;
+    return wide ? { id, name, note: this.#dice.chance(0.5) ? null : `n${this.#value}` } : { id, name };
+  }
+}
+
+function expected(
+  shape: SampleTable,
+  { before, after }: Change,
+  at: { readonly index: number; readonly id: string; readonly ordinal: number },
+): ExpectedRecord[] {
+  const id = `${at.id}:shop/${shape.table.replace('.', '%2E')}:${at.ordinal}`;
+  const keyOf = (row: SampleRow | null): string | null =>
+    shape.keyed && row !== null ? `{"id":${row.id}}` : null;
+  const common = {
+    transaction: at.index,
+    table: `shop.${shape.table}`,
+    topic: `${CONFIG_NAME}.shop.${shape.table}`,
+    ordinal: at.ordinal,
+  };
+  if (before === null) return [{ id, ...common, key: keyOf(after), operation: 'c', before, after }];
+  if (after === null) return [{ id, ...common, key: keyOf(before), operation: 'd', before, after }];
+  if (keyOf(before) === keyOf(after)) {
+    return [{ id, ...common, key: keyOf(after), operation: 'u', before, after }];
+  }
+  return [
+    { id: `${id}:d`, ...common, key: keyOf(before), operation: 'd', before, after: null },
+    { id: `${id}:c`, ...common, key: keyOf(after), operation: 'c', before: null, after },
+  ];
+}

@@ -1,0 +1,141 @@
+/** What stands in the log, held against what the source committed: after every append. */
+import { parseCheckpoint } from '../../src/checkpoint.ts';
+import type { PartitionBatch, StoredRecord } from '../../src/log/change-log.ts';
+import type { SampleRow } from './binlog-events.ts';
+import { EXECUTED_BEFORE, type ExpectedRecord, type History } from './simulation-history.ts';
+
+/** A broken promise. */
+export class Violation extends Error {}
+
+export function require(condition: boolean, promise: string, say: () => string): void {
+  if (!condition) throw new Violation(`${promise}: ${say()}`);
+}
+
+/**
+ * G1 to G4 as far as the log goes. Each record must be the next expected one of its key, once, with the rows'
+ * own values, in its key's one partition; and the log must hold exactly what its checkpoint says.
+ */
+export class LogCheck {
+  readonly #history: History;
+  readonly #byId = new Map<string, ExpectedRecord>();
+  /** Ids per topic and key in commit order, and how many of them are in the log. */
+  readonly #keys = new Map<string, { readonly ids: string[]; logged: number; partition: number }>();
+  readonly #partitions = new Map<string, StoredRecord[]>();
+  /** Records of all transactions before each. */
+  readonly #before: number[] = [0];
+  #logged = 0;
+  #covered = 0;
+
+  constructor(history: History) {
+    this.#history = history;
+    for (const { records } of history.transactions) {
+      this.#before.push((this.#before.at(-1) ?? 0) + records.length);
+      for (const record of records) {
+        this.#byId.set(record.id, record);
+        const key = keyOf(record);
+        const known = this.#keys.get(key);
+        if (known === undefined) this.#keys.set(key, { ids: [record.id], logged: 0, partition: -1 });
+        else known.ids.push(record.id);
+      }
+    }
+  }
+
+  /** Records of a partition, from offset 0 on, whatever retention took since. */
+  records(topic: string, partition: number): readonly StoredRecord[] {
+    return this.#partitions.get(`${topic}/${partition}`) ?? [];
+  }
+
+  get logged(): number {
+    return this.#logged;
+  }
+
+  expected(id: string): ExpectedRecord | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** Everything that was committed is in the log, and the checkpoint says so. */
+  get complete(): boolean {
+    return (
+      this.#logged === this.#byId.size && this.#covered === this.#history.transactions.length
+    );
+  }
+
+  /** An append had its effect. */
+  appended(batches: readonly PartitionBatch[], text: string): void {
+    for (const { topic, partition, records } of batches) {
+      const stored = this.#partitions.get(`${topic}/${partition}`) ?? [];
+      this.#partitions.set(`${topic}/${partition}`, stored);
+      for (const record of records) {
+        const value = record.value === null ? null : Buffer.from(record.value);
+        stored.push({ ...record, value, offset: stored.length });
+        this.#record(topic, partition, stored[stored.length - 1] ?? { ...record, offset: -1 });
+      }
+    }
+    this.#checkpoint(text);
+  }
+
+  #record(topic: string, partition: number, record: StoredRecord): void {
+    const known = this.#byId.get(record.id);
+    if (known === undefined) throw new Violation(`G1: ${record.id} was never committed`);
+    const key = this.#keys.get(keyOf(known));
+    const place = key?.ids.indexOf(record.id) ?? -1;
+    require(place >= (key?.logged ?? 0), 'G4', () => `${record.id} is in the log twice`);
+    require(place === key?.logged, 'G3', () => `${record.id} came before ${key?.ids[key.logged]}`);
+    if (key !== undefined) {
+      require(key.partition < 0 || key.partition === partition, 'G3', () => `${keyOf(known)} is in two partitions`);
+      key.partition = partition;
+      key.logged += 1;
+    }
+    this.#logged += 1;
+    const { before, after } = JSON.parse(
+      Buffer.from(record.value ?? []).toString('utf8'),
+    ) as { before: SampleRow | null; after: SampleRow | null };
+    const same =
+      topic === known.topic &&
+      record.key === known.key &&
+      record.operation === known.operation &&
+      record.table === known.table &&
+      sameRow(before, known.before) &&
+      sameRow(after, known.after);
+    require(same, 'G5', () => `${record.id} does not say what happened to the row`);
+  }
+
+  /** G2: the records in the log are those of the covered transactions and the counted rows of the open one. */
+  #checkpoint(text: string): void {
+    const { gtidSet, file, position, open } = parseCheckpoint(text);
+    const next = this.#history.firstFrom(file, position);
+    const covered = gtidSet === null ? next : executed(gtidSet);
+    require(covered === next, 'G2', () => `the set covers ${covered} transactions, the place ${next}`);
+    require(covered >= this.#covered, 'G2', () => `the checkpoint went back from ${this.#covered}`);
+    this.#covered = covered;
+    let expected = this.#before[covered] ?? 0;
+    for (const { transaction, tables } of open) {
+      const its = this.#history.transactions[covered];
+      require(its?.id === transaction, 'G2', () => `${transaction} is open, but not the next one`);
+      for (const record of its?.records ?? []) {
+        if (record.ordinal <= (tables[record.table]?.ordinal ?? 0)) expected += 1;
+      }
+    }
+    require(
+      expected === this.#logged,
+      'G2',
+      () => `the checkpoint stands for ${expected} records, the log holds ${this.#logged}`,
+    );
+  }
+}
+
+function keyOf(record: Pick<ExpectedRecord, 'topic' | 'key' | 'table'>): string {
+  return `${record.topic} ${record.key ?? record.table}`;
+}
+
+/** `uuid:1-7` as the number of transactions of the history. */
+function executed(gtidSet: string): number {
+  const match = /^[0-9a-f-]{36}:1-(\d+)$/.exec(gtidSet);
+  if (match === null) throw new Violation(`G2: the set has a gap: ${gtidSet}`);
+  return Number(match[1]) - EXECUTED_BEFORE;
+}
+
+function sameRow(a: SampleRow | null, b: SampleRow | null): boolean {
+  if (a === null || b === null) return a === b;
+  return a.id === b.id && a.name === b.name && a.note === b.note;
+}

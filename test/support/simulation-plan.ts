@@ -1,0 +1,73 @@
+/** What a seed makes of a run: how large, how troubled, who listens. */
+import type { Operation } from '../../src/change-event.ts';
+import type { CallbackSelection } from './simulation-books.ts';
+import type { FaultShape } from './simulation-faults.ts';
+import type { HistoryShape } from './simulation-history.ts';
+import type { ReceiverShape } from './simulation-receiver.ts';
+import type { Dice } from './workload-random.ts';
+
+export interface CallbackPlan extends CallbackSelection {
+  readonly operations: readonly Operation[];
+  readonly from: 'earliest' | 'latest';
+  readonly concurrency: number;
+  readonly lanes: { readonly maxEvents: number; readonly maxBytes: number };
+  readonly receiver: ReceiverShape;
+}
+
+export interface SimulationPlan {
+  readonly history: HistoryShape;
+  readonly faults: FaultShape;
+  readonly callbacks: readonly CallbackPlan[];
+  readonly capture: { readonly partitions: number; readonly maxBufferedBytes: number };
+  /** Both legs in one process. */
+  readonly together: boolean;
+  /** Virtual ms: from here on nothing goes wrong any more. */
+  readonly calmFrom: number;
+}
+
+const TABLES = ['shop.orders', 'shop.items', 'shop.audit.log'];
+const ALL: readonly Operation[] = ['insert', 'update', 'delete'];
+
+export function planOf(dice: Dice): SimulationPlan {
+  return {
+    history: {
+      gtids: dice.chance(0.7),
+      transactions: dice.between(6, 20),
+      largest: dice.pick([4, 12, 30]),
+    },
+    faults: {
+      crash: dice.pick([0, 0.005, 0.02]),
+      failure: dice.pick([0, 0.005, 0.02]),
+      budget: dice.pick([0, 6, 15]),
+      delayMs: dice.pick([0, 5, 50, 300]),
+    },
+    callbacks: Array.from({ length: dice.between(1, 3) }, (_, n) => callback(dice, n)),
+    capture: {
+      partitions: dice.between(1, 3),
+      maxBufferedBytes: dice.pick([400, 1_500, 6_000, 4_000_000]),
+    },
+    together: dice.chance(0.6),
+    calmFrom: dice.between(2_000, 15_000),
+  };
+}
+
+function callback(dice: Dice, n: number): CallbackPlan {
+  const everything = dice.chance(0.5);
+  return {
+    name: `callback-${n}`,
+    tables: everything ? TABLES : TABLES.filter(() => dice.chance(0.6)).concat('shop.none'),
+    operations: dice.chance(0.7) ? ALL : ALL.filter(() => dice.chance(0.6)),
+    changedName: dice.chance(0.3),
+    from: dice.chance(0.8) ? 'earliest' : 'latest',
+    concurrency: dice.pick([1, 2, 4, 16]),
+    lanes: { maxEvents: dice.pick([2, 10, 1_000_000]), maxBytes: dice.pick([2_000, 2 ** 30]) },
+    receiver: {
+      trouble: dice.pick([0, 0.1, 0.5]),
+      worst: dice.between(1, 5),
+      unreachable: Array.from({ length: dice.below(3) }, () => {
+        const from = dice.below(10_000);
+        return [from, from + dice.between(50, 5_000)] as const;
+      }),
+    },
+  };
+}

@@ -1,0 +1,143 @@
+/** The endpoints of a simulation: scripted, outliving the processes, and watching the order of what comes. */
+import type { OutgoingEvent } from '../../src/deliver/callback/sender.ts';
+import type { StoredRecord } from '../../src/log/change-log.ts';
+import { EPOCH_MS } from './simulation-scheduler.ts';
+import type { Books } from './simulation-books.ts';
+import type { LogCheck } from './simulation-log-check.ts';
+import { require, Violation } from './simulation-log-check.ts';
+import type { Dice } from './workload-random.ts';
+
+/** What the endpoint does with a request. `lost`: it does its work, and the answer never arrives. */
+export type Answer = 'ok' | 'fails' | 'throttles' | 'hangs' | 'lost';
+
+export interface ReceiverShape {
+  /** Share of events that fail, hang or lose their answer at first. */
+  readonly trouble: number;
+  /** Times an event does so. */
+  readonly worst: number;
+  /** Virtual ms, from and to: nobody answers the door. */
+  readonly unreachable: readonly (readonly [number, number])[];
+}
+
+/**
+ * G3 and G4 at the receiver. Per key the events come in the log's order without a gap; only the one that came
+ * last comes again, with the same id and bytes; its attempts never fall; and none is sent before the outcome
+ * of the one before it is durable.
+ */
+export class Receiver {
+  readonly name: string;
+  readonly #shape: ReceiverShape;
+  readonly #dice: Dice;
+  readonly #log: LogCheck;
+  readonly #books: Books;
+  /** Per topic and key: the event that came last. */
+  readonly #last = new Map<string, number>();
+  readonly #troubles = new Map<string, number>();
+  readonly #attempts = new Map<string, number>();
+  readonly #done = new Set<string>();
+  requests = 0;
+  repeats = 0;
+
+  constructor(
+    name: string,
+    shape: ReceiverShape,
+    parts: { readonly dice: Dice; readonly log: LogCheck; readonly books: Books },
+  ) {
+    this.name = name;
+    this.#shape = shape;
+    this.#dice = parts.dice;
+    this.#log = parts.log;
+    this.#books = parts.books;
+  }
+
+  isReachable(now: number): boolean {
+    return !this.#shape.unreachable.some(([from, to]) => from <= now && now < to);
+  }
+
+  /** A process begins an attempt: is it allowed to? */
+  sending(event: OutgoingEvent, attempt: number, now: number): void {
+    const { topic, partition, offset, id } = event;
+    this.#requireSame(event);
+    const delivered = this.#books.isDelivered(this.name, topic, event);
+    require(!delivered, 'G4', () => `${id} is sent although its delivery is durable`);
+    const before = this.#before(event);
+    require(
+      before === undefined || this.#books.isDelivered(this.name, topic, { partition, offset: before.offset }),
+      'G3',
+      () => `${id} is sent before the outcome of ${before?.id} is durable`,
+    );
+    const last = this.#attempts.get(id) ?? 0;
+    require(attempt >= last && attempt <= last + 1, 'attempts', () => `${id}: ${last}, then ${attempt}`);
+    require(last > 0 || attempt === 1, 'attempts', () => `${id} begins with ${attempt}`);
+    const lane = this.#books.lane(this.name, topic, orderKey(event));
+    const due = lane?.offsets[0] === offset ? lane.nextAttemptAt : 0;
+    require(due <= EPOCH_MS + now, 'retry', () => `${id} is tried ${due - EPOCH_MS - now} ms early`);
+  }
+
+  /** A request arrives. */
+  arrived(event: OutgoingEvent, attempt: number): Answer {
+    const key = `${event.topic} ${orderKey(event)}`;
+    const last = this.#last.get(key);
+    this.requests += 1;
+    if (last === event.offset) this.repeats += 1;
+    else {
+      const before = this.#before(event);
+      require(before?.offset === last, 'G3', () => `${event.id} came after offset ${last}, not ${before?.offset}`);
+    }
+    this.#last.set(key, event.offset);
+    this.#attempts.set(event.id, attempt);
+    const answer = this.#answer(event.id);
+    if (answer === 'ok' || answer === 'lost') this.#done.add(event.id);
+    return answer;
+  }
+
+  /** Everything that matches was received and done. */
+  requireAll(topic: string, partition: number): void {
+    for (const record of this.#matching(topic, partition)) {
+      require(this.#done.has(record.id), 'G1', () => `${this.name} never got ${record.id}`);
+    }
+  }
+
+  #answer(id: string): Answer {
+    let left = this.#troubles.get(id);
+    if (left === undefined) {
+      left = this.#dice.chance(this.#shape.trouble) ? this.#dice.between(1, this.#shape.worst) : 0;
+    }
+    this.#troubles.set(id, Math.max(0, left - 1));
+    if (left <= 0) return 'ok';
+    return this.#dice.pick(['fails', 'fails', 'fails', 'throttles', 'hangs', 'lost']);
+  }
+
+  #requireSame(event: OutgoingEvent): void {
+    const record = this.#log.records(event.topic, event.partition)[event.offset];
+    const same =
+      record?.id === event.id &&
+      record.key === event.key &&
+      record.table === event.table &&
+      record.operation === event.operation &&
+      record.timestampMs === event.timestampMs &&
+      Buffer.from(event.value).equals(Buffer.from(record.value ?? []));
+    require(same, 'G4', () => `${event.id} is not what stands in the log`);
+    if (record !== undefined && !this.#books.matches(this.name, record)) {
+      throw new Violation(`G1: ${event.id} does not match ${this.name}`);
+    }
+  }
+
+  /** The event of the same key that this callback gets before it. */
+  #before(event: OutgoingEvent): StoredRecord | undefined {
+    return this.#matching(event.topic, event.partition).findLast(
+      (record) => record.offset < event.offset && orderKey(record) === orderKey(event),
+    );
+  }
+
+  #matching(topic: string, partition: number): StoredRecord[] {
+    const start = this.#books.progress(this.name, topic, partition)?.startOffset ?? 0;
+    return this.#log
+      .records(topic, partition)
+      .filter((record) => record.offset >= start && this.#books.matches(this.name, record));
+  }
+}
+
+function orderKey(event: { readonly key: string | null; readonly table: string }): string {
+  return event.key ?? `~${event.table}`;
+}

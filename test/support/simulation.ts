@@ -1,0 +1,411 @@
+/** One seed, one whole run of the way of a row: source, log, delivery, receivers, and whatever goes wrong. */
+import type { Place } from '../../src/capture/append/place.ts';
+import type { CallbackOptions } from '../../src/deliver/callback-options.ts';
+import type { Sender } from '../../src/deliver/callback/sender.ts';
+import { Deliver } from '../../src/deliver/deliver.ts';
+import { recountLedger } from '../../src/deliver/recount.ts';
+import { type ErrorCode, RowcallError } from '../../src/errors.ts';
+import type { ChangeLog, ChangeLogWriter } from '../../src/log/change-log.ts';
+import type { Checkpoint } from '../../src/position.ts';
+import { silentLogger } from '../../src/shared/logger.ts';
+import type { Service } from '../../src/shared/service.ts';
+import { supervise } from '../../src/shared/supervise.ts';
+import { openSqliteState } from '../../src/state/sqlite/sqlite-state.ts';
+import type { StateStore } from '../../src/state/state-store.ts';
+import { Books } from './simulation-books.ts';
+import { SimulatedCapture } from './simulation-capture.ts';
+import { Faults } from './simulation-faults.ts';
+import { History } from './simulation-history.ts';
+import { LogCheck, require } from './simulation-log-check.ts';
+import {
+  faultyLog,
+  faultyState,
+  type PortParts,
+  type SimulatedProcess,
+  SimulatedSender,
+} from './simulation-ports.ts';
+import { Receiver } from './simulation-receiver.ts';
+import { type Owner, Scheduler } from './simulation-scheduler.ts';
+import { type CallbackPlan, planOf, type SimulationPlan } from './simulation-plan.ts';
+import { Dice, seededRandom } from './workload-random.ts';
+
+/** More tasks than any run needs: what comes here goes round in circles. */
+const MAX_STEPS = 60_000;
+/** How often something happens to a process between any two tasks. */
+const CRASH = 0.001;
+const STOP = 0.0005;
+const TAKE_OVER = 0.0005;
+
+/** How a process may end; it is then started again. Every other code is a defect. */
+const EXPECTED_ENDS: ReadonlySet<ErrorCode> = new Set([
+  'LOG_UNUSABLE',
+  'LOG_WRITE_FAILED',
+  'STATE_UNUSABLE',
+  'STATE_WRITE_FAILED',
+  'WRITER_FENCED',
+  'SHUTDOWN_TIMEOUT',
+]);
+
+/** Wrong parts, to see that the simulation finds them. Each stands where the right one would. */
+export interface PlantedBug {
+  readonly place?: (checkpoint: Checkpoint) => Place;
+  readonly writer?: (writer: ChangeLogWriter) => ChangeLogWriter;
+  readonly state?: (state: StateStore) => StateStore;
+  readonly sender?: (sender: Sender) => Sender;
+}
+
+/** Makes the log that the processes share. */
+export interface LogHome {
+  /** A handle as one process has it. */
+  open(clock: ReturnType<Scheduler['clockOf']>): Promise<ChangeLog>;
+  /** The process that had it is dead. */
+  abandon(log: ChangeLog): Promise<void>;
+}
+
+export interface SimulationReport {
+  readonly traceHash: string;
+  readonly steps: number;
+  readonly records: number;
+  readonly requests: number;
+  readonly repeats: number;
+  readonly processes: number;
+}
+
+/** The promise that a seed broke, with the end of its trace. */
+export class SimulationFailure extends Error {
+  constructor(seed: number, cause: unknown, trace: readonly string[]) {
+    const what = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+    super(
+      `Seed ${seed} breaks a promise.\n${what}\n\n${trace.join('\n')}\n\n` +
+        `Replay: ROWCALL_SEED=${seed} npx vitest run --project simulate`,
+      { cause },
+    );
+  }
+}
+
+interface Running extends SimulatedProcess {
+  readonly legs: { readonly capture: boolean; readonly deliver: boolean };
+  readonly stop: AbortController;
+  /** Null until it is open. */
+  log: ChangeLog | null;
+  /** Another took its place: it is not started again. */
+  replaced: boolean;
+}
+
+/** @throws SimulationFailure */
+export async function simulate(
+  seed: number,
+  home: LogHome,
+  bug: PlantedBug = {},
+): Promise<SimulationReport> {
+  const simulation = await Simulation.open(seed, home, bug);
+  try {
+    return await simulation.run();
+  } catch (error) {
+    throw new SimulationFailure(seed, error, simulation.traceTail);
+  } finally {
+    await simulation.close();
+  }
+}
+
+/**
+ * Invariant: what outlives a process (the log, the state store, the receivers) is here and no process
+ * reaches it but through its own ports, which die with it.
+ */
+class Simulation {
+  readonly #plan: SimulationPlan;
+  readonly #home: LogHome;
+  readonly #bug: PlantedBug;
+  readonly #dice: Dice;
+  readonly #faultDice: Dice;
+  readonly #world: Owner = { name: 'world', alive: true };
+  readonly #scheduler: Scheduler;
+  readonly #faults: Faults;
+  readonly #history: History;
+  readonly #logCheck: LogCheck;
+  readonly #books: Books;
+  readonly #receivers: ReadonlyMap<string, Receiver>;
+  readonly #state: StateStore;
+  readonly #running = new Set<Running>();
+  readonly #seed: number;
+  #violation: unknown = null;
+  #processes = 0;
+  #calm = false;
+
+  static async open(seed: number, home: LogHome, bug: PlantedBug): Promise<Simulation> {
+    return new Simulation(seed, home, bug, await openSqliteState({ path: ':memory:' }));
+  }
+
+  // eslint-disable-next-line max-params -- private, and called once
+  private constructor(seed: number, home: LogHome, bug: PlantedBug, state: StateStore) {
+    const dice = (stream: number): Dice => new Dice(seededRandom(seed * 16 + stream));
+    this.#seed = seed;
+    this.#home = home;
+    this.#bug = bug;
+    this.#state = state;
+    this.#plan = planOf(dice(0));
+    this.#dice = dice(1);
+    this.#faultDice = dice(2);
+    this.#scheduler = new Scheduler(seededRandom(seed * 16 + 3));
+    this.#history = new History(dice(4), this.#plan.history);
+    this.#logCheck = new LogCheck(this.#history);
+    this.#books = new Books(this.#logCheck, this.#plan.callbacks);
+    this.#receivers = new Map(
+      this.#plan.callbacks.map((callback, index) => [
+        callback.name,
+        new Receiver(callback.name, callback.receiver, {
+          dice: dice(5 + index),
+          log: this.#logCheck,
+          books: this.#books,
+        }),
+      ]),
+    );
+    this.#faults = new Faults(this.#plan.faults, {
+      dice: this.#faultDice,
+      scheduler: this.#scheduler,
+      crash: (owner) => {
+        this.#crash(owner);
+      },
+      onViolation: (violation) => {
+        this.#violation ??= violation;
+      },
+    });
+  }
+
+  get traceTail(): readonly string[] {
+    return this.#scheduler.traceTail;
+  }
+
+  async run(): Promise<SimulationReport> {
+    this.#scheduler.after(0, this.#world, 'starts', () => {
+      this.#startAll();
+    });
+    while (!this.#isDone()) {
+      if (this.#violation !== null) throw this.#violation;
+      require(await this.#scheduler.step(), 'liveness', () => 'nothing happens any more');
+      require(this.#scheduler.steps < MAX_STEPS, 'liveness', () => this.#whatIsMissing());
+      this.#strike();
+    }
+    await this.#stopAll();
+    await this.#verifyEnd();
+    const receivers = [...this.#receivers.values()];
+    return {
+      traceHash: this.#scheduler.traceHash,
+      steps: this.#scheduler.steps,
+      records: this.#logCheck.logged,
+      requests: receivers.reduce((sum, { requests }) => sum + requests, 0),
+      repeats: receivers.reduce((sum, { repeats }) => sum + repeats, 0),
+      processes: this.#processes,
+    };
+  }
+
+  async close(): Promise<void> {
+    for (const process of this.#running) this.#kill(process);
+    await this.#state.close();
+  }
+
+  #isDone(): boolean {
+    const { logCheck, books } = { logCheck: this.#logCheck, books: this.#books };
+    return this.#calm && logCheck.complete && books.complete && books.cursors > 0;
+  }
+
+  /** Between any two tasks a process may die, be told to stop, or find another in its place. */
+  #strike(): void {
+    if (this.#scheduler.now > this.#plan.calmFrom && !this.#calm) {
+      this.#calm = true;
+      this.#faults.end();
+    }
+    const [first, ...others] = [...this.#running].filter(({ replaced }) => !replaced);
+    if (first === undefined) return;
+    const process = this.#dice.pick([first, ...others]);
+    if (this.#faults.strikes(CRASH)) this.#crash(process);
+    else if (this.#faults.strikes(STOP)) process.stop.abort(new Error('Told to stop'));
+    else if (!process.legs.deliver && this.#faults.strikes(TAKE_OVER)) {
+      process.replaced = true;
+      this.#start(process.legs);
+    }
+  }
+
+  #startAll(): void {
+    if (this.#plan.together) this.#start({ capture: true, deliver: true });
+    else {
+      this.#start({ capture: true, deliver: false });
+      this.#scheduler.after(this.#dice.below(3_000), this.#world, 'starts late', () => {
+        this.#start({ capture: false, deliver: true });
+      });
+    }
+  }
+
+  #start(legs: Running['legs']): void {
+    this.#processes += 1;
+    const process: Running = {
+      name: `process-${this.#processes}`,
+      alive: true,
+      legs,
+      stop: new AbortController(),
+      requests: new Set(),
+      log: null,
+      replaced: false,
+    };
+    this.#running.add(process);
+    this.#scheduler.note(process, `starts ${JSON.stringify(legs)}`);
+    this.#runProcess(process).then(
+      () => {
+        this.#ended(process, null);
+      },
+      (error: unknown) => {
+        this.#ended(process, error);
+      },
+    );
+  }
+
+  async #runProcess(process: Running): Promise<void> {
+    const clock = this.#scheduler.clockOf(process);
+    process.log = await this.#home.open(clock);
+    const parts: PortParts = {
+      owner: process,
+      faults: this.#faults,
+      dice: this.#faultDice,
+      scheduler: this.#scheduler,
+      logCheck: this.#logCheck,
+      books: this.#books,
+    };
+    const log = this.#bugged(faultyLog(process.log, parts));
+    const services: Service[] = [];
+    if (process.legs.deliver) {
+      const state = faultyState(this.#state, parts);
+      services.push(
+        new Deliver({
+          log,
+          state: this.#bug.state?.(state) ?? state,
+          callbacks: this.#plan.callbacks.map((plan) => this.#options(plan, parts)),
+          clock,
+          random: seededRandom(this.#seed + this.#processes),
+          logger: silentLogger,
+          acceptLostState: false,
+          drainTimeoutMs: 3_000,
+        }),
+      );
+    }
+    if (process.legs.capture) {
+      const makePlace = this.#bug.place;
+      const shape = { ...this.#plan.capture, ...(makePlace === undefined ? {} : { makePlace }) };
+      const { faults, dice } = parts;
+      const history = this.#history;
+      services.push(new SimulatedCapture({ history, shape, log, clock, faults, dice }));
+    }
+    await supervise(services, process.stop.signal, {
+      clock,
+      deadlineMs: 10_000,
+      onDeadline: (names) => new RowcallError('SHUTDOWN_TIMEOUT', names.join(', ')),
+    });
+  }
+
+  #bugged(log: ChangeLog): ChangeLog {
+    const wrap = this.#bug.writer;
+    if (wrap === undefined) return log;
+    return { ...log, openWriter: async (name) => wrap(await log.openWriter(name)) };
+  }
+
+  #options(plan: CallbackPlan, parts: PortParts): CallbackOptions {
+    const receiver = this.#receivers.get(plan.name);
+    if (receiver === undefined) throw new Error(`No receiver for ${plan.name}`);
+    const sender = new SimulatedSender(receiver, plan.concurrency, parts);
+    return {
+      name: plan.name,
+      tables: plan.tables,
+      operations: plan.operations,
+      changed: plan.changedName ? ['name'] : [],
+      from: plan.from,
+      concurrency: plan.concurrency,
+      retry: {
+        initialIntervalMs: 500,
+        backoffCoefficient: 2,
+        maximumIntervalMs: 4_000,
+        jitter: 0.2,
+      },
+      lanes: plan.lanes,
+      sender: this.#bug.sender?.(sender) ?? sender,
+    };
+  }
+
+  /** As kill -9 does: nothing of the process happens any more; its requests arrive now or never. */
+  #crash(owner: Owner): void {
+    const process = [...this.#running].find((one) => one === owner);
+    if (process === undefined) return;
+    this.#scheduler.note(process, 'is killed');
+    this.#kill(process);
+    for (const cut of [...process.requests]) cut();
+    this.#startAgain(process);
+  }
+
+  #kill(process: Running): void {
+    process.alive = false;
+    this.#running.delete(process);
+    this.#scheduler.drop(process);
+    if (process.log === null) return;
+    this.#home.abandon(process.log).catch((error: unknown) => {
+      this.#violation ??= error;
+    });
+  }
+
+  #ended(process: Running, error: unknown): void {
+    if (!process.alive) return;
+    this.#scheduler.note(process, `ends: ${error instanceof Error ? error.message : 'well'}`);
+    const expected = error instanceof RowcallError && EXPECTED_ENDS.has(error.code);
+    if (error !== null && !expected) this.#violation ??= error;
+    this.#kill(process);
+    for (const cut of [...process.requests]) cut();
+    this.#startAgain(process);
+  }
+
+  #startAgain(process: Running): void {
+    if (process.replaced) return;
+    this.#scheduler.after(1 + this.#dice.below(500), this.#world, 'starts again', () => {
+      this.#start(process.legs);
+    });
+  }
+
+  /** A graceful end: everything that was settled is then marked in the log too. */
+  async #stopAll(): Promise<void> {
+    for (const process of this.#running) {
+      process.replaced = true;
+      process.stop.abort(new Error('Told to stop'));
+    }
+    while (this.#running.size > 0) {
+      if (this.#violation !== null) throw this.#violation;
+      require(await this.#scheduler.step(), 'liveness', () => 'a process does not stop');
+    }
+    if (this.#violation !== null) throw this.#violation;
+  }
+
+  async #verifyEnd(): Promise<void> {
+    const clock = this.#scheduler.clockOf(this.#world);
+    const log = await this.#home.open(clock);
+    const state = this.#state;
+    await this.#books.verify(state);
+    require(this.#logCheck.complete, 'G1', () => this.#whatIsMissing());
+    for (const cursor of await state.cursors()) {
+      const { end } = await log.bounds(cursor);
+      require(cursor.next === end, 'G1', () => `${cursor.callback} ends at ${cursor.next} of ${end}`);
+      this.#receivers.get(cursor.callback)?.requireAll(cursor.topic, cursor.partition);
+    }
+    const recounts = await recountLedger({
+      log,
+      state,
+      callbacks: this.#plan.callbacks.map((plan) => ({
+        ...plan,
+        changed: plan.changedName ? ['name'] : [],
+      })),
+    });
+    for (const recount of recounts) {
+      require(recount.agrees, 'G6', () => `the recount disagrees: ${JSON.stringify(recount)}`);
+    }
+    await this.#home.abandon(log);
+  }
+
+  #whatIsMissing(): string {
+    const { logged, complete } = this.#logCheck;
+    return `${logged} records logged (all: ${complete}), all delivered: ${this.#books.complete}`;
+  }
+}
