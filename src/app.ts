@@ -57,7 +57,7 @@ export class App {
     const { clock, logger, legs } = this.#parts;
     const log = await openLog(this.#config, { clock, logger, create: true });
     try {
-      const state = legs.deliver ? await openState(this.#config) : null;
+      const state = legs.deliver ? await openState(this.#config, { exclusive: true }) : null;
       try {
         await this.#supervise(log, state, signal);
       } finally {

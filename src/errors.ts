@@ -71,11 +71,6 @@ export const ERRORS = {
     exit: 3,
     cure: 'A table without a key was cut in the middle of a transaction on another server. Go back to that server, or rowcall position set.',
   },
-  SERVER_ID_COLLISION: {
-    retriable: false,
-    exit: 3,
-    cure: 'Give source.server_id a number that no server or reader of this topology uses.',
-  },
 
   // The stream
   SOURCE_LOST: { retriable: true, exit: 1, cure: 'Nothing to do: the connection is made again.' },

@@ -1,9 +1,6 @@
 #!/usr/bin/env node
 /** The program: argv in, exit code out. The only place that ends the process or hears signals. */
 
-import { armFromEnvironment } from './config/failpoint-env.ts';
-import { runCli } from './operate/cli/cli.ts';
-
 /**
  * V8 sizes its heap for a machine that it has for itself: the same work then takes twice the memory. A daemon
  * begins anew in its own process with a heap that grows in small steps; the process id stays the same.
@@ -23,7 +20,8 @@ const LEAVE_AT = 2;
 
 async function main(): Promise<void> {
   if (DAEMONS.has(process.argv[2])) beginWithSmallHeap();
-  armFromEnvironment(process.env);
+  // Only now: what is loaded before the process begins anew is loaded twice.
+  const { runCli } = await import('./operate/cli/cli.ts');
   const stop = new AbortController();
   let signals = 0;
   const onSignal = (name: NodeJS.Signals): void => {
@@ -51,3 +49,5 @@ async function main(): Promise<void> {
 }
 
 await main();
+
+export {};

@@ -1,4 +1,4 @@
-/** The adapters that a configuration asks for. With app.ts the only place that knows them. */
+/** The adapters that a configuration asks for: the only place that knows them. */
 
 import type { Config } from './config/schema.ts';
 import type { ChangeLog } from './log/change-log.ts';
@@ -20,6 +20,10 @@ export function openLog(
   });
 }
 
-export function openState(config: Config): Promise<StateStore> {
-  return openSqliteState({ path: config.state.path });
+/** `exclusive`: for the process that delivers. Commands that inspect open it beside that one. */
+export function openState(
+  config: Config,
+  options: { readonly exclusive: boolean },
+): Promise<StateStore> {
+  return openSqliteState({ path: config.state.path, ...options });
 }

@@ -16,7 +16,7 @@ import {
   progress,
 } from './state-store-samples.ts';
 
-const state = await openSqliteState({ path: process.argv[2] ?? '' });
+const state = await openSqliteState({ path: process.argv[2] ?? '', exclusive: true });
 let [cursor] = await state.cursors();
 if (cursor === undefined) {
   await state.openCursors([newCursor()]);

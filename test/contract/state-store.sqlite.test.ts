@@ -184,6 +184,33 @@ describe('processes of the SQLite state', () => {
     }
   });
 
+  test('is open to one dispatcher at a time, to the next one as soon as the first is killed', async () => {
+    const running = await dispatcher(1);
+    await expect(openSqliteState({ path, exclusive: true })).rejects.toMatchObject({
+      code: 'STATE_UNUSABLE',
+      exitCode: 3,
+      message: 'Another process delivers from this state store',
+      place: path,
+    });
+    const beside = await openSqliteState({ path, create: false });
+    expect(await beside.cursors()).toHaveLength(1);
+    await beside.close();
+    await running.kill();
+    const next = await openSqliteState({ path, exclusive: true });
+    expect(await code(openSqliteState({ path, exclusive: true }))).toBe('STATE_UNUSABLE');
+    await next.close();
+    await (await openSqliteState({ path, exclusive: true })).close();
+  });
+
+  test('that cannot be opened leaves no lock behind', async () => {
+    await (await openSqliteState({ path })).close();
+    const intact = await readFile(path);
+    await writeFile(path, 'x'.repeat(5_000));
+    expect(await code(openSqliteState({ path, exclusive: true }))).toBe('STATE_UNUSABLE');
+    await writeFile(path, intact);
+    await (await openSqliteState({ path, exclusive: true })).close();
+  });
+
   test('on a full disk stop at the first commit that fails, and all before it are there', async () => {
     // Past this size a write fails with EFBIG, as one past the end of the disk fails with ENOSPC.
     const limited = 'ulimit -f 400; exec "$0" "$@"';

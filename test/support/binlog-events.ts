@@ -1,5 +1,9 @@
 /** Binlog events of a table with an id, a name and perhaps a note, as the parser would give them. */
-import type { BinlogEvent, EventPlace, RowOperation } from '../../src/capture/binlog/binlog-event.ts';
+import type {
+  BinlogEvent,
+  EventPlace,
+  RowOperation,
+} from '../../src/capture/binlog/binlog-event.ts';
 import { TYPE } from '../../src/capture/decode/column.ts';
 import type { Gtid } from '../../src/gtid-set.ts';
 import {

@@ -72,7 +72,10 @@ export class MemoryChangeLog implements ChangeLog {
     await Promise.resolve();
     const checkpoint = this.#store.checkpoints.get(name) ?? null;
     if (checkpoint === null && this.#store.holdsRecords) {
-      throw new RowcallError('CHECKPOINT_LOST', `The log has records, but no checkpoint of ${name}`);
+      throw new RowcallError(
+        'CHECKPOINT_LOST',
+        `The log has records, but no checkpoint of ${name}`,
+      );
     }
     this.#store.epoch += 1;
     const writer = new MemoryWriter(this.#store, this.#clock, { name, checkpoint });

@@ -1,6 +1,5 @@
 /** Wrong parts, each the likeness of a defect that another system shipped: the simulation must find them. */
 import { Place } from '../../src/capture/append/place.ts';
-import { RowcallError } from '../../src/errors.ts';
 import type { Checkpoint } from '../../src/position.ts';
 import type { StateChange } from '../../src/state/state-store.ts';
 import { SERVER_UUID } from './simulation-history.ts';
@@ -26,29 +25,28 @@ function isLaneDelivered(change: StateChange): boolean {
   return change.type === 'lane-delivered';
 }
 
-export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
-  'a GTID set that grows at BEGIN': {
+export const PLANTED_BUGS: Readonly<Record<string, () => PlantedBug>> = {
+  'a GTID set that grows at BEGIN': () => ({
     place: (checkpoint) => new HastyPlace(checkpoint, { uuid: SERVER_UUID, routing: 'r' }),
-  },
-  'a checkpoint that forgets the rows of the open transaction': {
+  }),
+  'a checkpoint that forgets the rows of the open transaction': () => ({
     place: (checkpoint) => new ForgetfulPlace(checkpoint, { uuid: SERVER_UUID, routing: 'r' }),
+  }),
+  'a place that is saved before its append': () => {
+    let saved: string | null = null;
+    return {
+      writer: (writer) => ({
+        checkpoint: saved ?? writer.checkpoint,
+        createTopics: (topics) => writer.createTopics(topics),
+        append: (batches, checkpoint) => {
+          saved = checkpoint;
+          return writer.append(batches, checkpoint);
+        },
+        close: () => writer.close(),
+      }),
+    };
   },
-  'an append of unknown outcome that is tried again': {
-    writer: (writer) => ({
-      checkpoint: writer.checkpoint,
-      createTopics: (topics) => writer.createTopics(topics),
-      append: async (batches, checkpoint) => {
-        try {
-          await writer.append(batches, checkpoint);
-        } catch (error) {
-          if (!(error instanceof RowcallError) || error.code !== 'LOG_WRITE_FAILED') throw error;
-          await writer.append(batches, checkpoint);
-        }
-      },
-      close: () => writer.close(),
-    }),
-  },
-  'an event settled before its outcome is known': {
+  'an event settled before its outcome is known': () => ({
     sender: (sender) => ({
       send: (event, attempt, signal) => {
         sender.send(event, attempt, signal).catch(() => undefined);
@@ -56,8 +54,8 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
       },
       close: () => sender.close(),
     }),
-  },
-  "a key back from its lane before its last event's outcome is durable": {
+  }),
+  "a key back from its lane before its last event's outcome is durable": () => ({
     state: (state) => ({
       ...state,
       commit: (changes) => {
@@ -67,8 +65,8 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
         return Promise.resolve();
       },
     }),
-  },
-  'a cursor that is committed apart from the lanes': {
+  }),
+  'a cursor that is committed apart from the lanes': () => ({
     state: (state) => ({
       ...state,
       commit: async (changes) => {
@@ -76,5 +74,5 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
         await state.commit(changes.filter((change) => change.type !== 'progress'));
       },
     }),
-  },
+  }),
 };

@@ -292,7 +292,9 @@ export class History {
   #row(id: number, wide: boolean): SampleRow {
     this.#value += 1;
     const name = `v${this.#value}`;
-    return wide ? { id, name, note: this.#dice.chance(0.5) ? null : `n${this.#value}` } : { id, name };
+    return wide
+      ? { id, name, note: this.#dice.chance(0.5) ? null : `n${this.#value}` }
+      : { id, name };
   }
 }
 

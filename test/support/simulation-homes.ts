@@ -26,7 +26,7 @@ export async function embeddedHome(): Promise<LogHome & { destroy(): Promise<voi
       openEmbeddedLog({
         path: join(folder, 'events.db'),
         maxBytes: Infinity,
-        retention: { ageMs: Infinity, sizeBytes: Infinity },
+        retention: { ageMs: 0, sizeBytes: Infinity },
         clock,
         logger: silentLogger,
         thread: false,

@@ -34,7 +34,8 @@ export class LogCheck {
         this.#byId.set(record.id, record);
         const key = keyOf(record);
         const known = this.#keys.get(key);
-        if (known === undefined) this.#keys.set(key, { ids: [record.id], logged: 0, partition: -1 });
+        if (known === undefined)
+          this.#keys.set(key, { ids: [record.id], logged: 0, partition: -1 });
         else known.ids.push(record.id);
       }
     }
@@ -55,9 +56,7 @@ export class LogCheck {
 
   /** Everything that was committed is in the log, and the checkpoint says so. */
   get complete(): boolean {
-    return (
-      this.#logged === this.#byId.size && this.#covered === this.#history.transactions.length
-    );
+    return this.#logged === this.#byId.size && this.#covered === this.#history.transactions.length;
   }
 
   /** An append had its effect. */
@@ -82,14 +81,16 @@ export class LogCheck {
     require(place >= (key?.logged ?? 0), 'G4', () => `${record.id} is in the log twice`);
     require(place === key?.logged, 'G3', () => `${record.id} came before ${key?.ids[key.logged]}`);
     if (key !== undefined) {
-      require(key.partition < 0 || key.partition === partition, 'G3', () => `${keyOf(known)} is in two partitions`);
+      require(key.partition < 0 || key.partition === partition, 'G3', () =>
+        `${keyOf(known)} is in two partitions`);
       key.partition = partition;
       key.logged += 1;
     }
     this.#logged += 1;
-    const { before, after } = JSON.parse(
-      Buffer.from(record.value ?? []).toString('utf8'),
-    ) as { before: SampleRow | null; after: SampleRow | null };
+    const { before, after } = JSON.parse(Buffer.from(record.value ?? []).toString('utf8')) as {
+      before: SampleRow | null;
+      after: SampleRow | null;
+    };
     const same =
       topic === known.topic &&
       record.key === known.key &&
@@ -105,7 +106,8 @@ export class LogCheck {
     const { gtidSet, file, position, open } = parseCheckpoint(text);
     const next = this.#history.firstFrom(file, position);
     const covered = gtidSet === null ? next : executed(gtidSet);
-    require(covered === next, 'G2', () => `the set covers ${covered} transactions, the place ${next}`);
+    require(covered === next, 'G2', () =>
+      `the set covers ${covered} transactions, the place ${next}`);
     require(covered >= this.#covered, 'G2', () => `the checkpoint went back from ${this.#covered}`);
     this.#covered = covered;
     let expected = this.#before[covered] ?? 0;
@@ -116,11 +118,8 @@ export class LogCheck {
         if (record.ordinal <= (tables[record.table]?.ordinal ?? 0)) expected += 1;
       }
     }
-    require(
-      expected === this.#logged,
-      'G2',
-      () => `the checkpoint stands for ${expected} records, the log holds ${this.#logged}`,
-    );
+    require(expected === this.#logged, 'G2', () =>
+      `the checkpoint stands for ${expected} records, the log holds ${this.#logged}`);
   }
 }
 

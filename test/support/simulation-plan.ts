@@ -36,9 +36,9 @@ export function planOf(dice: Dice): SimulationPlan {
       largest: dice.pick([4, 12, 30]),
     },
     faults: {
-      crash: dice.pick([0, 0.005, 0.02]),
+      crash: dice.pick([0, 0.005, 0.02, 0.05]),
       failure: dice.pick([0, 0.005, 0.02]),
-      budget: dice.pick([0, 6, 15]),
+      budget: dice.pick([0, 6, 15, 30]),
       delayMs: dice.pick([0, 5, 50, 300]),
     },
     callbacks: Array.from({ length: dice.between(1, 3) }, (_, n) => callback(dice, n)),

@@ -139,8 +139,7 @@ export function faultyState(inner: StateStore, parts: PortParts): StateStore {
     nextDueAt: (callback) => read('nextDueAt', () => inner.nextDueAt(callback)),
     lanes: (filter) => read('lanes', () => inner.lanes(filter)),
     lane: (id) => read('lane', () => inner.lane(id)),
-    retryLane: (id, now) =>
-      call('retryLane', 'STATE_WRITE_FAILED', () => inner.retryLane(id, now)),
+    retryLane: (id, now) => call('retryLane', 'STATE_WRITE_FAILED', () => inner.retryLane(id, now)),
     dataVersion: () => read('dataVersion', () => inner.dataVersion()),
     close: () => Promise.resolve(),
   };

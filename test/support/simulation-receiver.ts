@@ -61,17 +61,17 @@ export class Receiver {
     const delivered = this.#books.isDelivered(this.name, topic, event);
     require(!delivered, 'G4', () => `${id} is sent although its delivery is durable`);
     const before = this.#before(event);
-    require(
-      before === undefined || this.#books.isDelivered(this.name, topic, { partition, offset: before.offset }),
-      'G3',
-      () => `${id} is sent before the outcome of ${before?.id} is durable`,
-    );
+    require(before === undefined ||
+      this.#books.isDelivered(this.name, topic, { partition, offset: before.offset }), 'G3', () =>
+      `${id} is sent before the outcome of ${before?.id} is durable`);
     const last = this.#attempts.get(id) ?? 0;
-    require(attempt >= last && attempt <= last + 1, 'attempts', () => `${id}: ${last}, then ${attempt}`);
+    require(attempt >= last && attempt <= last + 1, 'attempts', () =>
+      `${id}: ${last}, then ${attempt}`);
     require(last > 0 || attempt === 1, 'attempts', () => `${id} begins with ${attempt}`);
     const lane = this.#books.lane(this.name, topic, orderKey(event));
     const due = lane?.offsets[0] === offset ? lane.nextAttemptAt : 0;
-    require(due <= EPOCH_MS + now, 'retry', () => `${id} is tried ${due - EPOCH_MS - now} ms early`);
+    require(due <= EPOCH_MS + now, 'retry', () =>
+      `${id} is tried ${due - EPOCH_MS - now} ms early`);
   }
 
   /** A request arrives. */
@@ -82,7 +82,8 @@ export class Receiver {
     if (last === event.offset) this.repeats += 1;
     else {
       const before = this.#before(event);
-      require(before?.offset === last, 'G3', () => `${event.id} came after offset ${last}, not ${before?.offset}`);
+      require(before?.offset === last, 'G3', () =>
+        `${event.id} came after offset ${last}, not ${before?.offset}`);
     }
     this.#last.set(key, event.offset);
     this.#attempts.set(event.id, attempt);

@@ -6,6 +6,7 @@ import { Deliver } from '../../src/deliver/deliver.ts';
 import { recountLedger } from '../../src/deliver/recount.ts';
 import { type ErrorCode, RowcallError } from '../../src/errors.ts';
 import type { ChangeLog, ChangeLogWriter } from '../../src/log/change-log.ts';
+import { RetentionKeeper } from '../../src/log/retention-keeper.ts';
 import type { Checkpoint } from '../../src/position.ts';
 import { silentLogger } from '../../src/shared/logger.ts';
 import type { Service } from '../../src/shared/service.ts';
@@ -288,6 +289,8 @@ class Simulation {
       );
     }
     if (process.legs.capture) {
+      const consumers = this.#plan.callbacks.map(({ name }) => name);
+      services.unshift(new RetentionKeeper({ log, consumers, clock, logger: silentLogger }));
       const makePlace = this.#bug.place;
       const shape = { ...this.#plan.capture, ...(makePlace === undefined ? {} : { makePlace }) };
       const { faults, dice } = parts;
@@ -336,6 +339,9 @@ class Simulation {
     this.#scheduler.note(process, 'is killed');
     this.#kill(process);
     for (const cut of [...process.requests]) cut();
+    this.#books.verify(this.#state).catch((error: unknown) => {
+      this.#violation ??= error;
+    });
     this.#startAgain(process);
   }
 
@@ -387,7 +393,8 @@ class Simulation {
     require(this.#logCheck.complete, 'G1', () => this.#whatIsMissing());
     for (const cursor of await state.cursors()) {
       const { end } = await log.bounds(cursor);
-      require(cursor.next === end, 'G1', () => `${cursor.callback} ends at ${cursor.next} of ${end}`);
+      require(cursor.next === end, 'G1', () =>
+        `${cursor.callback} ends at ${cursor.next} of ${end}`);
       this.#receivers.get(cursor.callback)?.requireAll(cursor.topic, cursor.partition);
     }
     const recounts = await recountLedger({

@@ -1,6 +1,7 @@
 /** The command line: which commands there are, and how an error becomes words and an exit code. */
 
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { armFromEnvironment } from '../../config/failpoint-env.ts';
 import { type RowcallError, toRowcallError } from '../../errors.ts';
 import { VERSION } from '../../version.ts';
 import { runDaemon } from './daemon.ts';
@@ -18,6 +19,7 @@ const JSON_OPTION = ['--json', 'print JSON for a program'] as const;
 export async function runCli(argv: readonly string[], io: CliIo): Promise<number> {
   const program = buildProgram(io);
   try {
+    armFromEnvironment(io.env);
     await program.parseAsync([...argv], { from: 'user' });
     return 0;
   } catch (error) {
@@ -80,7 +82,8 @@ function addInspection(program: Command, io: CliIo): void {
     .command('validate')
     .description('check the configuration: every error at once, nothing is started')
     .requiredOption(...CONFIG)
-    .action((options: { config: string }) => validate(options.config, io));
+    .option('--print', 'print the configuration with every default filled in, secrets masked')
+    .action((options: { config: string; print?: boolean }) => validate(options, io));
   program
     .command('status')
     .description('where capture and each callback stand')

@@ -10,7 +10,7 @@ import { type FileKind, isEmpty, makeFile } from '../../shared/sqlite-file.ts';
 import { pragma, textOf } from '../../shared/sqlite-row.ts';
 import { readFailure } from './state-error.ts';
 
-const STATE_FILE: FileKind = {
+export const STATE_FILE: FileKind = {
   // 'RcSt'
   applicationId: 0x52635374,
   noun: 'state store',
@@ -19,7 +19,7 @@ const STATE_FILE: FileKind = {
 };
 
 /** A store without a file, for simulations. */
-const MEMORY = ':memory:';
+export const MEMORY = ':memory:';
 
 /**
  * Opens the store at `path`; with `create`, makes folder and file (0600) where there is none.

@@ -5,7 +5,8 @@ import type { RowcallError } from '../../errors.ts';
 import { present, unreachable } from '../../shared/assert.ts';
 import type { Cursor, DueLane, LaneSummary, StateChange, StateStore } from '../state-store.ts';
 import { CursorMoves, CursorTable } from './cursor-table.ts';
-import { openDatabase, storeId } from './database.ts';
+import { MEMORY, openDatabase, storeId } from './database.ts';
+import { DispatcherLock } from './dispatcher-lock.ts';
 import { LaneTable } from './lane-table.ts';
 import { numberOf } from '../../shared/sqlite-row.ts';
 import { readFailure, writeFailure } from './state-error.ts';
@@ -15,6 +16,8 @@ export interface SqliteStateOptions {
   readonly path: string;
   /** Whether to make the file where there is none; else that is an error. True unless said otherwise. */
   readonly create?: boolean;
+  /** Whether this process dispatches: then no other may until the store is closed or the process ends. */
+  readonly exclusive?: boolean;
   /** How long a call waits for another process's transaction, in ms; it blocks the event loop. 5,000 unless said otherwise. */
   readonly busyTimeoutMs?: number;
 }
@@ -23,18 +26,22 @@ export interface SqliteStateOptions {
 const BUSY_TIMEOUT_MS = 5_000;
 
 /**
- * Opens the store. Several processes may have it open; one of them dispatches.
+ * Opens the store. Several processes may have it open; one of them dispatches, the one that opened it `exclusive`.
  *
- * @throws RowcallError STATE_UNUSABLE: cannot be opened, is not a state of ours, or a newer version wrote it.
+ * @throws RowcallError STATE_UNUSABLE: cannot be opened, is not a state of ours, or a newer version wrote it;
+ *   with `exclusive`, also when another process dispatches.
  */
 export function openSqliteState(options: SqliteStateOptions): Promise<StateStore> {
-  const { path, create = true, busyTimeoutMs = BUSY_TIMEOUT_MS } = options;
+  const { path, create = true, exclusive = false, busyTimeoutMs = BUSY_TIMEOUT_MS } = options;
   return new Promise((resolve) => {
-    const db = openDatabase(path, { create, busyTimeoutMs });
+    const lock = exclusive && path !== MEMORY ? DispatcherLock.take(path) : null;
+    let db: DatabaseSync | undefined;
     try {
-      resolve(new SqliteState(db, path));
+      db = openDatabase(path, { create, busyTimeoutMs });
+      resolve(new SqliteState(db, path, lock));
     } catch (error) {
-      db.close();
+      db?.close();
+      lock?.release();
       throw readFailure(error, path);
     }
   });
@@ -49,6 +56,7 @@ class SqliteState implements StateStore {
   readonly id: string;
   readonly #path: string;
   readonly #db: DatabaseSync;
+  readonly #lock: DispatcherLock | null;
   readonly #cursors: CursorTable;
   readonly #lanes: LaneTable;
   readonly #begin: StatementSync;
@@ -56,8 +64,9 @@ class SqliteState implements StateStore {
   readonly #dataVersion: StatementSync;
   #broken: RowcallError | undefined;
 
-  constructor(db: DatabaseSync, path: string) {
+  constructor(db: DatabaseSync, path: string, lock: DispatcherLock | null) {
     this.#path = path;
+    this.#lock = lock;
     this.#db = db;
     this.id = storeId(db);
     this.#cursors = new CursorTable(db);
@@ -126,6 +135,7 @@ class SqliteState implements StateStore {
 
   close(): Promise<void> {
     if (this.#db.isOpen) this.#db.close();
+    this.#lock?.release();
     return Promise.resolve();
   }
 
