@@ -125,12 +125,20 @@ export default defineConfig(
     'shared/ is a leaf.',
     ['src/shared/clock.ts'],
   ),
+  fence(
+    ['src/*.ts', 'src/operate/**'],
+    ADAPTERS,
+    'Only stores.ts knows the adapters; everything else takes the ports.',
+    ['src/stores.ts'],
+  ),
   {
     files: ['test/**', 'demo/**', 'bench/**', 'services/**', 'scripts/**'],
     rules: { 'max-lines-per-function': 'off' },
   },
   // These talk to a person at a terminal.
   { files: ['demo/**', 'bench/**', 'scripts/**'], rules: { 'no-console': 'off' } },
+  // Its reader takes the default export and nothing else.
+  { files: ['vitest.config.ts'], rules: { 'no-restricted-syntax': 'off' } },
   {
     files: ['*.js'],
     extends: [tseslint.configs.disableTypeChecked],

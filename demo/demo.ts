@@ -175,16 +175,10 @@ class Run {
       CALLBACKS.every((name) => journal.taken(name).size >= this.#books.expected(name).size);
     try {
       await journal.until(all, AbortSignal.any([signal, AbortSignal.timeout(DRAIN_TIMEOUT_MS)]));
-      await this.#settled();
     } catch (error) {
       // What has not come by now is missing: the table says so.
       if ((error as Error).name !== 'TimeoutError') throw error;
     }
-  }
-
-  /** The last answers are on their way back: a ledger read now would not have them yet. */
-  async #settled(): Promise<void> {
-    await pause(500);
   }
 
   #taken(): number {
@@ -194,9 +188,9 @@ class Run {
 
 function whatToTry(scene: Scene): string {
   const mysql = scene.server.tool('mysql');
-  const rowcall = `node src/main.ts`;
+  const rowcall = 'npm run -s rowcall --';
   return `
-Everything goes on running. Try, in another terminal (rowcall needs Node 24; this one is ${process.execPath}):
+Everything goes on running. Try, in another terminal, in this folder:
 
   ${[mysql.command, ...mysql.args].join(' ')} ${scene.database}
       UPDATE inventory SET on_hand = 7 WHERE sku = 'SKU-001';                 -- called back at once

@@ -2,7 +2,7 @@
 
 import { compareWithSelect, fold } from '../test/support/fold.ts';
 import type { ReceiverJournal, Taken } from '../test/support/receiver-journal.ts';
-import { rowcall } from '../test/support/rowcall-process.ts';
+import { pause, rowcall } from '../test/support/rowcall-process.ts';
 import { CALLBACKS } from './books.ts';
 import type { Books, CallbackName } from './books.ts';
 import type { Scene } from './setup.ts';
@@ -53,7 +53,7 @@ export async function drawUp(
   const lines = CALLBACKS.map((name) => lineOf(name, books, { journal: scene.journal, ...run }));
   const total = totalOf(lines);
   const different = await compareTables(scene);
-  const ledger = await readLedger(scene.configFile);
+  const ledger = await settledLedger(scene.configFile, lines);
   const wrong = [
     ...scene.journal.violations,
     ...different,
@@ -176,6 +176,22 @@ async function compareTables(scene: Scene): Promise<readonly string[]> {
     whole.push(...scene.journal.taken(name).values());
   }
   return compareWithSelect(scene.admin, scene.database, fold(whole));
+}
+
+const SETTLE_TRIES = 20;
+const SETTLE_PAUSE_MS = 500;
+
+/** The last answers may still be on their way to the books: what does not agree by then, is wrong. */
+async function settledLedger(
+  configFile: string,
+  lines: readonly Line[],
+): Promise<readonly LedgerItem[]> {
+  for (let tries = 1; ; tries += 1) {
+    const ledger = await readLedger(configFile);
+    const agrees = lines.every((line) => ledgerFindings(line, ledger).length === 0);
+    if (agrees || tries === SETTLE_TRIES) return ledger;
+    await pause(SETTLE_PAUSE_MS);
+  }
 }
 
 async function readLedger(configFile: string): Promise<readonly LedgerItem[]> {

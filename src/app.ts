@@ -20,7 +20,7 @@ import type { Service } from './shared/service.ts';
 import { supervise } from './shared/supervise.ts';
 import { connectionOptions } from './source-connection.ts';
 import type { StateStore } from './state/state-store.ts';
-import { openLog, openState } from './stores.ts';
+import { openDispatcherState, openLog } from './stores.ts';
 import { VERSION } from './version.ts';
 
 /** Which legs this process runs. */
@@ -57,7 +57,7 @@ export class App {
     const { clock, logger, legs } = this.#parts;
     const log = await openLog(this.#config, { clock, logger, create: true });
     try {
-      const state = legs.deliver ? await openState(this.#config, { exclusive: true }) : null;
+      const state = legs.deliver ? await openDispatcherState(this.#config) : null;
       try {
         await this.#supervise(log, state, signal);
       } finally {

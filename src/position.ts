@@ -8,6 +8,11 @@ export interface FilePosition {
   readonly position: number;
 }
 
+/** `file:position`, as errors and logs name a place. */
+export function formatPlace(place: FilePosition): string {
+  return `${place.file}:${place.position}`;
+}
+
 /**
  * What an append saves with its records. It can stand in the middle of a transaction: then `file` and
  * `position` (and, with GTIDs, the set) are where that transaction begins, and `open` tells which of its

@@ -6,6 +6,7 @@ import { openEmbeddedLog } from './log/embedded/embedded-log.ts';
 import type { Clock } from './shared/clock.ts';
 import type { Logger } from './shared/logger.ts';
 import { openSqliteState } from './state/sqlite/sqlite-state.ts';
+import { openThreadedState } from './state/sqlite/threaded-state.ts';
 import type { StateStore } from './state/state-store.ts';
 
 export function openLog(
@@ -20,10 +21,12 @@ export function openLog(
   });
 }
 
-/** `exclusive`: for the process that delivers. Commands that inspect open it beside that one. */
-export function openState(
-  config: Config,
-  options: { readonly exclusive: boolean },
-): Promise<StateStore> {
-  return openSqliteState({ path: config.state.path, ...options });
+/** For the process that delivers: no other may until it is closed. */
+export function openDispatcherState(config: Config): Promise<StateStore> {
+  return openThreadedState({ path: config.state.path, exclusive: true });
+}
+
+/** For commands that look or ask beside a running dispatcher. */
+export function openState(config: Config): Promise<StateStore> {
+  return openSqliteState({ path: config.state.path, create: false });
 }

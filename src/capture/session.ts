@@ -91,6 +91,7 @@ export class CaptureSession {
       });
       this.#place = place;
       const { connection, serverId, heartbeatMs, clock, logger } = this.#parts;
+      const broken = new AbortController();
       const stream = await openBinlogStream(
         {
           connection,
@@ -100,14 +101,26 @@ export class CaptureSession {
           start: proven.start,
           maxQueueBytes: MAX_QUEUE_BYTES,
         },
-        signal,
+        AbortSignal.any([signal, broken.signal]),
       );
       try {
         logger.info(
           { ...place.filePosition, gtidSet: checkpoint.gtidSet, serverUuid: proven.serverUuid },
           'Reading the binlog',
         );
-        await this.#read(stream, writer, place, signal);
+        const appender = new Appender({
+          writer,
+          checkpoint: () => formatCheckpoint(place.checkpoint()),
+          clock,
+          logger,
+          signal,
+          // A quiet source would let the reader wait, with rows that are in no log, until it has news.
+          onFailure: (error) => {
+            broken.abort(error);
+          },
+        });
+        this.#appender = appender;
+        await this.#read(stream, writer, place, appender);
       } finally {
         await stream.close();
       }
@@ -164,12 +177,9 @@ export class CaptureSession {
     stream: BinlogStream,
     writer: ChangeLogWriter,
     place: Place,
-    signal: AbortSignal,
+    appender: Appender,
   ): Promise<void> {
-    const { clock, logger } = this.#parts;
-    const checkpoint = (): string => formatCheckpoint(place.checkpoint());
-    const appender = new Appender({ writer, checkpoint, clock, logger, signal });
-    this.#appender = appender;
+    const { clock } = this.#parts;
     const handler = new EventHandler({
       ...this.#parts,
       place,

@@ -7,6 +7,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { openSqliteState } from '../../src/state/sqlite/sqlite-state.ts';
+import { openThreadedState } from '../../src/state/sqlite/threaded-state.ts';
 import type { StateUnderTest } from './state-store-samples.ts';
 import { balanced, code, FAILURE, intoLane, newCursor, progress } from './state-store-samples.ts';
 import { describeStateStore } from './state-store.contract.ts';
@@ -19,6 +20,14 @@ const makeFile = async (): Promise<StateUnderTest> => {
   };
 };
 
+const makeThreaded = async (): Promise<StateUnderTest> => {
+  const folder = await mkdtemp(join(tmpdir(), 'rowcall-state-'));
+  return {
+    open: () => openThreadedState({ path: join(folder, 'data', 'state.db') }),
+    destroy: () => rm(folder, { recursive: true }),
+  };
+};
+
 const makeMemory = (): Promise<StateUnderTest> =>
   Promise.resolve({
     open: () => openSqliteState({ path: ':memory:' }),
@@ -26,6 +35,7 @@ const makeMemory = (): Promise<StateUnderTest> =>
   });
 
 describeStateStore('SQLite state', makeFile);
+describeStateStore('SQLite state in a thread', makeThreaded);
 describeStateStore('SQLite state in memory', makeMemory, { shared: false });
 
 describe('the file of the SQLite state', () => {

@@ -102,9 +102,16 @@ export class SimulatedCapture implements Service {
   ): Promise<void> {
     const { clock, shape } = this.#parts;
     const checkpoint = (): string => formatCheckpoint(place.checkpoint());
-    const { maxBufferedBytes } = shape;
-    const logger = silentLogger;
-    const appender = new Appender({ writer, checkpoint, clock, logger, signal, maxBufferedBytes });
+    const broken = new AbortController();
+    const ending = AbortSignal.any([signal, broken.signal]);
+    const appender = new Appender({
+      ...{ writer, checkpoint, clock, signal },
+      logger: silentLogger,
+      maxBufferedBytes: shape.maxBufferedBytes,
+      onFailure: (error) => {
+        broken.abort(error);
+      },
+    });
     const handler = new EventHandler({
       ...{ name: CONFIG_NAME, version: '0', partitions: shape.partitions },
       ...{ place, appender, writer, clock },
@@ -130,7 +137,7 @@ export class SimulatedCapture implements Service {
     tick();
     try {
       for (;;) {
-        for (const event of await stream.next(signal)) {
+        for (const event of await stream.next(ending)) {
           const pending = handler.take(event);
           if (pending !== undefined) await pending;
         }

@@ -167,7 +167,7 @@ class Writer {
       await this.#connection?.query('ROLLBACK');
       return;
     }
-    if (!LOST.has(codeOf(error))) throw error;
+    if (!isLost(error)) throw error;
     this.#connection?.destroy();
     this.#connection = await openSession(this.#options.url);
     if (uncertain === undefined) return;
@@ -330,6 +330,11 @@ async function retryLocked(change: () => Promise<void>): Promise<void> {
       if (!ROLLED_BACK.has(codeOf(error))) throw error;
     }
   }
+}
+
+/** mysql2 gives no code to a command on a connection that broke while idle, but calls the error fatal. */
+function isLost(error: unknown): boolean {
+  return LOST.has(codeOf(error)) || (error as { fatal?: boolean }).fatal === true;
 }
 
 function codeOf(error: unknown): string {

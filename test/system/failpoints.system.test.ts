@@ -21,7 +21,7 @@ test.each(FAILPOINTS)('every event comes, in order, when the process dies %s', a
   await first.ready();
   await first.kill();
 
-  const stopWriting = scene.startWriting({ seed: 11, pauseMs: 30 });
+  const stopWriting = scene.startWriting({ seed: 11, pauseMs: 60 });
   for (const pass of [1, 2, 5]) {
     const doomed = scene.start({ ROWCALL_FAILPOINT: `${name}:${pass}` });
     expect(await doomed.exited, doomed.stderr).toEqual({ code: null, signal: 'SIGKILL' });
@@ -29,7 +29,7 @@ test.each(FAILPOINTS)('every event comes, in order, when the process dies %s', a
   await stopWriting();
 
   const daemon = scene.start();
-  await scene.allTaken(60_000);
+  await scene.allTaken(120_000);
   expect(await scene.findings()).toEqual([]);
   expect(await daemon.stop()).toEqual({ code: 0, signal: null });
 });

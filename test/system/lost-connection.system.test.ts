@@ -56,7 +56,7 @@ test('a transaction cut again and again goes on at the row where the log ends, a
   const daemon = scene.start();
   await daemon.ready();
 
-  const stopWriting = scene.startWriting({ seed: 3, pauseMs: 40, ddl: false });
+  const stopWriting = scene.startWriting({ seed: 3, pauseMs: 80, ddl: false });
   for (const share of [0.2, 0.5, 0.8]) {
     const before = line.bytesToClient;
     line.cutAfter(BYTES * share);
@@ -86,7 +86,7 @@ test('a transaction cut again and again goes on at the row where the log ends, a
   await server.restart();
   await stopWriting();
 
-  await scene.allTaken(60_000);
+  await scene.allTaken(120_000);
   expect(await scene.findings()).toEqual([]);
   expect(await daemon.stop(), daemon.stderr).toEqual({ code: 0, signal: null });
 });

@@ -21,6 +21,8 @@ export interface AppenderParts {
   readonly signal: AbortSignal;
   /** Bytes that may wait in memory, so also about the size of an append inside a large transaction. Default 4 MiB. */
   readonly maxBufferedBytes?: number;
+  /** Told of the first failure at once: while the source is quiet nobody calls, so nobody else would hear of it. */
+  readonly onFailure: (error: RowcallError) => void;
 }
 
 /**
@@ -121,8 +123,9 @@ export class Appender {
         this.#leave();
       },
       (error: unknown) => {
-        this.#failure ??= toRowcallError(error, 'LOG_WRITE_FAILED');
+        this.#failure = toRowcallError(error, 'LOG_WRITE_FAILED');
         this.#leave();
+        this.#parts.onFailure(this.#failure);
       },
     );
   }

@@ -6,7 +6,7 @@
 import { RowcallError } from '../../errors.ts';
 import { decodeGtidSet } from '../../gtid-encoding.ts';
 import type { BinlogEvent, ChecksumAlgorithm, EventHeader, RowOperation } from './binlog-event.ts';
-import type { ByteReader } from './byte-reader.ts';
+import type { ByteCursor } from '../byte-cursor.ts';
 import { CODE } from './event-codes.ts';
 import { readClassicGtid, readTaggedGtid } from './gtid-event.ts';
 
@@ -21,10 +21,10 @@ export interface BinlogFormat {
 const HEADER_BYTES = 19;
 
 /** The body of code 15 without its last five bytes, which tell of checksums and are read before. */
-export function readFormat(body: ByteReader, checksum: ChecksumAlgorithm): BinlogFormat {
+export function readFormat(body: ByteCursor, checksum: ChecksumAlgorithm): BinlogFormat {
   const version = body.u16();
   if (version !== 4) throw body.fail(`binlog version ${version}`);
-  const text = body.bytes(50);
+  const text = body.slice(50);
   const end = text.indexOf(0);
   const serverVersion = text.toString('latin1', 0, end < 0 ? text.length : end);
   // `created` is zero but in the first file after a server start; the header's time is what tells files apart.
@@ -41,7 +41,7 @@ export interface BodyContext {
   readonly format: BinlogFormat;
 }
 
-type BodyReader = (body: ByteReader, context: BodyContext) => BinlogEvent;
+type BodyReader = (body: ByteCursor, context: BodyContext) => BinlogEvent;
 
 function postHeaderLength({ code, format }: BodyContext): number {
   return format.postHeaderLengths[code - 1] ?? 0;
@@ -56,7 +56,7 @@ const readQuery: BodyReader = (body, context) => {
   body.skip(2);
   const statusLength = body.u16();
   body.skip(fixed - 13 + statusLength);
-  const schema = body.bytes(schemaLength).toString('utf8');
+  const schema = body.slice(schemaLength).toString('utf8');
   if (body.u8() !== 0) throw body.fail('its schema name does not end where it should');
   // The text is in the client's character set; what is read of it (keywords, names) is for classification.
   const sql = body.rest().toString('utf8');
@@ -64,8 +64,8 @@ const readQuery: BodyReader = (body, context) => {
 };
 
 /** Servers before 5.1.4 wrote table ids of 4 bytes; the format description tells. */
-function readTableId(body: ByteReader, context: BodyContext): number {
-  return body.unsigned(postHeaderLength(context) === 6 ? 4 : 6);
+function readTableId(body: ByteCursor, context: BodyContext): number {
+  return postHeaderLength(context) === 6 ? body.u32() : body.u48();
 }
 
 const readTableMap: BodyReader = (body, context) => {
@@ -130,7 +130,7 @@ const readHeartbeatV2: BodyReader = (body, { header }) => {
     const field = body.packed('a field id');
     if (field === HEARTBEAT_END) break;
     const length = body.packed("a field's length");
-    if (field === HEARTBEAT_FILE) atFile = body.bytes(length).toString('utf8');
+    if (field === HEARTBEAT_FILE) atFile = body.slice(length).toString('utf8');
     else if (field === HEARTBEAT_POSITION) {
       const before = body.remaining;
       atPosition = body.packed('its position');

@@ -2,9 +2,9 @@
 
 import { crc32 } from 'node:zlib';
 import { RowcallError } from '../../errors.ts';
-import type { FilePosition } from '../../position.ts';
+import { type FilePosition, formatPlace } from '../../position.ts';
+import { ByteCursor } from '../byte-cursor.ts';
 import type { BinlogEvent, ChecksumAlgorithm, EventHeader } from './binlog-event.ts';
-import { ByteReader, formatPlace, malformed } from './byte-reader.ts';
 import { BODY_READERS, readFormat } from './event-bodies.ts';
 import type { BinlogFormat } from './event-bodies.ts';
 import { CODE, FLAG_ARTIFICIAL, eventCode } from './event-codes.ts';
@@ -89,7 +89,7 @@ export class EventParser {
     if (code.class === 'harmless') return { type: 'harmless', name: code.name, ...header };
     const read = BODY_READERS.get(raw.code);
     if (read === undefined) throw new Error(`Assertion failed: ${code.name} has no reader`);
-    const body = new ByteReader(bytes.subarray(HEADER_BYTES, end), code.name, header);
+    const body = bodyOf(bytes.subarray(HEADER_BYTES, end), code.name, header);
     return read(body, { code: raw.code, header, format });
   }
 
@@ -157,7 +157,7 @@ export class EventParser {
     const checksum = algorithm === 1 ? 'crc32' : 'none';
     this.#verify(bytes, checksum, name);
     const body = bytes.subarray(HEADER_BYTES, bytes.length - CHECKSUM_BYTES - 1);
-    const format = readFormat(new ByteReader(body, name, this.place), checksum);
+    const format = readFormat(bodyOf(body, name, this.place), checksum);
     const again = raw.end === 0 || this.#position !== FIRST_POSITION;
     const flags = again ? raw.flags | FLAG_ARTIFICIAL : raw.flags;
     const header = this.#place(bytes.length, { ...raw, flags }, name);
@@ -176,7 +176,7 @@ export class EventParser {
     const artificial = (raw.flags & FLAG_ARTIFICIAL) !== 0 || raw.end === 0;
     const flags = artificial ? raw.flags | FLAG_ARTIFICIAL : raw.flags;
     const end = artificial ? unverifiedEnd(bytes) : this.#verifyRotate(bytes);
-    const body = new ByteReader(bytes.subarray(HEADER_BYTES, end), 'ROTATE', this.place);
+    const body = bodyOf(bytes.subarray(HEADER_BYTES, end), 'ROTATE', this.place);
     const nextPosition = body.safeU64('its position');
     const nextFile = body.rest().toString('utf8');
     if (nextPosition < FIRST_POSITION || !FILE_NAME.test(nextFile)) {
@@ -207,7 +207,7 @@ export class EventParser {
     const at = { file: this.#file, position, endPosition: position };
     const header: EventHeader = { ...at, timestamp, serverId, bytes: bytes.length };
     const read = BODY_READERS.get(raw.code);
-    const body = new ByteReader(bytes.subarray(HEADER_BYTES), name, this.place);
+    const body = bodyOf(bytes.subarray(HEADER_BYTES), name, this.place);
     const event = read?.(body, { code: raw.code, header, format });
     if (event?.type !== 'heartbeat') throw new Error('Assertion failed: not a heartbeat');
     if (event.atFile !== this.#file) throw body.fail(`it names the file ${event.atFile}`);
@@ -220,6 +220,17 @@ export class EventParser {
     this.#position = event.atPosition;
     return { ...event, position: event.atPosition, endPosition: event.atPosition };
   }
+}
+
+function malformed(event: string, what: string, place: FilePosition): RowcallError {
+  return new RowcallError('BINLOG_EVENT_MALFORMED', `${event} event: ${what}`, {
+    place: formatPlace(place),
+  });
+}
+
+/** A reader of an event's body whose errors name the event and its place. */
+function bodyOf(bytes: Buffer, event: string, place: FilePosition): ByteCursor {
+  return new ByteCursor(bytes, 0, bytes.length, (what) => malformed(event, what, place));
 }
 
 function checksumMatches(bytes: Buffer): boolean {

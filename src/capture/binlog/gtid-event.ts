@@ -5,7 +5,7 @@
 import { formatUuid } from '../../gtid-encoding.ts';
 import { GNO_END } from '../../gtid-set.ts';
 import type { Gtid } from '../../gtid-set.ts';
-import type { ByteReader } from './byte-reader.ts';
+import type { ByteCursor } from '../byte-cursor.ts';
 
 export interface GtidBody {
   readonly gtid: Gtid;
@@ -19,15 +19,15 @@ const LOGICAL_CLOCK = 2;
 const ORIGINAL_FOLLOWS = 1n << 55n;
 
 /** Codes 33 and 34; in an anonymous event uuid and number are zero and mean nothing. */
-export function readClassicGtid(body: ByteReader, anonymous: boolean): GtidBody {
+export function readClassicGtid(body: ByteCursor, anonymous: boolean): GtidBody {
   body.skip(1);
-  const uuid = formatUuid(body.bytes(16));
+  const uuid = formatUuid(body.slice(16));
   const gno = body.u64();
   if (!anonymous) checkNumber(body, gno);
   return { gtid: { uuid, tag: '', gno }, commitUs: readClassicTimestamp(body) };
 }
 
-function readClassicTimestamp(body: ByteReader): number | null {
+function readClassicTimestamp(body: ByteCursor): number | null {
   if (body.remaining === 0) return null;
   const clock = body.u8();
   if (clock !== LOGICAL_CLOCK) throw body.fail(`logical clock of type ${clock}`);
@@ -57,7 +57,7 @@ const LAST_KNOWN_FIELD = 11;
  * Code 42: one serialized message. Its size counts from its first byte; the fields stand in ascending order,
  * each behind its id; those at the end that we do not need are left, as the size tells where they end.
  */
-export function readTaggedGtid(body: ByteReader): GtidBody {
+export function readTaggedGtid(body: ByteCursor): GtidBody {
   const whole = body.remaining;
   const version = body.varint();
   if (version !== 1n) throw body.fail(`serialization version ${version}`);
@@ -90,7 +90,7 @@ interface TaggedFields {
   original: number | null;
 }
 
-function readTaggedField(body: ByteReader, id: number, fields: TaggedFields): void {
+function readTaggedField(body: ByteCursor, id: number, fields: TaggedFields): void {
   switch (id) {
     case FIELD.UUID:
       fields.uuid = readTaggedUuid(body);
@@ -114,7 +114,7 @@ function readTaggedField(body: ByteReader, id: number, fields: TaggedFields): vo
 }
 
 /** Sixteen numbers, not sixteen bytes: each byte of the uuid is a varint of its own. */
-function readTaggedUuid(body: ByteReader): string {
+function readTaggedUuid(body: ByteCursor): string {
   const bytes = Buffer.alloc(16);
   for (let index = 0; index < bytes.length; index += 1) {
     const byte = body.safeVarint('a byte of its uuid');
@@ -124,10 +124,10 @@ function readTaggedUuid(body: ByteReader): string {
   return formatUuid(bytes);
 }
 
-function readTag(body: ByteReader): string {
+function readTag(body: ByteCursor): string {
   const length = body.safeVarint("its tag's length");
   if (length > 32) throw body.fail(`a tag of ${length} characters`);
-  const tag = body.bytes(length).toString('latin1');
+  const tag = body.slice(length).toString('latin1');
   if (!/^(?:[a-z_][a-z0-9_]*)?$/.test(tag)) throw body.fail('its tag is not well formed');
   return tag;
 }
@@ -137,6 +137,6 @@ function unfoldSign(value: bigint): bigint {
   return (value & 1n) === 0n ? value >> 1n : -(value >> 1n) - 1n;
 }
 
-function checkNumber(body: ByteReader, gno: bigint): void {
+function checkNumber(body: ByteCursor, gno: bigint): void {
   if (gno < 1n || gno >= GNO_END) throw body.fail(`transaction number ${gno}`);
 }

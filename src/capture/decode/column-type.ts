@@ -1,6 +1,6 @@
 /** The fixed part of a TABLE_MAP: type bytes with their metadata, and the real types behind them. */
 
-import type { ByteCursor } from './byte-cursor.ts';
+import type { ByteCursor } from '../byte-cursor.ts';
 import { TYPE } from './column.ts';
 
 export interface ColumnShape {

@@ -5,7 +5,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import { RowcallError } from '../../errors.ts';
-import { malformed } from './byte-cursor.ts';
+import { malformed } from '../byte-cursor.ts';
 
 /** JSON text: a string, or its UTF-8 bytes where a string would be large. */
 export type JsonText = string | Uint8Array;

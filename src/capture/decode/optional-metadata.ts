@@ -3,8 +3,8 @@
  * Table_map_event in mysql's libs/mysql/binlog/event/rows_event.h, `Optional_metadata_field_type`.
  */
 
-import { malformed } from './byte-cursor.ts';
-import type { ByteCursor } from './byte-cursor.ts';
+import { malformed } from '../byte-cursor.ts';
+import type { ByteCursor } from '../byte-cursor.ts';
 import { isCharacter, isLabelled, isNumeric } from './column-type.ts';
 import type { ColumnShape } from './column-type.ts';
 import { TYPE } from './column.ts';

@@ -1,6 +1,6 @@
 /** One TABLE_MAP event's body as a table version. Layout: class Table_map_event in mysql's rows_event.h. */
 
-import { ByteCursor, malformed } from './byte-cursor.ts';
+import { ByteCursor, malformed } from '../byte-cursor.ts';
 import { readColumnShape } from './column-type.ts';
 import type { ColumnShape } from './column-type.ts';
 import type { Column } from './column.ts';

@@ -2,8 +2,8 @@
 
 import { RowcallError } from '../../errors.ts';
 import type { BinlogEvent } from '../binlog/binlog-event.ts';
-import { formatPlace } from '../binlog/byte-reader.ts';
-import { ByteCursor, located, malformed } from './byte-cursor.ts';
+import { formatPlace } from '../../position.ts';
+import { ByteCursor, located, malformed } from '../byte-cursor.ts';
 import { valueReader, valueSkipper } from './column-reader.ts';
 import type { Column } from './column.ts';
 import type { JsonText } from './json-text.ts';

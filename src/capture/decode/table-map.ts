@@ -5,8 +5,8 @@
 
 import type { ErrorCode } from '../../errors.ts';
 import type { BinlogEvent } from '../binlog/binlog-event.ts';
-import { formatPlace } from '../binlog/byte-reader.ts';
-import { located } from './byte-cursor.ts';
+import { formatPlace } from '../../position.ts';
+import { located } from '../byte-cursor.ts';
 import type { Column } from './column.ts';
 import { parseTableMap } from './parse-table-map.ts';
 

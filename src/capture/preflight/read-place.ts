@@ -4,7 +4,7 @@ import type { ConnectionOptions } from 'mysql2/promise';
 import { RowcallError } from '../../errors.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { BinlogEvent } from '../binlog/binlog-event.ts';
-import { formatPlace } from '../binlog/byte-reader.ts';
+import { formatPlace } from '../../position.ts';
 import { openBinlogStream } from '../binlog/binlog-stream.ts';
 import type { DumpStart } from '../binlog/dump-request.ts';
 

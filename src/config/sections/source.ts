@@ -14,7 +14,7 @@ const GTID_SET = (() => {
 })();
 
 /** Where a server listens and who we are there. `host` is null over a socket. */
-interface Address {
+export interface Address {
   readonly host: string | null;
   readonly port: number;
   readonly user: string;

@@ -20,6 +20,7 @@ export class Pause {
   #mode: PauseMode = 'open';
   #until = 0;
   #reason = '';
+  #cancelProbe: () => void = () => undefined;
 
   /** @param onProbe called when a pause has ended and one event may be tried */
   constructor(clock: Clock, random: Random, onProbe: () => void) {
@@ -53,6 +54,8 @@ export class Pause {
   answered(): boolean {
     if (this.#mode === 'open') return false;
     this.#mode = 'open';
+    // Else the end of this pause would come in the middle of the next one.
+    this.#cancelProbe();
     this.#backoff.progress();
     return true;
   }
@@ -65,8 +68,7 @@ export class Pause {
     this.#reason = reason;
     const waitMs = this.#backoff.failed();
     this.#until = this.#clock.now() + waitMs;
-    this.#clock.timer(waitMs, () => {
-      if (this.#mode !== 'paused') return;
+    this.#cancelProbe = this.#clock.timer(waitMs, () => {
       this.#mode = 'probing';
       this.#onProbe();
     });

@@ -14,9 +14,6 @@ interface Waiter {
   readonly reject: (error: RowcallError) => void;
 }
 
-/** A commit that hung says nothing about the next one. */
-const MAX_REST_MS = 10;
-
 /**
  * One commit at a time; what settles meanwhile goes with the next one. Invariant: changes are committed in the
  * order in which they were made, each progress with all that was counted for it, and `durable` resolves only
@@ -35,8 +32,6 @@ export class Settler {
   #cancelLazy: (() => void) | null = null;
   #failure: RowcallError | null = null;
   #commits = 0;
-  /** When the last commit ended and how long it took, in monotonic ms. */
-  #restUntil = 0;
 
   /** @param onFailure told once a commit failed: the leg must end */
   constructor(state: StateStore, clock: Clock, onFailure: (error: RowcallError) => void) {
@@ -83,17 +78,13 @@ export class Settler {
   #schedule(): void {
     if (this.#scheduled || this.#committing || this.#failure !== null) return;
     this.#scheduled = true;
-    const begin = (): void => {
+    // The outcomes of one turn of the event loop merge into one commit.
+    this.#clock.soon(() => {
       this.#scheduled = false;
       this.#commit().catch((error: unknown) => {
         this.#fail(error, []);
       });
-    };
-    // The outcomes of one turn of the event loop merge into one commit. Where the disk is slow, more of them
-    // do: commits take at most half of the time, because the thread that commits is the one that sends.
-    const restMs = this.#restUntil - this.#clock.monotonic();
-    if (restMs > 0) this.#clock.timer(restMs, begin);
-    else this.#clock.soon(begin);
+    });
   }
 
   async #commit(): Promise<void> {
@@ -108,7 +99,6 @@ export class Settler {
     const changes = [...progresses.map((progress) => progress.takeChange()), ...this.#changes];
     this.#changes = [];
     this.#committing = true;
-    const beganAt = this.#clock.monotonic();
     try {
       if (changes.length > 0) await this.#state.commit(changes);
       this.#commits += 1;
@@ -117,8 +107,6 @@ export class Settler {
       return;
     } finally {
       this.#committing = false;
-      const endedAt = this.#clock.monotonic();
-      this.#restUntil = endedAt + Math.min(endedAt - beganAt, MAX_REST_MS);
     }
     if (changes.some((change) => change.type === 'lane-append')) failpoint('after-lane-write');
     for (const { progress, next } of moved) progress.committed(next);

@@ -1,6 +1,5 @@
 /** What the writing side of the embedded log is told, in or out of a thread: plain data, so that it can be posted. */
-import type { ErrorCode } from '../../errors.ts';
-import { RowcallError } from '../../errors.ts';
+import type { WireError } from '../../error-wire.ts';
 import type { LowWaterMark, TopicInfo } from '../change-log.ts';
 import type { RecordBatch } from './record-batch.ts';
 
@@ -9,14 +8,6 @@ export interface EncodedBatches {
   readonly topic: string;
   readonly partition: number;
   readonly batches: readonly RecordBatch[];
-}
-
-/** An error without its class, as it crosses to another thread. */
-export interface WireError {
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly place: string | undefined;
-  readonly cure: string;
 }
 
 export interface AppendCommand {
@@ -91,17 +82,6 @@ export type Result = Results[keyof Results];
 
 export type Reply =
   { readonly ok: true; readonly value: Result } | { readonly ok: false; readonly error: WireError };
-
-export function toWire(error: RowcallError): WireError {
-  return { code: error.code, message: error.message, place: error.place, cure: error.cure };
-}
-
-export function fromWire(error: WireError): RowcallError {
-  return new RowcallError(error.code, error.message, {
-    cure: error.cure,
-    ...(error.place === undefined ? {} : { place: error.place }),
-  });
-}
 
 /** The buffers that travel with a command. */
 export function buffersOf(command: Command): ArrayBuffer[] {

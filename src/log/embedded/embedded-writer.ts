@@ -5,7 +5,7 @@ import type { Clock } from '../../shared/clock.ts';
 import type { ChangeLogWriter, PartitionBatch, TopicInfo, TopicSpec } from '../change-log.ts';
 import type { BatchBuffers } from './batch-buffers.ts';
 import type { AppendCommand, OpenedWriter } from './commands.ts';
-import { fromWire, toWire } from './commands.ts';
+import { fromWire, toWire } from '../../error-wire.ts';
 import { encodeBatches } from './record-batch.ts';
 import type { WriteChannel } from './write-channel.ts';
 

@@ -2,8 +2,8 @@
 import type { RowcallError } from '../../errors.ts';
 import { present } from '../../shared/assert.ts';
 import { failpoint } from '../../shared/failpoint.ts';
-import type { AppendCommand, Command, Reply, Result, WireError } from './commands.ts';
-import { toWire } from './commands.ts';
+import { toWire, type WireError } from '../../error-wire.ts';
+import type { AppendCommand, Command, Reply, Result } from './commands.ts';
 import { openDatabase } from './database.ts';
 import { LogFile } from './log-file.ts';
 import type { LogFileOptions } from './log-file.ts';

@@ -1,5 +1,6 @@
 /** Keeps an append from overtaking one before it that was refused. */
-import type { AppendCommand, Refusal, WireError } from './commands.ts';
+import type { WireError } from '../../error-wire.ts';
+import type { AppendCommand, Refusal } from './commands.ts';
 
 /**
  * An owner may hand over several appends without waiting. When one is refused, those behind it were

@@ -6,8 +6,9 @@ import { RowcallError } from '../../errors.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { armedFailpoint } from '../../shared/failpoint.ts';
 import { BatchBuffers } from './batch-buffers.ts';
-import type { Command, Reply, Result, Results, WireError } from './commands.ts';
-import { buffersOf, fromWire, toWire } from './commands.ts';
+import { fromWire, toWire, type WireError } from '../../error-wire.ts';
+import type { Command, Reply, Result, Results } from './commands.ts';
+import { buffersOf } from './commands.ts';
 import { Executor } from './executor.ts';
 import type { LogFileOptions } from './log-file.ts';
 

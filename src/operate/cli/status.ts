@@ -72,7 +72,7 @@ async function callbackStatus(
   topics: readonly TopicInfo[],
 ): Promise<PartitionStatus[]> {
   if (!existsSync(config.state.path)) return [];
-  const state = await openState(config, { exclusive: false });
+  const state = await openState(config);
   try {
     const rows: PartitionStatus[] = [];
     const names = new Set(topics.map((topic) => topic.name));

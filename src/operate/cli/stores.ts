@@ -33,7 +33,7 @@ export async function withState<T>(
 ): Promise<T> {
   const config = await loadConfig(file, io.env);
   mustExist(config.state.path, 'STATE_UNUSABLE', 'state store');
-  const state = await openState(config, { exclusive: false });
+  const state = await openState(config);
   try {
     return await use(state, config);
   } finally {

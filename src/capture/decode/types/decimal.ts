@@ -1,6 +1,6 @@
 /** DECIMAL: the text that SELECT prints. Layout: `decimal2bin` in mysql's strings/decimal.cc. */
 
-import type { ByteCursor } from '../byte-cursor.ts';
+import type { ByteCursor } from '../../byte-cursor.ts';
 import { fixedWidth } from './value-reader.ts';
 import type { ValueReader } from './value-reader.ts';
 

@@ -1,6 +1,6 @@
 /** TINYINT to BIGINT, BIT and YEAR: JSON numbers with exact digits. */
 
-import type { ByteCursor } from '../byte-cursor.ts';
+import type { ByteCursor } from '../../byte-cursor.ts';
 import { fixedWidth } from './value-reader.ts';
 import type { ValueReader } from './value-reader.ts';
 

@@ -4,7 +4,7 @@
  * at the head of mysql's sql-common/json_binary.h.
  */
 
-import { ByteCursor, malformed } from '../byte-cursor.ts';
+import { ByteCursor, malformed } from '../../byte-cursor.ts';
 import { TYPE } from '../column.ts';
 import { JsonTextBuilder, LARGE_BYTES, quoteUtf8 } from '../json-text.ts';
 import type { JsonText } from '../json-text.ts';

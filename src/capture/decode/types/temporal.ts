@@ -3,7 +3,7 @@
  * Layouts: `my_datetime_packed_to_binary` and its kin in mysql's mysys/my_time.cc.
  */
 
-import type { ByteCursor } from '../byte-cursor.ts';
+import type { ByteCursor } from '../../byte-cursor.ts';
 import { fixedWidth, invalid } from './value-reader.ts';
 import type { ValueReader } from './value-reader.ts';
 

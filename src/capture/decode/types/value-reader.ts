@@ -1,7 +1,7 @@
 /** What reads and skips the values of one column. */
 
 import { RowcallError } from '../../../errors.ts';
-import type { ByteCursor } from '../byte-cursor.ts';
+import type { ByteCursor } from '../../byte-cursor.ts';
 import type { JsonText } from '../json-text.ts';
 
 export interface ValueReader {

@@ -47,17 +47,27 @@ const immediateClock: Clock = {
   },
 };
 
-function setup(): { writer: HeldWriter; appender: Appender; counted: { rows: number } } {
+function setup(): {
+  writer: HeldWriter;
+  appender: Appender;
+  counted: { rows: number };
+  failures: RowcallError[];
+} {
   const writer = new HeldWriter();
   const counted = { rows: 0 };
+  const failures: RowcallError[] = [];
   const appender = new Appender({
     writer,
     checkpoint: () => `after ${counted.rows}`,
     clock: immediateClock,
     logger: silentLogger,
     signal: new AbortController().signal,
+    maxBufferedBytes: 200,
+    onFailure: (error) => {
+      failures.push(error);
+    },
   });
-  return { writer, appender, counted };
+  return { writer, appender, counted, failures };
 }
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -112,6 +122,25 @@ describe('the appender', () => {
     }).toThrow(expect.objectContaining({ code: 'WRITER_FENCED' }));
     await expect(appender.drain()).rejects.toMatchObject({ code: 'WRITER_FENCED' });
     expect(writer.appends).toHaveLength(1);
+  });
+
+  it('tells of a failed append at once, since nobody may call again while the source is quiet', async () => {
+    const { writer, appender, failures } = setup();
+    appender.add('t', 0, record('1'));
+    appender.flushSoon();
+    writer.appends[0]?.end(new RowcallError('LOG_WRITE_FAILED', 'disk'));
+    await settle();
+    expect(failures).toMatchObject([{ code: 'LOG_WRITE_FAILED' }]);
+    expect(appender.failed).toBe(true);
+  });
+
+  it('must be flushed once its bytes are at their bound', () => {
+    const { appender } = setup();
+    const seen = ['1', '2', '3'].map((id) => {
+      appender.add('t', 0, record(id));
+      return appender.mustFlush;
+    });
+    expect(seen).toEqual([false, false, true]);
   });
 
   it('drains: all that was added is durable when it resolves', async () => {

@@ -1,5 +1,5 @@
 /** Binlog bytes made by hand, for tests without a server. */
-import { ByteCursor } from '../../../../src/capture/decode/byte-cursor.ts';
+import { ByteCursor } from '../../../../src/capture/byte-cursor.ts';
 import { TYPE } from '../../../../src/capture/decode/column.ts';
 import { textOf } from '../../../../src/capture/decode/json-text.ts';
 import type { RowsEvent } from '../../../../src/capture/decode/rows.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LARGE_BYTES } from '../../../../src/capture/decode/json-text.ts';
-import { ByteCursor } from '../../../../src/capture/decode/byte-cursor.ts';
+import { ByteCursor } from '../../../../src/capture/byte-cursor.ts';
 import {
   binaryReader,
   blobReader,

@@ -1,0 +1,31 @@
+/** What a state store's thread is asked and answers: plain data, posted in order. */
+
+import type { WireError } from '../../error-wire.ts';
+import type { StateStore } from '../state-store.ts';
+import type { SqliteStateOptions } from './sqlite-state.ts';
+
+export const METHODS = [
+  'cursors',
+  'openCursors',
+  'commit',
+  'dueLanes',
+  'nextDueAt',
+  'lanes',
+  'lane',
+  'retryLane',
+  'dataVersion',
+  'close',
+] as const satisfies readonly (keyof StateStore)[];
+
+export type Method = (typeof METHODS)[number];
+
+export interface Call {
+  readonly method: Method;
+  readonly args: readonly unknown[];
+}
+
+export type Answer =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly error: WireError };
+
+export type StateThreadData = SqliteStateOptions;

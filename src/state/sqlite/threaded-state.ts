@@ -1,0 +1,136 @@
+/** The SQLite state store in a thread of its own, so that waiting for the disk never stops the sending. */
+
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { fromWire } from '../../error-wire.ts';
+import { RowcallError } from '../../errors.ts';
+import { present } from '../../shared/assert.ts';
+import type { Cursor, DueLane, LaneSummary, StateChange, StateStore } from '../state-store.ts';
+import type { SqliteStateOptions } from './sqlite-state.ts';
+import type { Answer, Call, Method, StateThreadData } from './state-calls.ts';
+
+// The thread's file has this file's ending: .ts from the sources, .js from the build.
+const THREAD = new URL(`./state-thread${extname(import.meta.url)}`, import.meta.url);
+
+/** @throws RowcallError as `openSqliteState` */
+export async function openThreadedState(options: SqliteStateOptions): Promise<StateStore> {
+  const workerData: StateThreadData = options;
+  const thread = new StateThread(new Worker(THREAD, { workerData }));
+  const id = await thread.next();
+  return new ThreadedState(thread, String(id));
+}
+
+interface Waiting {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: RowcallError) => void;
+}
+
+/**
+ * Invariant: one answer per call, in the order of calls, so the oldest waiter takes the next answer. When the
+ * thread ends before it answered, what waits has an unknown outcome and fails.
+ */
+class StateThread {
+  readonly #worker: Worker;
+  readonly #waiting: Waiting[] = [];
+  #gone: RowcallError | null = null;
+
+  constructor(worker: Worker) {
+    this.#worker = worker;
+    worker.on('message', (answer: Answer) => {
+      const waiting = present(this.#waiting.shift(), 'the caller of an answer');
+      if (answer.ok) waiting.resolve(answer.value);
+      else waiting.reject(fromWire(answer.error));
+    });
+    worker.on('error', (cause: unknown) => {
+      this.#end(cause);
+    });
+    worker.on('exit', () => {
+      this.#end(undefined);
+    });
+  }
+
+  call(call: Call): Promise<unknown> {
+    if (this.#gone !== null) return Promise.reject(this.#gone);
+    this.#worker.postMessage(call);
+    return this.next();
+  }
+
+  /** The next answer that nobody waits for yet. */
+  next(): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+    });
+  }
+
+  #end(cause: unknown): void {
+    this.#gone ??= new RowcallError('STATE_WRITE_FAILED', 'The thread of the state store ended', {
+      cause,
+    });
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(this.#gone);
+  }
+}
+
+class ThreadedState implements StateStore {
+  readonly id: string;
+  readonly #thread: StateThread;
+  #closing: Promise<void> | null = null;
+
+  constructor(thread: StateThread, id: string) {
+    this.#thread = thread;
+    this.id = id;
+  }
+
+  cursors(): Promise<readonly Cursor[]> {
+    return this.#call('cursors', []);
+  }
+
+  openCursors(...args: Parameters<StateStore['openCursors']>): Promise<void> {
+    return this.#call('openCursors', args);
+  }
+
+  commit(changes: readonly StateChange[]): Promise<void> {
+    return this.#call('commit', [changes.map(detached)]);
+  }
+
+  dueLanes(...args: Parameters<StateStore['dueLanes']>): Promise<readonly DueLane[]> {
+    return this.#call('dueLanes', args);
+  }
+
+  nextDueAt(callback: string): Promise<number | null> {
+    return this.#call('nextDueAt', [callback]);
+  }
+
+  lanes(...args: Parameters<StateStore['lanes']>): Promise<readonly LaneSummary[]> {
+    return this.#call('lanes', args);
+  }
+
+  lane(id: number): ReturnType<StateStore['lane']> {
+    return this.#call('lane', [id]);
+  }
+
+  retryLane(id: number, nowMs: number): Promise<void> {
+    return this.#call('retryLane', [id, nowMs]);
+  }
+
+  dataVersion(): Promise<number> {
+    return this.#call('dataVersion', []);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#call('close', []);
+    return this.#closing;
+  }
+
+  async #call<M extends Method>(
+    method: M,
+    args: Parameters<StateStore[M]>,
+  ): Promise<Awaited<ReturnType<StateStore[M]>>> {
+    return (await this.#thread.call({ method, args })) as Awaited<ReturnType<StateStore[M]>>;
+  }
+}
+
+/** A value is a view of what was fetched from the log; posting the view would copy all that was fetched. */
+function detached(change: StateChange): StateChange {
+  if (change.type !== 'lane-append' || change.event.value === null) return change;
+  return { ...change, event: { ...change.event, value: Uint8Array.from(change.event.value) } };
+}
