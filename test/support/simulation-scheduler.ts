@@ -62,14 +62,28 @@ export class Scheduler {
     for (const task of this.#tasks) if (task.owner === owner) this.#tasks.delete(task);
   }
 
-  /** Runs the next task and all that follows from it at once; false when there is none. */
-  async step(): Promise<boolean> {
+  /** Lets `ms` pass: runs all that is due until then, and what becomes due by it. */
+  async advance(ms: number): Promise<void> {
+    const end = this.#now + ms;
+    for (let next = this.#next(); next !== undefined && next.at <= end; next = this.#next()) {
+      await this.step();
+    }
+    this.#now = end;
+  }
+
+  #next(): Task | undefined {
     let next: Task | undefined;
     for (const task of this.#tasks) {
       if (next === undefined || task.at < next.at || (task.at === next.at && task.tie < next.tie)) {
         next = task;
       }
     }
+    return next;
+  }
+
+  /** Runs the next task and all that follows from it at once; false when there is none. */
+  async step(): Promise<boolean> {
+    const next = this.#next();
     if (next === undefined) return false;
     this.#tasks.delete(next);
     this.#now = Math.max(this.#now, next.at);

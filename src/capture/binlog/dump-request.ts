@@ -6,8 +6,7 @@
 import { RowcallError } from '../../errors.ts';
 import { encodeGtidSet } from '../../gtid-encoding.ts';
 import type { GtidSet } from '../../gtid-set.ts';
-import type { FilePosition } from '../../position.ts';
-import { formatPlace } from '../../position.ts';
+import { formatPlace, type FilePosition } from '../../position.ts';
 import { FIRST_POSITION } from './event-parser.ts';
 
 /** By GTID: everything that the set does not hold. By place: everything from there on, of one server. */

@@ -5,9 +5,8 @@
 
 import { RowcallError } from '../../errors.ts';
 import { GtidSet, formatGtid } from '../../gtid-set.ts';
-import type { Checkpoint } from '../../position.ts';
+import { formatPlace, type Checkpoint } from '../../position.ts';
 import type { BinlogEvent } from '../binlog/binlog-event.ts';
-import { formatPlace } from '../../position.ts';
 import type { DumpStart } from '../binlog/dump-request.ts';
 import type { SourceConnection } from '../binlog/source-connection.ts';
 import { readPlace } from './read-place.ts';

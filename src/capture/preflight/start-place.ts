@@ -2,9 +2,8 @@
 
 import { RowcallError } from '../../errors.ts';
 import { GtidSet } from '../../gtid-set.ts';
-import type { Checkpoint, FilePosition } from '../../position.ts';
+import { formatPlace, type Checkpoint, type FilePosition } from '../../position.ts';
 import { present } from '../../shared/assert.ts';
-import { formatPlace } from '../../position.ts';
 import { FIRST_POSITION } from '../binlog/event-parser.ts';
 import type { SourceConnection } from '../binlog/source-connection.ts';
 import { proveSets } from './prove-place.ts';

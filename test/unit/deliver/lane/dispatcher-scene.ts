@@ -1,0 +1,217 @@
+/** A dispatcher with its lanes over a real store in memory; the test gives each answer and lets time pass. */
+import type { CallbackOptions } from '../../../../src/deliver/callback-options.ts';
+import type { Outcome, Sender } from '../../../../src/deliver/callback/sender.ts';
+import { fresh } from '../../../../src/deliver/intake/open-cursors.ts';
+import { CallbackCounters } from '../../../../src/deliver/lane/callback-counters.ts';
+import { Dispatcher } from '../../../../src/deliver/lane/dispatcher.ts';
+import { LaneIndex } from '../../../../src/deliver/lane/lane-index.ts';
+import { LaneWorker } from '../../../../src/deliver/lane/lane-worker.ts';
+import { pendingEvent } from '../../../../src/deliver/lane/pending-event.ts';
+import { Progress } from '../../../../src/deliver/settle/progress.ts';
+import { Settler } from '../../../../src/deliver/settle/settler.ts';
+import { silentLogger } from '../../../../src/shared/logger.ts';
+import { openSqliteState } from '../../../../src/state/sqlite/sqlite-state.ts';
+import type { LedgerCounts, StateStore } from '../../../../src/state/state-store.ts';
+import { type Owner, Scheduler } from '../../../support/simulation-scheduler.ts';
+
+export const CALLBACK = 'billing';
+export const TOPIC = 'shop.orders';
+
+/** An attempt that waits for its answer. */
+export interface Attempt {
+  readonly offset: number;
+  readonly attempt: number;
+  readonly answer: (outcome: Outcome) => Promise<void>;
+}
+
+export const DELIVERED: Outcome = { kind: 'delivered' };
+export const FAILED: Outcome = { kind: 'failed', error: 'HTTP 500' };
+export const UNREACHABLE: Outcome = { kind: 'unreachable', error: 'refused' };
+
+export type SceneOptions = Partial<Pick<CallbackOptions, 'concurrency' | 'lanes'>>;
+
+export class DispatcherScene {
+  readonly dispatcher: Dispatcher;
+  readonly lanes: LaneIndex;
+  readonly failures: unknown[] = [];
+  readonly #scheduler = new Scheduler(() => 0);
+  readonly #owner: Owner = { name: 'scene', alive: true };
+  readonly #abandon = new AbortController();
+  readonly #store: StateStore;
+  readonly #progress: Progress;
+  #open: Attempt[] = [];
+  #held: (() => void)[] | null = null;
+  #next = 0;
+
+  static async open(options: SceneOptions = {}): Promise<DispatcherScene> {
+    const store = await openSqliteState({ path: ':memory:' });
+    const at = { callback: CALLBACK, topic: TOPIC, topicId: 'id', partition: 0 };
+    const cursor = { ...at, startOffset: 0, next: 0 };
+    await store.openCursors([cursor]);
+    const lanes = await LaneIndex.load(store, CALLBACK);
+    return new DispatcherScene(store, lanes, new Progress(fresh(cursor)), options);
+  }
+
+  private constructor(
+    store: StateStore,
+    lanes: LaneIndex,
+    progress: Progress,
+    options: SceneOptions,
+  ) {
+    this.#store = store;
+    this.#progress = progress;
+    this.lanes = lanes;
+    const clock = this.#scheduler.clockOf(this.#owner);
+    const onFailure = (error: unknown): void => {
+      this.failures.push(error);
+    };
+    const state: StateStore = { ...bound(store), commit: (changes) => this.#commit(changes) };
+    this.dispatcher = new Dispatcher({
+      options: {
+        name: CALLBACK,
+        tables: ['shop.*'],
+        operations: ['insert'],
+        changed: [],
+        from: 'earliest',
+        concurrency: 4,
+        retry: {
+          initialIntervalMs: 1_000,
+          backoffCoefficient: 2,
+          maximumIntervalMs: 60_000,
+          jitter: 0,
+        },
+        lanes: { maxEvents: 1_000, maxBytes: 1_000_000 },
+        sender: this.#sender(),
+        ...options,
+      },
+      settler: new Settler(state, clock, onFailure),
+      lanes,
+      clock,
+      random: () => 0,
+      logger: silentLogger,
+      counters: new CallbackCounters(),
+      abandon: this.#abandon.signal,
+      onLanes: () => {
+        worker.wake();
+      },
+      onFailure,
+    });
+    const { dispatcher } = this;
+    const worker = new LaneWorker({ callback: CALLBACK, state, dispatcher, lanes, clock });
+    worker.run(this.#abandon.signal).catch(onFailure);
+  }
+
+  /** Offers the next event of the partition. */
+  offer(key: string): void {
+    const offset = this.#next;
+    this.#next += 1;
+    const value = Buffer.from('{"before":null,"after":{}}');
+    const timestampMs = 1_000;
+    const record = { key: `{"id":"${key}"}`, value, timestampMs, offset };
+    this.dispatcher.offer(
+      pendingEvent(
+        { ...record, id: `uuid:${offset}:shop/orders:1`, table: 'shop.orders', operation: 'c' },
+        value,
+        this.#progress,
+      ),
+    );
+  }
+
+  /** Offsets being sent now, in the order in which they were begun. */
+  get sending(): number[] {
+    return this.#open.map(({ offset }) => offset);
+  }
+
+  attempt(offset: number): Attempt {
+    const found = this.#open.find((one) => one.offset === offset);
+    if (found === undefined) throw new Error(`Offset ${offset} is not being sent`);
+    return found;
+  }
+
+  /** Gives an answer and lets what follows from it at once happen. */
+  async answer(offset: number, outcome: Outcome): Promise<void> {
+    await this.attempt(offset).answer(outcome);
+  }
+
+  async pass(ms: number): Promise<void> {
+    await this.#scheduler.advance(ms);
+  }
+
+  /** Commits begun from here on wait for `release`. */
+  hold(): void {
+    this.#held ??= [];
+  }
+
+  async release(): Promise<void> {
+    const held = this.#held ?? [];
+    this.#held = null;
+    for (const go of held) go();
+    await turn();
+    await this.pass(0);
+  }
+
+  async ledger(): Promise<Partial<LedgerCounts>> {
+    const [cursor] = await this.#store.cursors();
+    return Object.fromEntries(
+      Object.entries(cursor?.ledger ?? {}).filter(([, count]) => count !== 0),
+    );
+  }
+
+  async next(): Promise<number | undefined> {
+    return (await this.#store.cursors())[0]?.next;
+  }
+
+  async #commit(changes: Parameters<StateStore['commit']>[0]): Promise<void> {
+    const held = this.#held;
+    if (held !== null) {
+      await new Promise<void>((resolve) => {
+        held.push(resolve);
+      });
+    }
+    await this.#store.commit(changes);
+  }
+
+  #sender(): Sender {
+    return {
+      send: ({ offset }, attempt) =>
+        new Promise((resolve) => {
+          const open: Attempt = {
+            offset,
+            attempt,
+            answer: async (outcome) => {
+              this.#open = this.#open.filter((one) => one !== open);
+              resolve(outcome);
+              await turn();
+              await this.pass(0);
+            },
+          };
+          this.#open.push(open);
+        }),
+      close: () => Promise.resolve(),
+    };
+  }
+}
+
+/** Every promise that is settled has told its waiters. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
+/** The store's methods as a plain object, to replace one of them. */
+function bound(store: StateStore): StateStore {
+  return {
+    id: store.id,
+    cursors: () => store.cursors(),
+    openCursors: (cursors) => store.openCursors(cursors),
+    commit: (changes) => store.commit(changes),
+    dueLanes: (callback, now, limit, busy) => store.dueLanes(callback, now, limit, busy),
+    nextDueAt: (callback) => store.nextDueAt(callback),
+    lanes: (filter) => store.lanes(filter),
+    lane: (id) => store.lane(id),
+    retryLane: (id, now) => store.retryLane(id, now),
+    dataVersion: () => store.dataVersion(),
+    close: () => store.close(),
+  };
+}
