@@ -72,7 +72,7 @@ export async function drawUp(
     `Tables rebuilt from the callbacks ${different.length === 0 ? 'equal' : 'DIFFER FROM'} what SELECT says.`,
     ledgerSentence(ledger),
     'p50, p99: from the COMMIT acknowledged to the shop to the first arrival at the receiver, one clock; ' +
-      'rows committed while no kill was going on.',
+      '`timed` rows, committed while no kill was going on.',
     ...wrong.map((sentence) => `WRONG: ${sentence}`),
     balanced ? 'The books balance.' : 'THE BOOKS DO NOT BALANCE.',
   ].join('\n');
@@ -133,6 +133,7 @@ function table(lines: readonly Line[]): string {
     'missing',
     'out of order',
     'repeats',
+    'timed',
     'p50 ms',
     'p99 ms',
   ];
@@ -143,6 +144,7 @@ function table(lines: readonly Line[]): string {
     String(line.missing),
     String(line.outOfOrder),
     String(line.repeats),
+    String(line.latencies.length),
     percentile(line.latencies, 0.5),
     percentile(line.latencies, 0.99),
   ]);

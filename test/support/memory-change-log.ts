@@ -1,7 +1,7 @@
 /** A change log in memory: the port's promises without a file, for simulations. The contract suite runs on it. */
 import type { LogRecord } from '../../src/change-event.ts';
 import { recordBytes } from '../../src/change-event.ts';
-import { RowcallError } from '../../src/errors.ts';
+import { RowcallError, toRowcallError } from '../../src/errors.ts';
 import type {
   ChangeLog,
   ChangeLogWriter,
@@ -154,10 +154,10 @@ export class MemoryChangeLog implements ChangeLog {
   /** Deletes everything below all marks, however young. */
   applyRetention(_nowMs: number, consumers: readonly string[]): Promise<number> {
     let bytes = 0;
-    const holders = new Set([...consumers, ...this.#store.marks.keys()]);
+    const holders = consumers.length > 0 ? consumers : [...this.#store.marks.keys()];
     for (const [name, { info, partitions }] of this.#store.topics) {
       for (const [index, partition] of partitions.entries()) {
-        const held = [...holders].map(
+        const held = holders.map(
           (consumer) =>
             this.#store.marks
               .get(consumer)
@@ -236,15 +236,14 @@ class MemoryWriter implements ChangeLogWriter {
     return Promise.resolve();
   }
 
-  #refuse(error: unknown): Promise<void> {
-    const harmless =
-      error instanceof RowcallError &&
-      (error.code === 'TOPIC_UNKNOWN' || error.code === 'RECORD_TOO_LARGE');
+  #refuse(cause: unknown): Promise<void> {
+    const error = toRowcallError(cause);
+    const harmless = error.code === 'TOPIC_UNKNOWN' || error.code === 'RECORD_TOO_LARGE';
     if (harmless) this.#refusal = error;
     return new Promise((_resolve, reject) => {
       this.#clock.soon(() => {
         if (harmless) this.#refusal = null;
-        reject(error as Error);
+        reject(error);
       });
     });
   }

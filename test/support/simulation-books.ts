@@ -189,7 +189,7 @@ export class Books {
       else {
         counts.matched += 1;
         const lane = this.lane(callback, topic, record.key ?? `~${record.table}`);
-        if (lane === undefined || !lane.offsets.includes(offset)) counts.delivered += 1;
+        if (lane?.offsets.includes(offset) !== true) counts.delivered += 1;
         else if (lane.offsets[0] === offset) counts.retrying += 1;
         else counts.pending += 1;
       }

@@ -47,18 +47,28 @@ export class SimulatedCapture implements Service {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        await this.#session(signal);
-      } catch (error) {
-        if (signal.aborted) return;
-        if (!(error instanceof RowcallError) || !error.retriable) throw error;
-        await this.#parts.clock.sleep(250, signal).catch(() => undefined);
+    try {
+      for (;;) {
+        const failure = await this.#session(signal);
+        signal.throwIfAborted();
+        if (!(failure instanceof RowcallError) || !failure.retriable) throw failure;
+        await this.#parts.clock.sleep(250, signal);
       }
+    } catch (error) {
+      if (!signal.aborted) throw error;
     }
   }
 
-  async #session(signal: AbortSignal): Promise<void> {
+  /** Returns what ended it. */
+  async #session(signal: AbortSignal): Promise<Error> {
+    try {
+      return await this.#connected(signal);
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
+  }
+
+  async #connected(signal: AbortSignal): Promise<never> {
     const writer = await this.#parts.log.openWriter(CONFIG_NAME);
     try {
       const checkpoint = await this.#checkpoint(writer);
@@ -66,7 +76,7 @@ export class SimulatedCapture implements Service {
         this.#parts.shape.makePlace?.(checkpoint) ??
         new Place(checkpoint, { uuid: SERVER_UUID, routing: 'r' });
       const stream = new SimulatedStream(this.#parts, checkpoint);
-      await this.#read(stream, writer, place, signal);
+      return await this.#read(stream, writer, place, signal);
     } finally {
       await writer.close();
     }
@@ -99,7 +109,7 @@ export class SimulatedCapture implements Service {
     writer: ChangeLogWriter,
     place: Place,
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<never> {
     const { clock, shape } = this.#parts;
     const checkpoint = (): string => formatCheckpoint(place.checkpoint());
     const broken = new AbortController();
@@ -198,8 +208,9 @@ class SimulatedStream {
       const at = history.files.findIndex(({ name }) => name === this.#file);
       const from = history.files[at];
       const to = history.files[at + 1];
-      if (from?.rotate == null || to === undefined) throw new Error('No next file');
-      this.#pending.push(from.rotate, ...to.head);
+      const rotate = from?.rotate ?? null;
+      if (rotate === null || to === undefined) throw new Error('The source has no next file');
+      this.#pending.push(rotate, ...to.head);
       this.#file = to.name;
     }
     this.#pending.push(...transaction.events);

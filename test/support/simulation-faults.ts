@@ -97,7 +97,7 @@ export class Faults {
           (error: unknown) => {
             this.report(error);
             answer('rejects', () => {
-              reject(error as Error);
+              reject(error instanceof Error ? error : new Error(String(error)));
             });
           },
         );

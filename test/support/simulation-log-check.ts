@@ -34,9 +34,8 @@ export class LogCheck {
         this.#byId.set(record.id, record);
         const key = keyOf(record);
         const known = this.#keys.get(key);
-        if (known === undefined)
-          this.#keys.set(key, { ids: [record.id], logged: 0, partition: -1 });
-        else known.ids.push(record.id);
+        if (known !== undefined) known.ids.push(record.id);
+        else this.#keys.set(key, { ids: [record.id], logged: 0, partition: -1 });
       }
     }
   }
@@ -75,30 +74,20 @@ export class LogCheck {
 
   #record(topic: string, partition: number, record: StoredRecord): void {
     const known = this.#byId.get(record.id);
-    if (known === undefined) throw new Violation(`G1: ${record.id} was never committed`);
-    const key = this.#keys.get(keyOf(known));
-    const place = key?.ids.indexOf(record.id) ?? -1;
-    require(place >= (key?.logged ?? 0), 'G4', () => `${record.id} is in the log twice`);
-    require(place === key?.logged, 'G3', () => `${record.id} came before ${key?.ids[key.logged]}`);
-    if (key !== undefined) {
-      require(key.partition < 0 || key.partition === partition, 'G3', () =>
-        `${keyOf(known)} is in two partitions`);
-      key.partition = partition;
-      key.logged += 1;
+    const key = known === undefined ? undefined : this.#keys.get(keyOf(known));
+    if (known === undefined || key === undefined) {
+      throw new Violation(`G1: ${record.id} was never committed`);
     }
+    const place = key.ids.indexOf(record.id);
+    require(place >= key.logged, 'G4', () => `${record.id} is in the log twice`);
+    require(place === key.logged, 'G3', () => `${record.id} came before ${key.ids[key.logged]}`);
+    const alone = key.partition < 0 || key.partition === partition;
+    require(alone, 'G3', () => `${keyOf(known)} is in two partitions`);
+    key.partition = partition;
+    key.logged += 1;
     this.#logged += 1;
-    const { before, after } = JSON.parse(Buffer.from(record.value ?? []).toString('utf8')) as {
-      before: SampleRow | null;
-      after: SampleRow | null;
-    };
-    const same =
-      topic === known.topic &&
-      record.key === known.key &&
-      record.operation === known.operation &&
-      record.table === known.table &&
-      sameRow(before, known.before) &&
-      sameRow(after, known.after);
-    require(same, 'G5', () => `${record.id} does not say what happened to the row`);
+    require(saysTheSame(topic, record, known), 'G5', () =>
+      `${record.id} does not say what happened`);
   }
 
   /** G2: the records in the log are those of the covered transactions and the counted rows of the open one. */
@@ -125,6 +114,22 @@ export class LogCheck {
 
 function keyOf(record: Pick<ExpectedRecord, 'topic' | 'key' | 'table'>): string {
   return `${record.topic} ${record.key ?? record.table}`;
+}
+
+function saysTheSame(topic: string, record: StoredRecord, known: ExpectedRecord): boolean {
+  const text = Buffer.from(record.value ?? []).toString('utf8');
+  const { before, after } = JSON.parse(text) as {
+    before: SampleRow | null;
+    after: SampleRow | null;
+  };
+  return (
+    topic === known.topic &&
+    record.key === known.key &&
+    record.operation === known.operation &&
+    record.table === known.table &&
+    sameRow(before, known.before) &&
+    sameRow(after, known.after)
+  );
 }
 
 /** `uuid:1-7` as the number of transactions of the history. */

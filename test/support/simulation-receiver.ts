@@ -100,13 +100,14 @@ export class Receiver {
   }
 
   #answer(id: string): Answer {
-    let left = this.#troubles.get(id);
-    if (left === undefined) {
-      left = this.#dice.chance(this.#shape.trouble) ? this.#dice.between(1, this.#shape.worst) : 0;
-    }
+    const left = this.#troubles.get(id) ?? this.#newTrouble();
     this.#troubles.set(id, Math.max(0, left - 1));
     if (left <= 0) return 'ok';
     return this.#dice.pick(['fails', 'fails', 'fails', 'throttles', 'hangs', 'lost']);
+  }
+
+  #newTrouble(): number {
+    return this.#dice.chance(this.#shape.trouble) ? this.#dice.between(1, this.#shape.worst) : 0;
   }
 
   #requireSame(event: OutgoingEvent): void {

@@ -129,7 +129,7 @@ class Simulation {
   readonly #state: StateStore;
   readonly #running = new Set<Running>();
   readonly #seed: number;
-  #violation: unknown = null;
+  #violation: Error | null = null;
   #processes = 0;
   #calm = false;
 
@@ -137,7 +137,6 @@ class Simulation {
     return new Simulation(seed, home, bug, await openSqliteState({ path: ':memory:' }));
   }
 
-  // eslint-disable-next-line max-params -- private, and called once
   private constructor(seed: number, home: LogHome, bug: PlantedBug, state: StateStore) {
     const dice = (stream: number): Dice => new Dice(seededRandom(seed * 16 + stream));
     this.#seed = seed;
@@ -168,7 +167,7 @@ class Simulation {
         this.#crash(owner);
       },
       onViolation: (violation) => {
-        this.#violation ??= violation;
+        this.#broke(violation);
       },
     });
   }
@@ -182,7 +181,7 @@ class Simulation {
       this.#startAll();
     });
     while (!this.#isDone()) {
-      if (this.#violation !== null) throw this.#violation;
+      this.#throwViolation();
       require(await this.#scheduler.step(), 'liveness', () => 'nothing happens any more');
       require(this.#scheduler.steps < MAX_STEPS, 'liveness', () => this.#whatIsMissing());
       this.#strike();
@@ -340,7 +339,7 @@ class Simulation {
     this.#kill(process);
     for (const cut of [...process.requests]) cut();
     this.#books.verify(this.#state).catch((error: unknown) => {
-      this.#violation ??= error;
+      this.#broke(error);
     });
     this.#startAgain(process);
   }
@@ -351,7 +350,7 @@ class Simulation {
     this.#scheduler.drop(process);
     if (process.log === null) return;
     this.#home.abandon(process.log).catch((error: unknown) => {
-      this.#violation ??= error;
+      this.#broke(error);
     });
   }
 
@@ -359,7 +358,7 @@ class Simulation {
     if (!process.alive) return;
     this.#scheduler.note(process, `ends: ${error instanceof Error ? error.message : 'well'}`);
     const expected = error instanceof RowcallError && EXPECTED_ENDS.has(error.code);
-    if (error !== null && !expected) this.#violation ??= error;
+    if (error !== null && !expected) this.#broke(error);
     this.#kill(process);
     for (const cut of [...process.requests]) cut();
     this.#startAgain(process);
@@ -379,10 +378,10 @@ class Simulation {
       process.stop.abort(new Error('Told to stop'));
     }
     while (this.#running.size > 0) {
-      if (this.#violation !== null) throw this.#violation;
+      this.#throwViolation();
       require(await this.#scheduler.step(), 'liveness', () => 'a process does not stop');
     }
-    if (this.#violation !== null) throw this.#violation;
+    this.#throwViolation();
   }
 
   async #verifyEnd(): Promise<void> {
@@ -409,6 +408,14 @@ class Simulation {
       require(recount.agrees, 'G6', () => `the recount disagrees: ${JSON.stringify(recount)}`);
     }
     await this.#home.abandon(log);
+  }
+
+  #throwViolation(): void {
+    if (this.#violation !== null) throw this.#violation;
+  }
+
+  #broke(error: unknown): void {
+    this.#violation ??= error instanceof Error ? error : new Error(String(error));
   }
 
   #whatIsMissing(): string {

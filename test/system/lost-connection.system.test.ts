@@ -9,7 +9,7 @@ import { committedGtid } from '../support/workload-expected.ts';
 import { Scene } from '../support/workload-scene.ts';
 
 /** Rows of the large transaction, and about what it takes in the binlog. */
-const ROWS = 20_000;
+const ROWS = 6_000;
 const BYTES = 4_000_000;
 
 let scene: Scene | undefined;
@@ -20,7 +20,7 @@ afterEach(async () => {
   await proxy?.close();
 });
 
-/** One transaction with ROWS inserts of 200 bytes into `notes`. */
+/** One transaction with ROWS inserts of 650 bytes into `notes`. */
 async function commitLargeTransaction(scene: Scene, firstId: number): Promise<void> {
   const connection = await createConnection({ uri: scene.serverUrl, database: scene.database });
   try {
@@ -38,7 +38,7 @@ async function commitLargeTransaction(scene: Scene, firstId: number): Promise<vo
 async function insertNotes(connection: Connection, firstId: number): Promise<void> {
   const step = 1000;
   for (let id = firstId; id < firstId + ROWS; id += step) {
-    const rows = Array.from({ length: step }, (_, n) => [id + n, 'x'.repeat(190)]);
+    const rows = Array.from({ length: step }, (_, n) => [id + n, 'x'.repeat(640)]);
     await connection.query('INSERT INTO notes (id, body) VALUES ?', [rows]);
   }
 }

@@ -29,15 +29,20 @@ await answer(async () => {
 });
 
 if (store === undefined) port.close();
-else {
-  const opened = store;
+else listen(store);
+
+function listen(opened: StateStore): void {
   port.on('message', ({ method, args }: Call) => {
-    // The caller is typed by the port's own method; a method's arguments cannot be typed across a message.
-    const call = opened[method] as (...given: readonly unknown[]) => unknown;
-    const done = answer(() => call.apply(opened, [...args]));
-    if (method !== 'close') return;
-    done.finally(() => {
-      port.close();
-    });
+    // A method's arguments cannot be typed across a message; the caller's side types them by the port.
+    const call = Reflect.get(opened, method) as (...given: readonly unknown[]) => unknown;
+    answer(() => Reflect.apply(call, opened, args)).then(
+      () => {
+        if (method === 'close') port.close();
+      },
+      // What cannot be posted is a defect: it ends the thread, and every caller hears of it.
+      (error: unknown) => {
+        throw error;
+      },
+    );
   });
 }
