@@ -5,7 +5,7 @@
  * V8 sizes its heap for a machine that it has for itself: the same work then takes twice the memory. A daemon
  * begins anew in its own process with a heap that grows in small steps; the process id stays the same.
  */
-const HEAP_OPTIONS = ['--max-semi-space-size=8', '--heap-growing-percent=30'];
+const HEAP_OPTIONS = ['--max-semi-space-size=8', '--heap-growing-percent=30', '--expose-gc'];
 const DAEMONS: ReadonlySet<string | undefined> = new Set(['run', 'connect', 'deliver']);
 
 function beginWithSmallHeap(): void {

@@ -201,9 +201,9 @@ export class EventHandler {
     const { appender } = this.#parts;
     let index = 0;
     for (const change of decodeRows(event, table, route.columns)) {
+      if (appender.mustFlush) await appender.flush();
       this.#row({ event, table, route, partitions, index }, change);
       index += 1;
-      if (appender.mustFlush) await appender.flush();
     }
   }
 

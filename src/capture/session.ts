@@ -4,10 +4,13 @@ import type { ConnectionOptions } from 'mysql2';
 import { formatCheckpoint, parseCheckpoint } from '../checkpoint.ts';
 import type { ChangeLog, ChangeLogWriter } from '../log/change-log.ts';
 import type { Checkpoint } from '../position.ts';
+import { present } from '../shared/assert.ts';
 import type { Clock, Random } from '../shared/clock.ts';
 import type { Logger } from '../shared/logger.ts';
+import { Reclaim } from '../shared/reclaim.ts';
 import { Appender } from './append/appender.ts';
 import { Place } from './append/place.ts';
+import type { BinlogEvent } from './binlog/binlog-event.ts';
 import { type BinlogStream, openBinlogStream } from './binlog/binlog-stream.ts';
 import { SourceConnection } from './binlog/source-connection.ts';
 import { type CaptureCounters, EventHandler } from './event-handler.ts';
@@ -72,6 +75,7 @@ export class CaptureSession {
   #place: Place | null = null;
   #appender: Appender | null = null;
   #heardAt: number | null = null;
+  readonly #reclaim = new Reclaim();
 
   constructor(parts: CaptureParts, counters: CaptureCounters, onStreaming: () => void) {
     this.#parts = parts;
@@ -190,12 +194,14 @@ export class CaptureSession {
     const stopSaving = this.#saveQuietMoves(appender, place);
     try {
       for (;;) {
-        const events = await stream.next();
+        // Taken from the end of a list of our own: an event that is done with is let go, however large it was.
+        const events = (await stream.next()).toReversed();
         if (this.#heardAt === null) this.#onStreaming();
         this.#heardAt = clock.monotonic();
-        for (const event of events) {
-          const pending = handler.take(event);
-          if (pending !== undefined) await pending;
+        while (events.length > 0) {
+          const bytes = await this.#takeOne(events, handler);
+          this.#reclaim.released(bytes);
+          if (appender.mustFlush) await appender.flush();
         }
         // Inside a transaction its end is on the way: waiting for it saves a checkpoint in the middle.
         if (appender.hasRecords && (place.transaction === null || appender.mustFlush)) {
@@ -209,6 +215,14 @@ export class CaptureSession {
     } finally {
       stopSaving();
     }
+  }
+
+  /** Handles the last event of the list. In a frame of its own, so that nothing holds the event afterwards. */
+  async #takeOne(events: BinlogEvent[], handler: EventHandler): Promise<number> {
+    const event = present(events.pop(), 'an event');
+    const pending = handler.take(event);
+    if (pending !== undefined) await pending;
+    return event.bytes;
   }
 
   /** Filtered and empty transactions move the place too, or an idle table would lose it to a purge. */

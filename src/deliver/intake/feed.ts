@@ -33,19 +33,26 @@ export class Feed {
 
   /** Rejects with the signal's reason, or with what reading the log throws. */
   async run(signal: AbortSignal): Promise<never> {
-    const { progress, fetcher, news } = this.#parts;
+    const { dispatcher, news } = this.#parts;
     for (;;) {
-      signal.throwIfAborted();
+      // Before the read, or a large event would be held in memory only to wait.
+      await dispatcher.room(signal);
       const seen = news.version;
       const from = this.#offset;
-      const fetched = await fetcher.read(progress.key, from);
-      for (const record of fetched.records) {
-        if (record.offset >= this.#offset) await this.#take(record, signal);
-      }
-      if (fetched.nextOffset > this.#offset) this.#pass(fetched.nextOffset);
+      await this.#readOn(signal);
       // Only at the end of the partition is there nothing to go on with.
       if (this.#offset === from) await news.after(seen, signal);
     }
+  }
+
+  /** One read of the log, in a frame of its own: what was read is not held while the feed waits for more. */
+  async #readOn(signal: AbortSignal): Promise<void> {
+    const { progress, fetcher } = this.#parts;
+    const fetched = await fetcher.read(progress.key, this.#offset);
+    for (const record of fetched.records) {
+      if (record.offset >= this.#offset) await this.#take(record, signal);
+    }
+    if (fetched.nextOffset > this.#offset) this.#pass(fetched.nextOffset);
   }
 
   async #take(record: StoredRecord, signal: AbortSignal): Promise<void> {

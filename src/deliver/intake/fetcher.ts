@@ -1,10 +1,11 @@
 /** Reads the log for all callbacks of the process: those at the same place share one read. */
 
+import { Reclaim } from '../../shared/reclaim.ts';
 import type { ChangeLog, Fetched, TopicPartition } from '../../log/change-log.ts';
 
-const READ_BYTES = 256 * 1024;
+const READ_BYTES = 512 * 1024;
 /** Over all partitions; what feeds hold beyond it is bounded by one read each. */
-const CACHE_BYTES = 16 * 1024 * 1024;
+const CACHE_BYTES = 4 * 1024 * 1024;
 
 interface Segment {
   readonly at: string;
@@ -22,7 +23,9 @@ export class Fetcher {
   readonly #segments = new Map<string, Segment[]>();
   readonly #order: Segment[] = [];
   readonly #reading = new Map<string, Promise<Fetched>>();
+  readonly #reclaim = new Reclaim();
   #bytes = 0;
+  #lastBytes = 0;
 
   constructor(log: ChangeLog) {
     this.#log = log;
@@ -47,6 +50,9 @@ export class Fetcher {
 
   async #readLog(at: TopicPartition, partition: string, offset: number): Promise<Fetched> {
     const fetched = await this.#log.read(at, offset, READ_BYTES);
+    // What was read before is on its way out; the newest is not, and its turn comes with the next.
+    this.#reclaim.released(this.#lastBytes);
+    this.#lastBytes = fetched.bytes;
     if (fetched.records.length > 0) this.#keep({ at: partition, from: offset, fetched });
     return fetched;
   }

@@ -1,0 +1,26 @@
+/** Asks V8 to collect when large buffers were let go: it hardly sees them, since their bytes lie outside of its heap. */
+
+/** From so many bytes on a buffer is worth a collection of its own. */
+const LARGE_BYTES = 4 * 1024 * 1024;
+/** Smaller ones are collected together. */
+const STEP_BYTES = 32 * 1024 * 1024;
+
+/**
+ * Counts bytes that were in buffers and are not needed any more. Without it the garbage of a busy minute comes
+ * to hundreds of megabytes before V8 looks for it. Works where the process runs with `--expose-gc`, as the
+ * daemon does; elsewhere it does nothing.
+ */
+export class Reclaim {
+  #bytes = 0;
+
+  released(bytes: number): void {
+    this.#bytes += bytes;
+    if (bytes >= LARGE_BYTES) this.#collect('major');
+    else if (this.#bytes >= STEP_BYTES) this.#collect('minor');
+  }
+
+  #collect(type: 'major' | 'minor'): void {
+    this.#bytes = 0;
+    globalThis.gc?.({ type, execution: 'sync' });
+  }
+}
