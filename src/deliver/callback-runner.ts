@@ -8,7 +8,7 @@ import type { Cursor, StateStore } from '../state/state-store.ts';
 import type { CallbackOptions } from './callback-options.ts';
 import { Feed } from './intake/feed.ts';
 import type { Fetcher } from './intake/fetcher.ts';
-import type { News } from './intake/news.ts';
+import type { Tail } from './intake/tail.ts';
 import { CallbackCounters } from './lane/callback-counters.ts';
 import { Dispatcher } from './lane/dispatcher.ts';
 import { LaneIndex } from './lane/lane-index.ts';
@@ -22,7 +22,7 @@ export interface RunnerParts {
   readonly state: StateStore;
   readonly settler: Settler;
   readonly fetcher: Fetcher;
-  readonly news: News;
+  readonly tail: Tail;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;

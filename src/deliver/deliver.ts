@@ -2,7 +2,6 @@
 
 import { toRowcallError } from '../errors.ts';
 import type { ChangeLog, TopicInfo } from '../log/change-log.ts';
-import { abortable } from '../shared/abort.ts';
 import type { Clock, Random } from '../shared/clock.ts';
 import type { Logger } from '../shared/logger.ts';
 import type { Service } from '../shared/service.ts';
@@ -12,6 +11,7 @@ import { CallbackRunner, type CallbackSnapshot } from './callback-runner.ts';
 import { Fetcher } from './intake/fetcher.ts';
 import { News } from './intake/news.ts';
 import { fresh, fromZero, openCursors } from './intake/open-cursors.ts';
+import { Tail } from './intake/tail.ts';
 import { Settler } from './settle/settler.ts';
 
 /** How often the log is told what it may forget. */
@@ -47,6 +47,7 @@ export class Deliver implements Service {
   readonly #news = new News();
   readonly #stopping = new AbortController();
   readonly #abandon = new AbortController();
+  readonly #tail: Tail;
   readonly #known = new Set<string>();
   readonly #runners: CallbackRunner[] = [];
   #settler: Settler | null = null;
@@ -54,6 +55,7 @@ export class Deliver implements Service {
 
   constructor(parts: DeliverParts) {
     this.#parts = parts;
+    this.#tail = new Tail(parts.log, this.#stopping.signal);
   }
 
   /** Runs until the signal aborts. Rejects when the state store or the log cannot be used any more. */
@@ -71,7 +73,7 @@ export class Deliver implements Service {
     });
     try {
       await this.#open(settler);
-      await this.#followTopics();
+      await this.#followLog();
     } catch (error) {
       if (!this.#stopping.signal.aborted) this.#fail(error);
     } finally {
@@ -96,7 +98,7 @@ export class Deliver implements Service {
   };
 
   async #open(settler: Settler): Promise<void> {
-    const { callbacks, log } = this.#parts;
+    const { callbacks, clock, log } = this.#parts;
     const cursors = await openCursors(callbacks, this.#parts);
     for (const topic of await log.topics()) {
       const opened = [...cursors.values()].flat().some((cursor) => cursor.topic === topic.name);
@@ -105,8 +107,8 @@ export class Deliver implements Service {
     const parts = {
       ...this.#parts,
       settler,
-      fetcher: new Fetcher(log),
-      news: this.#news,
+      fetcher: new Fetcher(log, clock),
+      tail: this.#tail,
       signal: this.#stopping.signal,
       abandon: this.#abandon.signal,
       onFailure: this.#fail,
@@ -118,18 +120,21 @@ export class Deliver implements Service {
     for (const runner of this.#runners) runner.feed(cursors.get(runner.name) ?? []);
   }
 
-  /** The leg's own loop: new topics are read from their beginning, and the log hears how far we are. */
-  async #followTopics(): Promise<never> {
+  /** The leg's own loop: feeds are woken, new topics read from their beginning, and the log hears how far we are. */
+  async #followLog(): Promise<never> {
     const { clock } = this.#parts;
     const signal = this.#stopping.signal;
     const cancel = this.#everyLowWater();
     try {
       for (;;) {
         const seen = this.#news.version;
+        await this.#tail.look();
         await this.#openNewTopics();
         await this.#news.after(seen, signal);
         // Many appends are one look.
-        await clock.sleep(0, signal);
+        await new Promise<void>((resolve) => {
+          clock.soon(resolve);
+        });
       }
     } finally {
       cancel();
@@ -178,7 +183,8 @@ export class Deliver implements Service {
     try {
       await Promise.all(this.#runners.map((runner) => runner.stop()));
       if (this.#failure === null) {
-        await abortable(settler.durable(), this.#abandon.signal);
+        // Also after the deadline: it ends attempts, not what is known of those that had ended before.
+        await settler.durable();
         await this.#tellLowWater();
       }
     } catch (error) {

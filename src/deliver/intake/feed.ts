@@ -7,7 +7,7 @@ import type { Matcher } from '../match/matcher.ts';
 import type { Progress } from '../settle/progress.ts';
 import type { Settler } from '../settle/settler.ts';
 import type { Fetcher } from './fetcher.ts';
-import type { News } from './news.ts';
+import type { Tail } from './tail.ts';
 
 export interface FeedParts {
   readonly progress: Progress;
@@ -15,12 +15,16 @@ export interface FeedParts {
   readonly dispatcher: Dispatcher;
   readonly settler: Settler;
   readonly fetcher: Fetcher;
-  readonly news: News;
+  readonly tail: Tail;
 }
+
+/** Why a feed does not go on at once. */
+type Wait = 'end of the partition' | 'no room' | null;
 
 /**
  * Invariant: every offset that it passes is settled as filtered or as a gap, was settled before (found in the
- * cursor), or is in the dispatcher's hands. It never waits for an outcome, only for room.
+ * cursor), or is in the dispatcher's hands. It never waits for an outcome, only for room, and while it waits it
+ * holds no records: a feed per table and callback, each with a batch in its hand, would be the whole memory.
  */
 export class Feed {
   readonly #parts: FeedParts;
@@ -29,39 +33,47 @@ export class Feed {
   constructor(parts: FeedParts) {
     this.#parts = parts;
     this.#offset = parts.progress.next;
+    parts.tail.follow(parts.progress.key);
   }
 
   /** Rejects with the signal's reason, or with what reading the log throws. */
   async run(signal: AbortSignal): Promise<never> {
-    const { dispatcher, news } = this.#parts;
-    for (;;) {
-      // Before the read, or a large event would be held in memory only to wait.
-      await dispatcher.room(signal);
-      const seen = news.version;
-      const from = this.#offset;
-      await this.#readOn(signal);
-      // Only at the end of the partition is there nothing to go on with.
-      if (this.#offset === from) await news.after(seen, signal);
+    const { progress, tail, dispatcher } = this.#parts;
+    try {
+      for (;;) {
+        signal.throwIfAborted();
+        const wait = await this.#advance();
+        // Room is given to one feed at a time: what this one did not need is the next one's.
+        if (wait !== 'no room') dispatcher.passRoom();
+        if (wait === 'no room') await dispatcher.room(signal);
+        else if (wait !== null) await tail.beyond(progress.key, this.#offset);
+      }
+    } finally {
+      dispatcher.passRoom();
     }
   }
 
-  /** One read of the log, in a frame of its own: what was read is not held while the feed waits for more. */
-  async #readOn(signal: AbortSignal): Promise<void> {
+  /** Takes what one read gives, as far as there is room. */
+  async #advance(): Promise<Wait> {
     const { progress, fetcher } = this.#parts;
-    const fetched = await fetcher.read(progress.key, this.#offset);
+    const from = this.#offset;
+    const fetched = await fetcher.read(progress.key, from);
     for (const record of fetched.records) {
-      if (record.offset >= this.#offset) await this.#take(record, signal);
+      if (record.offset >= this.#offset && !this.#take(record)) return 'no room';
     }
     if (fetched.nextOffset > this.#offset) this.#pass(fetched.nextOffset);
+    // Only at the end of the partition is there nothing to go on with.
+    return this.#offset === from ? 'end of the partition' : null;
   }
 
-  async #take(record: StoredRecord, signal: AbortSignal): Promise<void> {
+  /** Returns false when the record matches and must wait for room. */
+  #take(record: StoredRecord): boolean {
     const { progress, matcher, dispatcher, settler } = this.#parts;
     const { offset, value } = record;
     if (offset > this.#offset) this.#pass(offset);
     if (!progress.isSettled(offset)) {
       if (value !== null && matcher.matches(record, value)) {
-        if (!dispatcher.hasRoom) await dispatcher.room(signal);
+        if (!dispatcher.hasRoom) return false;
         dispatcher.offer(pendingEvent(record, value, progress));
       } else {
         progress.filtered(offset);
@@ -69,6 +81,7 @@ export class Feed {
       }
     }
     this.#offset = offset + 1;
+    return true;
   }
 
   /** Offsets up to `to` hold no record: transaction markers, or what a compaction left out. */

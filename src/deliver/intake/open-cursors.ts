@@ -34,6 +34,7 @@ export async function openCursors(
   for (const callback of callbacks) {
     const cursors = saved.filter((cursor) => cursor.callback === callback.name);
     const marks = marked.get(callback.name);
+    if (cursors.length > 0) refuseOtherState(callback.name, marks, parts);
     await proveCursors(cursors, topics, parts.log);
     const missing = topics.filter(
       (topic) => !cursors.some((cursor) => cursor.topic === topic.name),
@@ -64,6 +65,22 @@ function warnOfRemoved(
   logger.warn(
     { callbacks: removed },
     'Callbacks that read this log before are not in the configuration: nothing is kept for them any more',
+  );
+}
+
+/** Another state store has gone on since ours did: to go on with ours would deliver all of that again. */
+function refuseOtherState(
+  callback: string,
+  marks: Marks | undefined,
+  { state, acceptLostState }: OpenCursorsParts,
+): void {
+  if (marks === undefined || marks.stateId === state.id || acceptLostState) return;
+  throw new RowcallError(
+    'STATE_LOST',
+    `The log was last read by the callback ${callback} with another state store than this one`,
+    {
+      cure: 'Restore that state store. Or start with --accept-lost-state: the callback goes on from where this one stands, and what was delivered since comes again.',
+    },
   );
 }
 

@@ -88,13 +88,18 @@ export class Dispatcher {
     return this.#window.lanesFull;
   }
 
-  /** Resolves when one more event may be offered. */
+  /** Resolves when there is room again; whether it is still there the caller asks when it has an event. */
   room(signal: AbortSignal): Promise<void> {
     return this.#window.room(signal);
   }
 
   get hasRoom(): boolean {
     return this.#window.hasRoom;
+  }
+
+  /** A feed needs no more room: the next one that waits gets it. */
+  passRoom(): void {
+    this.#window.changed();
   }
 
   /** How many due lanes are wanted now. */
@@ -133,6 +138,7 @@ export class Dispatcher {
   /** No attempt begins any more. Resolves when all have ended and their outcomes are durable. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#pause.end();
     this.#due.length = 0;
     while (this.#working > 0) {
       await new Promise<void>((resolve) => {

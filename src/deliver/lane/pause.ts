@@ -60,6 +60,11 @@ export class Pause {
     return true;
   }
 
+  /** No probe comes any more. */
+  end(): void {
+    this.#cancelProbe();
+  }
+
   /** The endpoint refused or could not be reached. Returns true when that begins or prolongs a pause. */
   unreachable(reason: string): boolean {
     // Those that were in flight when the pause began say nothing new.

@@ -21,7 +21,19 @@ export function pendingEvent(
   value: Uint8Array,
   progress: Progress,
 ): PendingEvent {
-  return { record, value, progress, key: orderKey(record), bytes: laneEventBytes(record) };
+  const own = ownBytes(value);
+  return {
+    record: own === value ? record : { ...record, value: own },
+    value: own,
+    progress,
+    key: orderKey(record),
+    bytes: laneEventBytes(record),
+  };
+}
+
+/** A view would keep its whole batch in memory: a few events of a selective callback that of many megabytes. */
+function ownBytes(value: Uint8Array): Uint8Array {
+  return value.byteLength * 2 < value.buffer.byteLength ? new Uint8Array(value) : value;
 }
 
 export function outgoing(event: PendingEvent): OutgoingEvent {

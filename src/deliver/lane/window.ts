@@ -7,10 +7,14 @@ import type { LaneIndex } from './lane-index.ts';
 const MIN_EVENTS = 1024;
 const EVENTS_PER_KEY_IN_FLIGHT = 4;
 const MAX_BYTES = 8 * 1024 * 1024;
+/** A full window is filled again once this share of it is left. */
+const REFILL_BELOW = 0.75;
 
 /**
- * Invariant: an event is let in only while the window is below its bounds and the lanes below theirs. One event
- * larger than the bound goes alone. Without the bounds a slow endpoint would pull the log into memory.
+ * Invariant: an event is let in only while the window is below its bounds and the lanes below theirs; one event
+ * may go over the bound in bytes, so that the largest goes, too. Feeds that wait are woken one at a time: were all
+ * woken, each would bring an event, and the bound be missed by as many as there are tables. Whoever was woken
+ * calls `changed` when it needs no more room. Without the bounds a slow endpoint would pull the log into memory.
  */
 export class Window {
   readonly #maxEvents: number;
@@ -18,7 +22,8 @@ export class Window {
   readonly #lanes: LaneIndex;
   #events = 0;
   #bytes = 0;
-  #waiters: (() => void)[] = [];
+  /** Feeds that wait, the first come first. */
+  readonly #waiters: (() => void)[] = [];
 
   constructor(options: CallbackOptions, lanes: LaneIndex) {
     this.#maxEvents = Math.max(MIN_EVENTS, options.concurrency * EVENTS_PER_KEY_IN_FLIGHT);
@@ -52,23 +57,39 @@ export class Window {
     this.changed();
   }
 
-  /** Lanes shrank, or an event left: whoever waits looks again. */
+  /** Lanes shrank, an event left, or a feed did not need its room: the next one that waits may look. */
   changed(): void {
-    if (!this.hasRoom || this.#waiters.length === 0) return;
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const wake of waiters) wake();
+    if (!this.#worthwhile) return;
+    this.#waiters.shift()?.();
   }
 
+  /** Resolves when there is room worth reading the log again; rejects with the signal's reason. */
   async room(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    while (!this.hasRoom) {
-      await abortable(
-        new Promise<void>((resolve) => {
-          this.#waiters.push(resolve);
-        }),
-        signal,
-      );
+    while (!this.#worthwhile) {
+      let wake: (() => void) | undefined;
+      try {
+        await abortable(
+          new Promise<void>((resolve) => {
+            wake = resolve;
+            this.#waiters.push(resolve);
+          }),
+          signal,
+        );
+      } catch (error) {
+        const index = wake === undefined ? -1 : this.#waiters.indexOf(wake);
+        if (index >= 0) this.#waiters.splice(index, 1);
+        throw error;
+      }
     }
+  }
+
+  /** Room for one event would mean a read for each. */
+  get #worthwhile(): boolean {
+    return (
+      this.#events <= this.#maxEvents * REFILL_BELOW &&
+      this.#bytes <= MAX_BYTES * REFILL_BELOW &&
+      !this.lanesFull
+    );
   }
 }

@@ -31,12 +31,16 @@ function images(value: Uint8Array): { before: object; after: object } {
   throw new RowcallError('ENVELOPE_INVALID', 'An update in the log lacks an image');
 }
 
-/** Numbers are kept as their text: two integers beyond 2^53 must not become equal by rounding. */
+/**
+ * Numbers are kept as their text: two integers beyond 2^53 must not become equal by rounding. Texts bear a mark,
+ * so that no text, and no JSON of a column, can be taken for a number.
+ */
 function parse(value: Uint8Array): unknown {
   const text = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8');
-  return parseExact(text, (_key, part, { source }) =>
-    typeof part === 'number' ? { number: source ?? String(part) } : part,
-  );
+  return parseExact(text, (_key, part, { source }) => {
+    if (typeof part === 'string') return `"${part}`;
+    return typeof part === 'number' ? (source ?? String(part)) : part;
+  });
 }
 
 function textOf(image: object, column: string): string | undefined {

@@ -35,7 +35,7 @@ async function setup(
       return log.read(at, offset, maxBytes);
     },
   } as unknown as ChangeLog;
-  return { fetcher: new Fetcher(counted), reads, append };
+  return { fetcher: new Fetcher(counted, systemClock), reads, append };
 }
 
 describe('the fetcher', () => {

@@ -231,6 +231,15 @@ describe('a state store that was lost', () => {
   });
 });
 
+test('a state store that another one has overtaken is a stop', async () => {
+  await append(ORDERS, 5);
+  await open([callback('all')]);
+  const other = await openSqliteState({ path: ':memory:' });
+  await open([callback('all')], { state: other, acceptLostState: true });
+  await expect(open([callback('all')])).rejects.toMatchObject({ code: 'STATE_LOST' });
+  expect(await open([callback('all')], { acceptLostState: true })).toEqual({ all: [[ORDERS, 0]] });
+});
+
 /** What delivery tells the log now and then. */
 async function mark(name: string, offset: number): Promise<void> {
   const [topic] = await log.topics();

@@ -1,0 +1,108 @@
+import { expect, test } from 'vitest';
+import type { CallbackOptions } from '../../../src/deliver/callback-options.ts';
+import type { Sender } from '../../../src/deliver/callback/sender.ts';
+import { Deliver } from '../../../src/deliver/deliver.ts';
+import { systemClock } from '../../../src/shared/clock.ts';
+import { silentLogger } from '../../../src/shared/logger.ts';
+import { openSqliteState } from '../../../src/state/sqlite/sqlite-state.ts';
+import type { StateStore } from '../../../src/state/state-store.ts';
+import { eventually } from '../../support/eventually.ts';
+import { MemoryChangeLog, MemoryLogStore } from '../../support/memory-change-log.ts';
+
+const TOPIC = 'shop.orders';
+
+async function logOf(keys: readonly number[]): Promise<MemoryChangeLog> {
+  const log = new MemoryChangeLog(new MemoryLogStore(), systemClock);
+  const writer = await log.openWriter('shop');
+  await writer.createTopics([{ name: TOPIC, partitions: 1 }]);
+  const records = keys.map((key, offset) => ({
+    key: `{"id":${key}}`,
+    value: Buffer.from('{}'),
+    timestampMs: 0,
+    id: `id-${offset}`,
+    table: TOPIC,
+    operation: 'c' as const,
+  }));
+  await writer.append([{ topic: TOPIC, partition: 0, records }], 'c');
+  return log;
+}
+
+function deliver(log: MemoryChangeLog, state: StateStore, sender: Sender): Deliver {
+  const callback: CallbackOptions = {
+    name: 'billing',
+    tables: ['shop.*'],
+    operations: ['insert'],
+    changed: [],
+    from: 'earliest',
+    concurrency: 8,
+    retry: { initialIntervalMs: 1, backoffCoefficient: 1, maximumIntervalMs: 1, jitter: 0 },
+    lanes: { maxEvents: 100, maxBytes: 100_000 },
+    sender,
+  };
+  return new Deliver({
+    log,
+    state,
+    callbacks: [callback],
+    clock: systemClock,
+    random: () => 0,
+    logger: silentLogger,
+    acceptLostState: false,
+    drainTimeoutMs: 20,
+  });
+}
+
+test('a receiver that hangs past the drain deadline is left alone, and what others did is saved', async () => {
+  const log = await logOf([1, 2, 3]);
+  const state = await openSqliteState({ path: ':memory:' });
+  let sent = 0;
+  const sender: Sender = {
+    send: (event, _attempt, signal) => {
+      sent += 1;
+      if (event.offset !== 1) return Promise.resolve({ kind: 'delivered' });
+      return new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => {
+          reject(signal.reason as Error);
+        });
+      });
+    },
+    close: () => Promise.resolve(),
+  };
+  const stop = new AbortController();
+  const running = deliver(log, state, sender).run(stop.signal);
+  await eventually(() => {
+    expect(sent).toBe(3);
+  });
+  stop.abort();
+  await expect(running).resolves.toBeUndefined();
+  expect((await state.cursors())[0]).toMatchObject({
+    next: 1,
+    beyond: [[2, 3]],
+    ledger: { read: 2, matched: 2, delivered: 2 },
+  });
+  expect((await log.lowWater())[0]?.marks).toMatchObject([{ offset: 1 }]);
+});
+
+test('an endpoint that is down leaves no timer behind', async () => {
+  const log = await logOf([1]);
+  const state = await openSqliteState({ path: ':memory:' });
+  let sent = 0;
+  const sender: Sender = {
+    send: () => {
+      sent += 1;
+      return Promise.resolve({ kind: 'unreachable', error: 'refused' });
+    },
+    close: () => Promise.resolve(),
+  };
+  const stop = new AbortController();
+  const engine = deliver(log, state, sender);
+  const timers = (): number =>
+    process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+  const before = timers();
+  const running = engine.run(stop.signal);
+  await eventually(() => {
+    expect([sent, engine.snapshot().callbacks[0]?.pause?.reason]).toEqual([1, 'refused']);
+  });
+  stop.abort();
+  await running;
+  expect(timers()).toBe(before);
+});
