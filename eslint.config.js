@@ -39,7 +39,7 @@ const ADAPTERS = [
 ];
 
 export default defineConfig(
-  globalIgnores(['dist/', 'coverage/', 'node_modules/']),
+  globalIgnores(['dist/', 'dist-test/', 'coverage/', 'node_modules/']),
   js.configs.recommended,
   tseslint.configs.strictTypeChecked,
   tseslint.configs.stylisticTypeChecked,

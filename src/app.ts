@@ -9,13 +9,16 @@ import { HttpSender } from './deliver/callback/http-sender.ts';
 import { loadHandler, ModuleSender } from './deliver/callback/module-sender.ts';
 import type { Sender } from './deliver/callback/sender.ts';
 import { Deliver } from './deliver/deliver.ts';
+import { openCursors } from './deliver/intake/open-cursors.ts';
 import { RowcallError } from './errors.ts';
 import type { ChangeLog } from './log/change-log.ts';
 import { RetentionKeeper } from './log/retention-keeper.ts';
 import { AdminServer } from './operate/admin/server.ts';
 import { present } from './shared/assert.ts';
+import { LargeWork } from './shared/large-work.ts';
 import type { Clock, Random } from './shared/clock.ts';
-import type { Logger } from './shared/logger.ts';
+import { closeAfter } from './shared/close-after.ts';
+import { type Logger, silentLogger } from './shared/logger.ts';
 import type { Service } from './shared/service.ts';
 import { supervise } from './shared/supervise.ts';
 import { connectionOptions } from './source-connection.ts';
@@ -56,29 +59,28 @@ export class App {
   async run(signal: AbortSignal): Promise<void> {
     const { clock, logger, legs } = this.#parts;
     const log = await openLog(this.#config, { clock, logger, create: true });
-    try {
-      const state = legs.deliver ? await openDispatcherState(this.#config) : null;
-      try {
-        await this.#supervise(log, state, signal);
-      } finally {
-        await state?.close();
-      }
-    } finally {
-      await log.close();
-    }
+    await closeAfter(log, logger, async () => {
+      if (!legs.deliver) return this.#supervise(log, null, signal);
+      const state = await openDispatcherState(this.#config);
+      return closeAfter(state, logger, () => this.#supervise(log, state, signal));
+    });
   }
 
   async #supervise(log: ChangeLog, state: StateStore | null, signal: AbortSignal): Promise<void> {
     const { clock, random, logger } = this.#parts;
     const { admin, callbacks } = this.#config;
-    const capture = this.#parts.legs.capture ? await this.#buildCapture(log) : null;
+    const options = state === null ? [] : await this.#buildCallbacks();
+    const large = new LargeWork(clock);
+    const capture = this.#parts.legs.capture ? await this.#buildCapture(log, large) : null;
+    if (state !== null && capture !== null) await this.#proveState(log, state, options);
     const deliver =
       state === null
         ? null
         : new Deliver({
             log,
             state,
-            callbacks: await this.#buildCallbacks(),
+            callbacks: options,
+            large,
             clock,
             random,
             logger,
@@ -100,6 +102,19 @@ export class App {
       onDeadline: (names) =>
         new RowcallError('SHUTDOWN_TIMEOUT', `Still running at the deadline: ${names.join(', ')}`),
     });
+  }
+
+  /**
+   * State and log must belong together before capture saves its first place into a log that may be a new one
+   * by mistake. Delivery proves the same again when it begins, and tells of what it finds then.
+   */
+  async #proveState(
+    log: ChangeLog,
+    state: StateStore,
+    callbacks: readonly CallbackOptions[],
+  ): Promise<void> {
+    const { acceptLostState } = this.#parts;
+    await openCursors(callbacks, { log, state, acceptLostState, logger: silentLogger });
   }
 
   #buildCallbacks(): Promise<CallbackOptions[]> {
@@ -132,7 +147,7 @@ export class App {
     });
   }
 
-  async #buildCapture(log: ChangeLog): Promise<Capture> {
+  async #buildCapture(log: ChangeLog, large: LargeWork): Promise<Capture> {
     const { name, source, tables } = this.#config;
     const { clock, random, logger } = this.#parts;
     return new Capture({
@@ -146,6 +161,7 @@ export class App {
       routing: routingHash(tables),
       partitions: this.#config.log.topics.partitions,
       log,
+      large,
       clock,
       random,
       logger,

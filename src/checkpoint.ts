@@ -31,6 +31,8 @@ const checkpoint = z.strictObject({
   open: z.array(
     z.strictObject({
       transaction: z.string().min(1),
+      commitUs: count.nullable(),
+      timestamp: count.nullable(),
       tables: z.record(z.string(), z.strictObject({ ordinal: count, keyed: z.boolean() })),
     }),
   ),

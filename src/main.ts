@@ -2,17 +2,20 @@
 /** The program: argv in, exit code out. The only place that ends the process or hears signals. */
 
 /**
- * V8 sizes its heap for a machine that it has for itself: the same work then takes twice the memory. A daemon
- * begins anew in its own process with a heap that grows in small steps; the process id stays the same.
+ * V8 sizes its heap for a machine that it has for itself, and the C library keeps what was freed: the same
+ * work then takes twice the memory. A daemon begins anew in its own process with a heap that grows in small steps
+ * and an allocator that gives large blocks back; the process id stays the same. See docs/adr/0006.
  */
-const HEAP_OPTIONS = ['--max-semi-space-size=8', '--heap-growing-percent=30', '--expose-gc'];
+const HEAP_OPTIONS = ['--max-semi-space-size=4', '--heap-growing-percent=30', '--expose-gc'];
+const ALLOCATOR = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072' };
 const DAEMONS: ReadonlySet<string | undefined> = new Set(['run', 'connect', 'deliver']);
 
 function beginWithSmallHeap(): void {
   const set = HEAP_OPTIONS.every((option) => process.execArgv.includes(option));
   if (set || process.execve === undefined || process.platform === 'win32') return;
   const options = [...process.execArgv, ...HEAP_OPTIONS];
-  process.execve(process.execPath, [process.execPath, ...options, ...process.argv.slice(1)]);
+  const argv = [process.execPath, ...options, ...process.argv.slice(1)];
+  process.execve(process.execPath, argv, { ...ALLOCATOR, ...process.env });
 }
 
 /** After this many signals the process leaves at once. */

@@ -54,5 +54,9 @@ export interface Checkpoint {
 export interface OpenTransaction {
   /** The transaction part of its event ids: the GTID, or the file place without GTIDs. */
   readonly transaction: string;
+  /** original_commit_timestamp, microseconds: the same on every server. Null where its event carries none. */
+  readonly commitUs: number | null;
+  /** Its GTID event's header timestamp, seconds, on the checkpoint's server; null when read on another. */
+  readonly timestamp: number | null;
   readonly tables: Readonly<Record<string, { readonly ordinal: number; readonly keyed: boolean }>>;
 }

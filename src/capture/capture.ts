@@ -21,7 +21,8 @@ export interface CaptureSnapshot extends Readonly<CaptureCounters>, SessionSnaps
 /**
  * Invariant: one session at a time, and each begins at the checkpoint that the log holds, never at what
  * an earlier session remembered. Retriable failures (a lost source, a failed write) begin a new session after
- * a wait that doubles; every other one ends the leg, with the place and the cure.
+ * a wait that doubles until something new is durable, since a connection alone proves nothing; every other one
+ * ends the leg, with the place and the cure.
  */
 export class Capture implements Service {
   readonly name = 'capture';
@@ -31,7 +32,7 @@ export class Capture implements Service {
     events: 0,
     bytes: 0,
     rows: 0,
-    filteredRows: 0,
+    filteredRowEvents: 0,
     transactions: 0,
     lastCommitMs: 0,
   };
@@ -84,9 +85,14 @@ export class Capture implements Service {
   /** One connection from checkpoint to loss. Null when it ended because it was told to. */
   async #runSession(signal: AbortSignal): Promise<RowcallError | null> {
     this.#state = 'connecting';
-    const session = new CaptureSession(this.#parts, this.#counters, () => {
-      this.#state = 'streaming';
-      this.#backoff.progress();
+    const session = new CaptureSession(this.#parts, this.#counters, {
+      onStreaming: () => {
+        this.#state = 'streaming';
+      },
+      onProgress: () => {
+        this.#backoff.progress();
+        this.#checksumFailures = 0;
+      },
     });
     this.#session = session;
     try {
@@ -105,7 +111,7 @@ export class Capture implements Service {
 
   async #recover(failure: RowcallError, signal: AbortSignal): Promise<void> {
     const { logger, clock } = this.#parts;
-    this.#checksumFailures = failure.code === 'BINLOG_CHECKSUM' ? this.#checksumFailures + 1 : 0;
+    if (failure.code === 'BINLOG_CHECKSUM') this.#checksumFailures += 1;
     if (!failure.retriable || this.#checksumFailures >= CHECKSUM_TRIES) throw failure;
     const waitMs = Math.round(this.#backoff.failed());
     this.#state = 'waiting';

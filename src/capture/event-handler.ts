@@ -5,16 +5,17 @@ import type { ChangeLogWriter } from '../log/change-log.ts';
 import { partitionOf } from '../log/partition.ts';
 import { present, unreachable } from '../shared/assert.ts';
 import type { Clock } from '../shared/clock.ts';
+import type { Logger } from '../shared/logger.ts';
 import type { Appender } from './append/appender.ts';
 import type { Place } from './append/place.ts';
 import type { BinlogEvent } from './binlog/binlog-event.ts';
 import { classifyQuery } from './binlog/classify-query.ts';
+import { rowlessChange } from './binlog/ddl-hint.ts';
 import { statementTarget } from './binlog/statement-target.ts';
 import { decodeRows, type RowChange } from './decode/rows.ts';
 import { TableMaps, type TableVersion } from './decode/table-map.ts';
-
 import { encodeRow } from './encode/encode-row.ts';
-import type { Route, Router } from './route/router.ts';
+import { type Route, type Router, SYSTEM_SCHEMAS } from './route/router.ts';
 
 type QueryEvent = Extract<BinlogEvent, { type: 'query' }>;
 type RowsEvent = Extract<BinlogEvent, { type: 'rows' }>;
@@ -24,7 +25,8 @@ export interface CaptureCounters {
   events: number;
   bytes: number;
   rows: number;
-  filteredRows: number;
+  /** Row events, each with one row or many, of tables that no rule captures. */
+  filteredRowEvents: number;
   transactions: number;
   /** Commit time of the newest transaction read, milliseconds; 0 before the first. */
   lastCommitMs: number;
@@ -40,6 +42,7 @@ export interface EventHandlerParts {
   readonly writer: ChangeLogWriter;
   readonly router: Router;
   readonly clock: Clock;
+  readonly logger: Logger;
   readonly counters: CaptureCounters;
 }
 
@@ -126,11 +129,13 @@ export class EventHandler {
           `The source runs XA transactions (${event.sql.slice(0, 80)})`,
           { place: at(event) },
         );
+      case 'create-query':
       case 'statement-dml':
-        this.#refuseStatement(event);
+        this.#refuseStatement(event, kind);
         this.#endOfStatement(event);
         return;
       case 'other':
+        this.#warnOfRowlessChange(event);
         this.#endOfStatement(event);
         return;
       default:
@@ -164,15 +169,41 @@ export class EventHandler {
     if (transaction !== null && !transaction.explicit) this.#commit(event);
   }
 
-  #refuseStatement(event: QueryEvent): void {
+  /**
+   * The text cannot tell a view from a table, nor what a trigger changes: only the server's own schemas, whose
+   * tables have neither of a captured table, are passed over.
+   */
+  #refuseStatement(event: QueryEvent, kind: 'create-query' | 'statement-dml'): void {
+    // Behind a BEGIN it can only be a temporary table: any other CREATE TABLE ends the transaction before it.
+    if (kind === 'create-query' && this.#parts.place.transaction?.explicit === true) return;
     const target = statementTarget(event.sql, event.schema);
-    if (target !== null && !this.#parts.router.couldCapture(target.schema, target.table)) return;
+    if (target !== null && SYSTEM_SCHEMAS.has(target.schema)) return;
     const table = target === null ? '' : ` of ${target.schema}.${target.table}`;
     throw new RowcallError(
       'STATEMENT_LOGGED',
       `A change${table} was logged as a statement, so its rows are not in the binlog`,
-      { place: at(event) },
+      {
+        place: at(event),
+        cure: 'A session ran with binlog_format other than ROW; views and triggers can lead from any table to a captured one. Set ROW for every session, then rowcall position set behind the place named.',
+      },
     );
+  }
+
+  /** Rows that went or came without an event: a person must know, because no callback will. */
+  #warnOfRowlessChange(event: QueryEvent): void {
+    const change = rowlessChange(event.sql, event.schema);
+    if (change === null) return;
+    const { router, logger } = this.#parts;
+    for (const { schema, table } of change.targets) {
+      const captured =
+        table === null ? router.couldCaptureSchema(schema) : router.couldCapture(schema, table);
+      if (!captured) continue;
+      const name = table === null ? schema : `${schema}.${table}`;
+      logger.warn(
+        { table: name, statement: change.kind, place: at(event) },
+        `${change.kind} changed rows of ${name} without row events: this version sends nothing for it`,
+      );
+    }
   }
 
   #commit(event: BinlogEvent): void {
@@ -191,7 +222,7 @@ export class EventHandler {
     }
     const route = this.#parts.router.route(table);
     if (route === null) {
-      this.#parts.counters.filteredRows += 1;
+      this.#parts.counters.filteredRowEvents += 1;
       return;
     }
     if (this.#parts.place.transaction === null) {

@@ -6,13 +6,14 @@ import type { ChangeLog, ChangeLogWriter } from '../log/change-log.ts';
 import type { Checkpoint } from '../position.ts';
 import { present } from '../shared/assert.ts';
 import type { Clock, Random } from '../shared/clock.ts';
+import { LARGE_EVENT_BYTES, type LargeWork } from '../shared/large-work.ts';
 import type { Logger } from '../shared/logger.ts';
 import { Reclaim } from '../shared/reclaim.ts';
 import { Appender } from './append/appender.ts';
 import { Place } from './append/place.ts';
 import type { BinlogEvent } from './binlog/binlog-event.ts';
 import { type BinlogStream, openBinlogStream } from './binlog/binlog-stream.ts';
-import { SourceConnection } from './binlog/source-connection.ts';
+import { answerLimit, SourceConnection } from './binlog/source-connection.ts';
 import { type CaptureCounters, EventHandler } from './event-handler.ts';
 import { checkSource, requireFit } from './preflight/check-source.ts';
 import { type ProvenPlace, provePlace } from './preflight/prove-place.ts';
@@ -38,6 +39,7 @@ export interface CaptureParts {
   /** Partitions of a topic that is made now. */
   readonly partitions: number;
   readonly log: ChangeLog;
+  readonly large: LargeWork;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -64,6 +66,14 @@ export const NO_PLACE: SessionSnapshot = {
   silentMs: null,
 };
 
+/** What a session tells its owner while it runs. */
+export interface SessionListener {
+  /** The first events came. */
+  onStreaming(): void;
+  /** Something that the log did not have is durable: rows, or a place further on. */
+  onProgress(): void;
+}
+
 /**
  * Invariant: the session opens the log's writer first and takes its checkpoint from it, so that whatever an
  * older connector may still have had in flight is either before that checkpoint or refused.
@@ -71,16 +81,17 @@ export const NO_PLACE: SessionSnapshot = {
 export class CaptureSession {
   readonly #parts: CaptureParts;
   readonly #counters: CaptureCounters;
-  readonly #onStreaming: () => void;
+  readonly #listener: SessionListener;
   #place: Place | null = null;
   #appender: Appender | null = null;
   #heardAt: number | null = null;
+  #savedAt = -Infinity;
   readonly #reclaim = new Reclaim();
 
-  constructor(parts: CaptureParts, counters: CaptureCounters, onStreaming: () => void) {
+  constructor(parts: CaptureParts, counters: CaptureCounters, listener: SessionListener) {
     this.#parts = parts;
     this.#counters = counters;
-    this.#onStreaming = onStreaming;
+    this.#listener = listener;
   }
 
   /** Rejects with what ended the connection, or with the signal's reason after a last append. */
@@ -113,7 +124,7 @@ export class CaptureSession {
           'Reading the binlog',
         );
         const appender = new Appender({
-          writer,
+          writer: this.#watched(writer, formatCheckpoint(checkpoint)),
           checkpoint: () => formatCheckpoint(place.checkpoint()),
           clock,
           logger,
@@ -147,6 +158,24 @@ export class CaptureSession {
     };
   }
 
+  /**
+   * The writer, with an eye on what becomes durable. A transaction that fails at the same row each time is read
+   * again from its beginning and appends nothing new: that is no progress.
+   *
+   * @param saved the checkpoint that the log holds
+   */
+  #watched(writer: ChangeLogWriter, saved: string): Pick<ChangeLogWriter, 'append'> {
+    let last = saved;
+    return {
+      append: async (batches, checkpoint) => {
+        await writer.append(batches, checkpoint);
+        this.#savedAt = this.#parts.clock.monotonic();
+        if (batches.length > 0 || checkpoint !== last) this.#listener.onProgress();
+        last = checkpoint;
+      },
+    };
+  }
+
   /** Checks the source, and proves the log's checkpoint against it; the first time makes one and saves it. */
   async #findPlace(
     writer: ChangeLogWriter,
@@ -154,7 +183,7 @@ export class CaptureSession {
   ): Promise<{ checkpoint: Checkpoint; proven: ProvenPlace }> {
     const { connection, serverId, heartbeatMs, clock, logger, start, routing } = this.#parts;
     const access = { connection, serverId, heartbeatMs, clock };
-    const source = await SourceConnection.open(connection, signal);
+    const source = await SourceConnection.open(connection, signal, answerLimit(heartbeatMs));
     try {
       for (const finding of requireFit(await checkSource(source, serverId))) {
         logger.warn({ ...finding }, `The source: ${finding.why}`);
@@ -196,13 +225,9 @@ export class CaptureSession {
       for (;;) {
         // Taken from the end of a list of our own: an event that is done with is let go, however large it was.
         const events = (await stream.next()).toReversed();
-        if (this.#heardAt === null) this.#onStreaming();
+        if (this.#heardAt === null) this.#listener.onStreaming();
         this.#heardAt = clock.monotonic();
-        while (events.length > 0) {
-          const bytes = await this.#takeOne(events, handler);
-          this.#reclaim.released(bytes);
-          if (appender.mustFlush) await appender.flush();
-        }
+        await this.#takeAll(events, handler, appender);
         // Inside a transaction its end is on the way: waiting for it saves a checkpoint in the middle.
         if (appender.hasRecords && (place.transaction === null || appender.mustFlush)) {
           appender.flushSoon();
@@ -217,22 +242,39 @@ export class CaptureSession {
     }
   }
 
+  async #takeAll(events: BinlogEvent[], handler: EventHandler, appender: Appender): Promise<void> {
+    while (events.length > 0) {
+      const leave = await this.#parts.large.enter(events.at(-1)?.bytes ?? 0);
+      try {
+        const bytes = await this.#takeOne(events, handler);
+        this.#reclaim.released(bytes);
+        if (bytes >= LARGE_EVENT_BYTES) await appender.drain();
+        else if (appender.mustFlush) await appender.flush();
+      } finally {
+        leave();
+      }
+    }
+  }
+
   /** Handles the last event of the list. In a frame of its own, so that nothing holds the event afterwards. */
   async #takeOne(events: BinlogEvent[], handler: EventHandler): Promise<number> {
     const event = present(events.pop(), 'an event');
+    this.#reclaim.before(event.bytes);
     const pending = handler.take(event);
     if (pending !== undefined) await pending;
     return event.bytes;
   }
 
-  /** Filtered and empty transactions move the place too, or an idle table would lose it to a purge. */
+  /**
+   * Filtered and empty transactions move the place too, or an idle table would lose it to a purge. Inside a
+   * transaction it is saved only when that was long ago: the end of a small one is on the way.
+   */
   #saveQuietMoves(appender: Appender, place: Place): () => void {
     const { clock } = this.#parts;
     let cancel: () => void;
     const tick = (): void => {
-      if (appender.idle && !appender.failed && place.dirty && place.transaction === null) {
-        appender.flushSoon();
-      }
+      const due = place.transaction === null || clock.monotonic() - this.#savedAt > QUIET_SAVE_MS;
+      if (appender.idle && !appender.failed && place.dirty && due) appender.flushSoon();
       cancel = clock.timer(QUIET_SAVE_MS, tick);
     };
     cancel = clock.timer(QUIET_SAVE_MS, tick);

@@ -24,5 +24,6 @@ export const LATER_VALUES: Readonly<Record<string, readonly string[]>> = {
   'log.type': ['kafka'],
   'checkpoint.type': ['file'],
   'state.type': ['mysql'],
+  'callbacks.operations': ['truncate'],
   'callbacks.deliver.format': ['cloudevents-binary', 'cloudevents-structured', 'raw'],
 };

@@ -3,6 +3,7 @@
 import { RowcallError, toRowcallError } from '../errors.ts';
 import type { ChangeLog, LowWaterMark } from '../log/change-log.ts';
 import type { Clock, Random } from '../shared/clock.ts';
+import type { LargeWork } from '../shared/large-work.ts';
 import type { Logger } from '../shared/logger.ts';
 import type { Cursor, StateStore } from '../state/state-store.ts';
 import type { CallbackOptions } from './callback-options.ts';
@@ -23,6 +24,7 @@ export interface RunnerParts {
   readonly settler: Settler;
   readonly fetcher: Fetcher;
   readonly tail: Tail;
+  readonly large: LargeWork;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;

@@ -3,6 +3,7 @@
 import { toRowcallError } from '../errors.ts';
 import type { ChangeLog, TopicInfo } from '../log/change-log.ts';
 import type { Clock, Random } from '../shared/clock.ts';
+import type { LargeWork } from '../shared/large-work.ts';
 import type { Logger } from '../shared/logger.ts';
 import type { Service } from '../shared/service.ts';
 import type { StateStore } from '../state/state-store.ts';
@@ -21,6 +22,7 @@ export interface DeliverParts {
   readonly log: ChangeLog;
   readonly state: StateStore;
   readonly callbacks: readonly CallbackOptions[];
+  readonly large: LargeWork;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;

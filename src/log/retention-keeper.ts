@@ -1,5 +1,6 @@
 /** Keeps the log within its age and size, and warns before it is full. */
 
+import { RowcallError } from '../errors.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { Logger } from '../shared/logger.ts';
 import type { Service } from '../shared/service.ts';
@@ -31,7 +32,11 @@ export class RetentionKeeper implements Service {
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#parts;
     while (!signal.aborted) {
-      await this.#turn();
+      try {
+        await this.#turn();
+      } catch (error) {
+        this.#tolerate(error);
+      }
       try {
         await clock.sleep(EVERY_MS, signal);
       } catch (error) {
@@ -39,6 +44,13 @@ export class RetentionKeeper implements Service {
         throw error;
       }
     }
+  }
+
+  /** What may pass is tried again at the next turn: the writer, not the broom, says when a log is of no use. */
+  #tolerate(error: unknown): void {
+    if (!(error instanceof RowcallError) || !error.retriable) throw error;
+    const fields = { code: error.code, cure: error.cure };
+    this.#parts.logger.warn(fields, `Old events could not be deleted: ${error.message}`);
   }
 
   async #turn(): Promise<void> {

@@ -19,8 +19,14 @@ export class Reclaim {
     else if (this.#bytes >= STEP_BYTES) this.#collect('minor');
   }
 
+  /** Before work on a buffer of so many bytes: what came before it is collected first, if it is large. */
+  before(bytes: number): void {
+    if (bytes >= LARGE_BYTES) this.#collect('major');
+  }
+
   #collect(type: 'major' | 'minor'): void {
     this.#bytes = 0;
-    globalThis.gc?.({ type, execution: 'sync' });
+    const { gc } = globalThis;
+    gc?.({ type, execution: 'sync' });
   }
 }

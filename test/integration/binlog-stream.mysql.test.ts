@@ -151,6 +151,44 @@ describe('the binlog stream', () => {
     await stream.close();
   });
 
+  it('gives the event loop a turn between the batches of a long queue', async () => {
+    const { url } = await freshDatabase('turns');
+    const start = await endOfLog();
+    await run(
+      url,
+      'CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(200))',
+      `INSERT INTO t SELECT a.n * 100 + b.n, REPEAT('x', 200) FROM
+        (SELECT ROW_NUMBER() OVER () AS n FROM mysql.help_keyword LIMIT 100) a,
+        (SELECT ROW_NUMBER() OVER () AS n FROM mysql.help_keyword LIMIT 100) b`,
+      'DROP TABLE t',
+    );
+    let turns = 0;
+    let looks = 0;
+    const clock: Clock = {
+      ...systemClock,
+      timer: (ms, fire) =>
+        systemClock.timer(ms, () => {
+          looks += 1;
+          fire();
+        }),
+      soon: (fire) => {
+        turns += 1;
+        systemClock.soon(fire);
+      },
+    };
+    const stream = await openBinlogStream(
+      optionsOf({ gtidSet: start.gtidSet }, { clock, heartbeatMs: 50 }),
+      AbortSignal.timeout(60_000),
+    );
+    // Long enough that more than one batch is in the queue.
+    await eventually(() => {
+      expect(looks).toBeGreaterThan(20);
+    });
+    await readUntil(stream, isQuery('DROP TABLE'));
+    await stream.close();
+    expect(turns).toBeGreaterThan(0);
+  });
+
   it('speaks in quiet times, where the log ends', async () => {
     const start = await endOfLog();
     const stream = await openBinlogStream(
@@ -181,7 +219,7 @@ describe('the binlog stream', () => {
     proxy.pause();
     const begun = performance.now();
     await expect(readUntil(stream, () => false)).rejects.toMatchObject({ code: 'SOURCE_SILENT' });
-    expect(performance.now() - begun).toBeLessThan(1500);
+    expect(performance.now() - begun).toBeLessThan(1000);
   });
 
   it('tells a lost connection, after the events that came before', async () => {
@@ -240,7 +278,8 @@ describe('the binlog stream', () => {
     });
     expect(process.memoryUsage().rss - before).toBeLessThan(30 * MIB);
     const rest = await readUntil(stream, isQuery('DROP TABLE'));
-    const rows = [...first, ...rest].filter((event) => event.type === 'rows');
+    // Small ones are those of other tests on the same server.
+    const rows = [...first, ...rest].filter(({ type, bytes }) => type === 'rows' && bytes > MIB);
     expect(rows).toHaveLength(60);
     await stream.close();
   });

@@ -1,8 +1,13 @@
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { freePort } from '../../services/free-port.ts';
+import { parseConfig } from '../../src/config/load.ts';
 import { createRowcall } from '../../src/rowcall.ts';
 import type { Handler, HandlerContext, RowEvent } from '../../src/rowcall.ts';
+import { systemClock } from '../../src/shared/clock.ts';
+import { silentLogger } from '../../src/shared/logger.ts';
+import { openLog } from '../../src/stores.ts';
 import { eventually } from '../support/eventually.ts';
 import { freshAccount, freshDatabase, withConnection } from '../support/mysql.ts';
 import { tempDir } from '../support/temp-dir.ts';
@@ -12,6 +17,7 @@ type Call = readonly [event: RowEvent<Order>, attempt: number];
 
 interface Shop {
   readonly config: object;
+  readonly folder: string;
   readonly sql: (...statements: string[]) => Promise<void>;
 }
 
@@ -47,7 +53,7 @@ async function openShop(): Promise<Shop> {
       },
     ],
   };
-  return { config, sql };
+  return { config, folder, sql };
 }
 
 /** Runs until `enough` calls were made, then stops; rejects with what the run itself failed of. */
@@ -116,6 +122,25 @@ describe('Rowcall as a library', () => {
     await sql("INSERT INTO orders VALUES (3, 'new', 3)");
     await runUntil(config, handler, () => ids.length >= 3);
     expect(ids.toSorted()).toEqual([1, 2, 3]);
+  });
+
+  test('saves no place in a new log beside a state that knows another one', async () => {
+    const { config, folder, sql } = await openShop();
+    const calls: string[] = [];
+    const handler: Handler<Order> = ({ id }) => {
+      calls.push(id);
+    };
+    await sql("INSERT INTO orders VALUES (1, 'new', 1)");
+    await runUntil(config, handler, () => calls.length === 1);
+    for (const name of readdirSync(folder)) {
+      if (name.startsWith('events.db')) rmSync(join(folder, name));
+    }
+    const run = runUntil(config, handler, () => false);
+    await expect(run).rejects.toMatchObject({ code: 'TOPIC_RECREATED' });
+    const parsed = parseConfig(config, folder, { handlers: ['orders'] });
+    const log = await openLog(parsed, { clock: systemClock, logger: silentLogger, create: false });
+    expect(await log.readCheckpoint('library')).toBeNull();
+    await log.close();
   });
 
   test('does not run where its stores are in use', async () => {

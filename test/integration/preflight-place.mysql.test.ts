@@ -1,16 +1,20 @@
 import { describe, expect, it } from 'vitest';
 import type { BinlogEvent } from '../../src/capture/binlog/binlog-event.ts';
+import { openBinlogStream } from '../../src/capture/binlog/binlog-stream.ts';
+import type { DumpStart } from '../../src/capture/binlog/dump-request.ts';
 import { withSource } from '../../src/capture/binlog/source-connection.ts';
 import type { SourceConnection } from '../../src/capture/binlog/source-connection.ts';
 import { provePlace } from '../../src/capture/preflight/prove-place.ts';
 import type { ProvenPlace } from '../../src/capture/preflight/prove-place.ts';
 import { readEvents } from '../../src/capture/preflight/read-place.ts';
 import type { DumpAccess } from '../../src/capture/preflight/read-place.ts';
+import { readEndOfLog } from '../../src/capture/preflight/server-place.ts';
 import { startPlace } from '../../src/capture/preflight/start-place.ts';
 import type { Start } from '../../src/capture/preflight/start-place.ts';
+import { RowcallError } from '../../src/errors.ts';
 import { GtidSet, formatGtid, parseGtid } from '../../src/gtid-set.ts';
 import type { Checkpoint } from '../../src/position.ts';
-import { systemClock } from '../../src/shared/clock.ts';
+import { type Clock, systemClock } from '../../src/shared/clock.ts';
 import { startOwnMysql, withConnection } from '../support/mysql.ts';
 
 const OTHER_UUID = '00000000-0000-0000-0000-0000000000ff';
@@ -33,9 +37,45 @@ function begin(url: string, start: Start): Promise<Checkpoint> {
   return ask(url, (source) => startPlace(start, 'r', { source, access: accessTo(url) }, signal));
 }
 
-function prove(url: string, checkpoint: Checkpoint): Promise<ProvenPlace> {
+/** `onWait`: what happens on the server while the proof waits; the waiting itself takes no time. */
+function prove(
+  url: string,
+  checkpoint: Checkpoint,
+  onWait: () => Promise<void> = () => Promise.resolve(),
+): Promise<ProvenPlace> {
   const signal = AbortSignal.timeout(60_000);
-  return ask(url, (source) => provePlace(source, checkpoint, accessTo(url), signal));
+  let now = 0;
+  const clock: Clock = {
+    ...systemClock,
+    monotonic: () => now,
+    sleep: async (ms) => {
+      now += ms;
+      await onWait();
+    },
+  };
+  const access = { ...accessTo(url), clock };
+  return ask(url, (source) => provePlace(source, checkpoint, access, signal));
+}
+
+/** What a capture would read from there to the end of the log; it ends with what would stop the capture. */
+async function capture(url: string, start: DumpStart): Promise<(string | RowcallError)[]> {
+  const stream = await openBinlogStream(
+    { ...accessTo(url), start, maxQueueBytes: 2 ** 20, nonBlocking: true },
+    AbortSignal.timeout(60_000),
+  );
+  const read: (string | RowcallError)[] = [];
+  try {
+    for (;;) {
+      const events = await stream.next();
+      if (events.length === 0) return read;
+      read.push(...events.map(({ type }) => type));
+    }
+  } catch (error) {
+    if (!(error instanceof RowcallError)) throw error;
+    return [...read, error];
+  } finally {
+    await stream.close();
+  }
 }
 
 async function run(url: string, ...statements: string[]): Promise<void> {
@@ -70,6 +110,16 @@ function lastOf(event: Extract<BinlogEvent, { type: 'gtid' }>): Checkpoint['last
     timestamp: event.timestamp,
     commitUs: event.commitUs,
   };
+}
+
+function cut(transaction: string, keyed = true): Checkpoint['open'][number] {
+  const tables = { 'd.t': { ordinal: 3, keyed } };
+  return { transaction, commitUs: 1, timestamp: 1, tables };
+}
+
+/** An empty transaction of this number. */
+function execute(url: string, gtid: string): Promise<void> {
+  return run(url, `SET gtid_next = '${gtid}'`, 'BEGIN', 'COMMIT', "SET gtid_next = 'AUTOMATIC'");
 }
 
 const CHANGES = [
@@ -143,6 +193,49 @@ describe.each(['ON', 'OFF'])('with gtid_mode %s', (mode) => {
     });
   });
 
+  it('knows the last transaction before a place where it begins', async () => {
+    const { url } = await server;
+    const before = await begin(url, 'latest');
+    await run(url, ...CHANGES);
+    const { last } = await readOn(url, before);
+    const first = await begin(url, 'latest');
+    expect(first.last).toEqual(last);
+    const { file, position } = first;
+    expect((await begin(url, { file, position })).last).toEqual(last);
+    const reused = { ...first, last: last && { ...last, commitUs: 1 } };
+    await expect(prove(url, reused)).rejects.toMatchObject({ code: 'POSITION_UNPROVEN' });
+  });
+
+  it('can begin behind events that stop a capture, in the same file', async () => {
+    const { url } = await server;
+    await run(url, ...CHANGES);
+    const before = await begin(url, 'latest');
+    await run(
+      url,
+      'SET SESSION binlog_transaction_compression = ON',
+      `INSERT INTO d.t VALUES ${'(),'.repeat(200)}()`,
+      'SET SESSION binlog_transaction_compression = OFF',
+      "XA START 'x'",
+      'INSERT INTO d.t VALUES ()',
+      "XA END 'x'",
+      "XA PREPARE 'x'",
+      "XA COMMIT 'x'",
+    );
+    const { start: stopped } = await prove(url, before);
+    expect((await capture(url, stopped)).at(-1)).toMatchObject({
+      code: 'BINLOG_EVENT_UNSUPPORTED',
+      message: expect.stringContaining('TRANSACTION_PAYLOAD') as string,
+    });
+    const { file, position } = await ask(url, readEndOfLog);
+    expect(file).toBe(before.file);
+    const behind = await begin(url, { file, position });
+    await run(url, 'INSERT INTO d.t VALUES ()');
+    const { start } = await prove(url, behind);
+    const read = await capture(url, start);
+    expect(read.slice(-5)).toEqual(['gtid', 'query', 'table-map', 'rows', 'xid']);
+    expect(read.filter((type) => type === 'gtid')).toHaveLength(1);
+  });
+
   it('stops where something else stands than what we read', async () => {
     const { url } = await server;
     const first = await begin(url, 'latest');
@@ -202,16 +295,43 @@ describe('with GTIDs', () => {
     await prove(url, read);
   });
 
-  it('follows another server, but not within a table that has no key', async () => {
+  it('follows another server, but not within a table without a key or a transaction without a GTID', async () => {
     const { url } = await server;
+    await execute(url, `${OTHER_UUID}:9`);
     const elsewhere = { ...(await begin(url, 'latest')), serverUuid: OTHER_UUID };
-    const open = (keyed: boolean): Checkpoint['open'] => [
-      { transaction: `${OTHER_UUID}:9`, tables: { 'd.t': { ordinal: 3, keyed } } },
-    ];
+    const open = (keyed: boolean): Checkpoint['open'] => [cut(`${OTHER_UUID}:9`, keyed)];
     await prove(url, { ...elsewhere, open: open(true) });
     await expect(prove(url, { ...elsewhere, open: open(false) })).rejects.toMatchObject({
       code: 'KEYLESS_TABLE_CUT',
     });
+    const anonymous = cut(`${OTHER_UUID}:binlog%2E000001:100:157`);
+    await expect(prove(url, { ...elsewhere, open: [anonymous] })).rejects.toMatchObject({
+      code: 'SERVER_CHANGED',
+    });
+  });
+
+  it('does not follow a server that never had the transaction that was cut', async () => {
+    const { url } = await server;
+    const elsewhere = { ...(await begin(url, 'latest')), serverUuid: OTHER_UUID };
+    const lost = `${OTHER_UUID}:20`;
+    await expect(prove(url, { ...elsewhere, open: [cut(lost)] })).rejects.toMatchObject({
+      code: 'GTID_NOT_SUBSET',
+      message: expect.stringContaining(lost) as string,
+    });
+  });
+
+  it('waits for a transaction that was sent before the server has counted it as executed', async () => {
+    const { url } = await server;
+    const first = await begin(url, 'latest');
+    const [whole, open] = [`${OTHER_UUID}:30`, `${OTHER_UUID}:31`];
+    const gtidSet = GtidSet.parse([first.gtidSet, whole].filter((text) => text !== '').join(','));
+    const ahead = { ...first, gtidSet: gtidSet.toString(), open: [cut(open)] };
+    const arriving = [whole, open];
+    await prove(url, ahead, async () => {
+      const next = arriving.shift();
+      if (next !== undefined) await execute(url, next);
+    });
+    expect(arriving).toEqual([]);
   });
 
   it('does not follow another server by file and position', async () => {

@@ -25,6 +25,8 @@ export interface StartOptions {
   readonly admin: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly command?: 'run' | 'connect' | 'deliver';
+  /** The program: the sources unless said otherwise, or a build of them. */
+  readonly main?: string;
 }
 
 /** The text's end only: a chatty child must not fill the memory of its parent. */
@@ -56,7 +58,7 @@ export class RowcallProcess {
     this.#admin = options.admin;
     this.#child = spawn(
       process.execPath,
-      [MAIN, options.command ?? 'run', '-c', options.configFile],
+      [options.main ?? MAIN, options.command ?? 'run', '-c', options.configFile],
       { env: { ...process.env, ...options.env }, stdio: ['ignore', 'ignore', 'pipe'] },
     );
     this.#child.stderr?.on('data', (chunk: Buffer) => {

@@ -124,7 +124,7 @@ export class SimulatedCapture implements Service {
     });
     const handler = new EventHandler({
       ...{ name: CONFIG_NAME, version: '0', partitions: shape.partitions },
-      ...{ place, appender, writer, clock },
+      ...{ place, appender, writer, clock, logger: silentLogger },
       router: createRouter({
         name: CONFIG_NAME,
         rules: [
@@ -136,12 +136,19 @@ export class SimulatedCapture implements Service {
           },
         ],
       }),
-      counters: { events: 0, bytes: 0, rows: 0, filteredRows: 0, transactions: 0, lastCommitMs: 0 },
+      counters: {
+        events: 0,
+        bytes: 0,
+        rows: 0,
+        filteredRowEvents: 0,
+        transactions: 0,
+        lastCommitMs: 0,
+      },
     });
     let cancel = (): void => undefined;
     const tick = (): void => {
-      const quiet = appender.idle && !appender.failed && place.transaction === null;
-      if (quiet && place.dirty) appender.flushSoon();
+      // Also within a transaction, and more often than session.ts does.
+      if (appender.idle && !appender.failed && place.dirty) appender.flushSoon();
       cancel = clock.timer(QUIET_SAVE_MS, tick);
     };
     tick();

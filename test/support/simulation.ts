@@ -8,6 +8,7 @@ import { type ErrorCode, RowcallError } from '../../src/errors.ts';
 import type { ChangeLog, ChangeLogWriter } from '../../src/log/change-log.ts';
 import { RetentionKeeper } from '../../src/log/retention-keeper.ts';
 import type { Checkpoint } from '../../src/position.ts';
+import { LargeWork } from '../../src/shared/large-work.ts';
 import { silentLogger } from '../../src/shared/logger.ts';
 import type { Service } from '../../src/shared/service.ts';
 import { supervise } from '../../src/shared/supervise.ts';
@@ -279,6 +280,7 @@ class Simulation {
           log,
           state: this.#bug.state?.(state) ?? state,
           callbacks: this.#plan.callbacks.map((plan) => this.#options(plan, parts)),
+          large: new LargeWork(clock),
           clock,
           random: seededRandom(this.#seed + this.#processes),
           logger: silentLogger,

@@ -19,6 +19,7 @@ export class TcpProxy {
   #isPaused = false;
   #bytesToClient = 0;
   #cutAt = Infinity;
+  #pauseAt = Infinity;
 
   private constructor(target: { readonly host: string; readonly port: number }) {
     this.#target = target;
@@ -75,7 +76,14 @@ export class TcpProxy {
     this.#cutAt = this.#bytesToClient + bytes;
   }
 
+  /** Pauses once, as soon as at least this many more bytes have gone to clients. */
+  pauseAfter(bytes: number): void {
+    this.#pauseAt = this.#bytesToClient + bytes;
+    if (bytes === 0) this.pause();
+  }
+
   pause(): void {
+    this.#pauseAt = Infinity;
     this.#isPaused = true;
     for (const pair of this.#pairs) pair.server.pause();
   }
@@ -142,6 +150,7 @@ export class TcpProxy {
       pair.server.destroy();
       return;
     }
+    if (this.#bytesToClient >= this.#pauseAt) this.pause();
     if (!flowing || this.#isPaused) pair.server.pause();
   }
 }

@@ -124,8 +124,10 @@ export class Scene {
   }
 
   /** Starts the daemon; it is ended with `close` at the latest. */
-  start(env: Readonly<Record<string, string>> = {}): RowcallProcess {
-    this.#daemon = new RowcallProcess({ configFile: this.configFile, admin: this.admin, env });
+  start(env: Readonly<Record<string, string>> = {}, main?: string): RowcallProcess {
+    const program = main === undefined ? {} : { main };
+    const { configFile, admin } = this;
+    this.#daemon = new RowcallProcess({ configFile, admin, env, ...program });
     return this.#daemon;
   }
 

@@ -18,7 +18,15 @@ const CHECKPOINT: Checkpoint = {
     timestamp: 1_700_000_001,
     commitUs: 1_700_000_001_123_456,
   },
-  open: [{ transaction: `${UUID}:6`, tables: { '__proto__.t': { ordinal: 7, keyed: true } } }],
+  open: [
+    {
+      transaction: `${UUID}:6`,
+      commitUs: 1_700_000_002_123_456,
+      timestamp: 1_700_000_002,
+      tables: { '__proto__.t': { ordinal: 7, keyed: true } },
+    },
+    { transaction: `${UUID}:7`, commitUs: null, timestamp: null, tables: {} },
+  ],
   topics: { 'shop.d.t': { id: 'x', partitions: 8 } },
   routing: 'abc',
 };
@@ -43,8 +51,10 @@ describe('a checkpoint', () => {
     ['open', { open: null }],
     [
       'open.0.tables.d.t.ordinal',
-      { open: [{ transaction: 'x', tables: { 'd.t': { ordinal: -1, keyed: true } } }] },
+      { open: [{ ...CHECKPOINT.open[0], tables: { 'd.t': { ordinal: -1, keyed: true } } }] },
     ],
+    ['open.0.commitUs', { open: [{ ...CHECKPOINT.open[0], commitUs: undefined }] }],
+    ['open.0.timestamp', { open: [{ ...CHECKPOINT.open[0], timestamp: -1 }] }],
     ['more', { more: 1 }],
   ])('is refused when %s is off', (name, change) => {
     const text = JSON.stringify({ ...CHECKPOINT, ...change });

@@ -6,6 +6,7 @@ import { RowcallError, toRowcallError } from '../../errors.ts';
 import type { ChangeLogWriter, PartitionBatch } from '../../log/change-log.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/logger.ts';
+import { Reclaim } from '../../shared/reclaim.ts';
 
 /** Records wait in memory up to this many bytes unless said otherwise; then the reader of the binlog waits. */
 const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
@@ -13,7 +14,7 @@ const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
 const FULL_RETRY_MS = 1_000;
 
 export interface AppenderParts {
-  readonly writer: ChangeLogWriter;
+  readonly writer: Pick<ChangeLogWriter, 'append'>;
   /** The checkpoint of everything added so far, as text. */
   readonly checkpoint: () => string;
   readonly clock: Clock;
@@ -36,6 +37,7 @@ export interface AppenderParts {
 export class Appender {
   readonly #parts: AppenderParts;
   readonly #batches = new Map<string, { topic: string; partition: number; records: LogRecord[] }>();
+  readonly #reclaim = new Reclaim();
   #bufferedBytes = 0;
   #writing = false;
   /** What waits shall go as soon as the append in flight has ended. */
@@ -112,15 +114,18 @@ export class Appender {
 
   #begin(): void {
     const batches: PartitionBatch[] = [...this.#batches.values()];
+    const bytes = this.#bufferedBytes;
+    const records = batches.reduce((sum, batch) => sum + batch.records.length, 0);
     this.#batches.clear();
     this.#bufferedBytes = 0;
     this.#wanted = false;
     this.#writing = true;
     this.#append(batches, this.#parts.checkpoint()).then(
       () => {
-        for (const batch of batches) this.#recordsAppended += batch.records.length;
+        this.#recordsAppended += records;
         this.#appends += 1;
         this.#leave();
+        this.#reclaim.released(bytes);
       },
       (error: unknown) => {
         this.#failure = toRowcallError(error, 'LOG_WRITE_FAILED');

@@ -38,7 +38,8 @@ export class Place {
   readonly #gtids: GtidSet | null;
   /** Transactions cut by an earlier crash, whose rows up to the ordinals are in the log. */
   readonly #cut: Map<string, OpenTransaction>;
-  readonly #topics: Record<string, { id: string; partitions: number }>;
+  /** A map, as a topic may be called `constructor`. */
+  readonly #topics: Map<string, { readonly id: string; readonly partitions: number }>;
   #file: string;
   #position: number;
   #fileCreated: number;
@@ -50,12 +51,19 @@ export class Place {
     this.serverUuid = server.uuid;
     this.#routing = server.routing;
     this.#gtids = checkpoint.gtidSet === null ? null : GtidSet.parse(checkpoint.gtidSet);
-    this.#cut = new Map(checkpoint.open.map((open) => [open.transaction, open]));
-    this.#topics = { ...checkpoint.topics };
+    const sameServer = server.uuid === checkpoint.serverUuid;
+    // Places and header timestamps are a server's own: on another they would prove the wrong thing.
+    this.#cut = new Map(
+      checkpoint.open.map((open) => [
+        open.transaction,
+        sameServer ? open : { ...open, timestamp: null },
+      ]),
+    );
+    this.#topics = new Map(Object.entries(checkpoint.topics));
     this.#file = checkpoint.file;
     this.#position = checkpoint.position;
     this.#fileCreated = checkpoint.fileCreated;
-    this.#last = checkpoint.last;
+    this.#last = sameServer ? checkpoint.last : null;
   }
 
   get transaction(): Transaction | null {
@@ -86,14 +94,17 @@ export class Place {
     this.#fileCreated = event.timestamp;
   }
 
+  /** @throws RowcallError POSITION_UNPROVEN: a transaction that was cut has another commit time now. */
   begin(event: GtidEvent): Transaction {
     if (this.#open !== null) this.#endImplicitly(event);
+    const gtid = event.gtid === null ? null : formatGtid(event.gtid);
+    const id = gtid ?? this.#fileId(event);
+    this.#proveCutIsSame(id, event);
     this.#file = event.file;
     this.#position = event.position;
-    const gtid = event.gtid === null ? null : formatGtid(event.gtid);
     const commitUs = event.commitUs ?? event.timestamp * 1_000_000;
     this.#open = {
-      id: gtid ?? this.#fileId(event),
+      id,
       gtid,
       begin: event,
       commitUs,
@@ -149,12 +160,12 @@ export class Place {
   }
 
   topicMade(name: string, topic: { readonly id: string; readonly partitions: number }): void {
-    this.#topics[name] = { id: topic.id, partitions: topic.partitions };
+    this.#topics.set(name, { id: topic.id, partitions: topic.partitions });
     this.#dirty = true;
   }
 
   topic(name: string): { readonly id: string; readonly partitions: number } | undefined {
-    return this.#topics[name];
+    return this.#topics.get(name);
   }
 
   /** Call it between two rows only, with the records of every row counted so far. */
@@ -169,7 +180,7 @@ export class Place {
       fileCreated: this.#fileCreated,
       last: this.#last,
       open: this.#openTransactions(),
-      topics: { ...this.#topics },
+      topics: Object.fromEntries(this.#topics),
       routing: this.#routing,
     };
   }
@@ -188,7 +199,28 @@ export class Place {
       // Rows still being dropped are in the log: the greater ordinal is the true one.
       if (before === undefined || before.ordinal < counter.ordinal) tables[name] = { ...counter };
     }
-    return [...open, { transaction: this.#open.id, tables }];
+    const { commitUs, timestamp } = this.#open.begin;
+    return [...open, { transaction: this.#open.id, commitUs, timestamp, tables }];
+  }
+
+  /**
+   * A source that lost its last transactions in a crash gives their numbers to others, whose first rows would
+   * pass for those in the log. The commit time tells them apart, on every server.
+   */
+  #proveCutIsSame(id: string, event: GtidEvent): void {
+    const cut = this.#cut.get(id);
+    if (cut === undefined) return;
+    const [was, is] =
+      cut.commitUs !== null && event.commitUs !== null
+        ? [cut.commitUs, event.commitUs]
+        : [cut.timestamp, event.timestamp];
+    // Another server's timestamp says nothing; without commit times its GTID has to do.
+    if (was === null || was === is) return;
+    throw new RowcallError(
+      'POSITION_UNPROVEN',
+      `Transaction ${id} was cut, and came again as another: it has the commit time ${is}, that of the rows in the log is ${was}`,
+      { place: `${event.file}:${event.position}` },
+    );
   }
 
   /** Every row that the log has of a cut transaction must have come again, or it is not the same one. */

@@ -10,9 +10,9 @@ import type { BinlogEvent } from './binlog-event.ts';
 import { DumpConnection } from './dump-connection.ts';
 import { encodeDumpRequest } from './dump-request.ts';
 import type { DumpStart } from './dump-request.ts';
-import { EventParser, FIRST_POSITION } from './event-parser.ts';
+import { EventParser, FIRST_POSITION, type ReadBodies } from './event-parser.ts';
 import { PacketQueue } from './packet-queue.ts';
-import { connect } from './source-connection.ts';
+import { answerLimit, connectUnless, drop } from './source-connection.ts';
 import { sourceError } from './source-error.ts';
 
 export interface BinlogStreamOptions {
@@ -27,6 +27,8 @@ export interface BinlogStreamOptions {
   readonly clock: Clock;
   /** End with an empty batch at the end of the log, instead of waiting there. Default: false. */
   readonly nonBlocking?: boolean;
+  /** Default: all. */
+  readonly bodies?: ReadBodies;
 }
 
 export interface BinlogStream {
@@ -51,7 +53,11 @@ export interface BinlogStream {
 /** How long the server lets us pause it before it gives up, seconds. The cut is then a loss like any other. */
 const NET_WRITE_TIMEOUT_S = 3600;
 const SILENT_HEARTBEATS = 3;
-/** A batch ends here, so that the event loop turns while a long queue is worked off. */
+/** How often within a heartbeat it is looked whether bytes came. */
+const LOOKS_PER_HEARTBEAT = 4;
+/** The byte came up to one look before the first silent one. */
+const SILENT_LOOKS = SILENT_HEARTBEATS * LOOKS_PER_HEARTBEAT - 1;
+/** A batch ends here: between two of them the event loop turns while a long queue is worked off. */
 const BATCH_BYTES = 256 * 1024;
 const BATCH_EVENTS = 1024;
 
@@ -59,7 +65,7 @@ const BATCH_EVENTS = 1024;
  * Connects, announces what we can read, and asks for the dump.
  *
  * @throws RowcallError SOURCE_UNREACHABLE, SOURCE_ACCESS_DENIED, SOURCE_TLS, SOURCE_LOST; POSITION_UNPROVEN
- *   for a place over 4 GiB; the reason of the signal.
+ *   for a place over 4 GiB on a server without GTIDs; the reason of the signal.
  */
 export async function openBinlogStream(
   options: BinlogStreamOptions,
@@ -67,19 +73,12 @@ export async function openBinlogStream(
 ): Promise<BinlogStream> {
   signal.throwIfAborted();
   const request = encodeDumpRequest({ ...options, nonBlocking: options.nonBlocking === true });
-  const connecting = connect(options.connection);
+  const connection = await connectUnless(options.connection, signal);
   try {
-    const connection = await abortable(connecting, signal);
     await abortable(announce(connection, options.heartbeatMs), signal);
     return new DumpStream(connection, request, options, signal);
   } catch (error) {
-    // Also a connection that comes about after the signal.
-    connecting.then(
-      (connection) => {
-        connection.destroy();
-      },
-      () => undefined,
-    );
+    drop(connection);
     throw signal.aborted ? (signal.reason as Error) : sourceError(error, true);
   }
 }
@@ -92,12 +91,12 @@ export async function openBinlogStream(
 async function announce(connection: Connection, heartbeatMs: number): Promise<void> {
   const period = BigInt(Math.round(heartbeatMs)) * 1_000_000n;
   const uuid = randomUUID();
-  await connection.query(
+  const sql =
     `SET @master_binlog_checksum = 'CRC32', @source_binlog_checksum = 'CRC32',` +
-      ` @master_heartbeat_period = ${period}, @source_heartbeat_period = ${period},` +
-      ` @slave_uuid = '${uuid}', @replica_uuid = '${uuid}',` +
-      ` SESSION net_write_timeout = ${NET_WRITE_TIMEOUT_S}`,
-  );
+    ` @master_heartbeat_period = ${period}, @source_heartbeat_period = ${period},` +
+    ` @slave_uuid = '${uuid}', @replica_uuid = '${uuid}',` +
+    ` SESSION net_write_timeout = ${NET_WRITE_TIMEOUT_S}`;
+  await connection.query({ sql, timeout: answerLimit(heartbeatMs) });
 }
 
 /**
@@ -129,7 +128,7 @@ class DumpStream implements BinlogStream {
     const byGtid = !('file' in options.start);
     const begin =
       'gtidSet' in options.start ? { file: '', position: FIRST_POSITION } : options.start;
-    this.#parser = new EventParser(begin, byGtid);
+    this.#parser = new EventParser(begin, byGtid, options.bodies);
     this.#dump = new DumpConnection(connection, request, {
       onEvent: (bytes) => {
         this.#enqueue(bytes);
@@ -158,6 +157,8 @@ class DumpStream implements BinlogStream {
 
   async next(): Promise<readonly BinlogEvent[]> {
     this.#queue.release();
+    // A reader that never waits would keep everyone else from their turn for as long as the queue has events.
+    if (!this.#queue.isEmpty) await this.#turn();
     // What came before a loss is as good as ever: the failure is raised once it is worked off.
     while (this.#queue.isEmpty) {
       if (this.#failure !== undefined) throw this.#failure;
@@ -173,6 +174,13 @@ class DumpStream implements BinlogStream {
     this.#fail(new RowcallError('SOURCE_LOST', 'The stream was closed'));
     this.#queue.clear();
     return Promise.resolve();
+  }
+
+  /** Lets timers, and what came in meanwhile, have their turn. */
+  #turn(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#options.clock.soon(resolve);
+    });
   }
 
   /** An event that cannot be parsed ends the batch before it, and then the stream. */
@@ -217,16 +225,17 @@ class DumpStream implements BinlogStream {
   }
 
   /**
-   * Looks once per heartbeat whether bytes came. A stopped server or a cut cable gives no error at all; while
-   * we have paused the socket ourselves, silence means nothing.
+   * Looks several times per heartbeat whether bytes came, so that three heartbeats after the last byte the
+   * silence is known. A stopped server or a cut cable gives no error at all; while we have paused the socket
+   * ourselves, silence means nothing. Looks are counted, not time: a busy process must not take its own for it.
    */
   #watch(bytesBefore: number, silent: number): void {
     const { clock, heartbeatMs } = this.#options;
-    this.#stopWatch = clock.timer(heartbeatMs, () => {
+    this.#stopWatch = clock.timer(heartbeatMs / LOOKS_PER_HEARTBEAT, () => {
       const bytes = this.#dump.bytesRead;
       const quiet = bytes === bytesBefore && !this.#queue.paused && !this.#ended;
       const count = quiet ? silent + 1 : 0;
-      if (count < SILENT_HEARTBEATS) this.#watch(bytes, count);
+      if (count < SILENT_LOOKS) this.#watch(bytes, count);
       else {
         const waited = SILENT_HEARTBEATS * heartbeatMs;
         this.#fail(new RowcallError('SOURCE_SILENT', `Nothing came from MySQL for ${waited} ms`));

@@ -1,10 +1,13 @@
 /** What the text of a QUERY event means for the transaction it stands in. */
 
+import { sqlTokens } from './sql-tokens.ts';
+
 /**
  * - `begin`, `commit`, `rollback`, `savepoint` (also RELEASE), `rollback-to`: control of a transaction.
  * - `xa`: any XA statement.
  * - `create-select`: CREATE TABLE … START TRANSACTION, the first part of CREATE TABLE … SELECT. It stands
  *   behind a BEGIN; rows and an XID follow within the same transaction. Without the BEGIN it is a person's DDL.
+ * - `create-query`: CREATE TABLE with its query in the text. Outside BEGIN its rows are logged as this text alone.
  * - `statement-dml`: a change of rows logged as text.
  * - `other`: DDL and the like; its transaction ends with this very event.
  */
@@ -16,6 +19,7 @@ export type QueryKind =
   | 'savepoint'
   | 'xa'
   | 'create-select'
+  | 'create-query'
   | 'statement-dml'
   | 'other';
 
@@ -58,13 +62,41 @@ function rollbackKind(sql: string, start: number): QueryKind {
   return word === 'TO' ? 'rollback-to' : 'rollback';
 }
 
-/** The server writes the clause at the very end of the statement that it makes from CREATE TABLE … SELECT. */
+/** The server writes START TRANSACTION at the very end of the statement that it makes from CREATE TABLE … SELECT. */
 function createKind(sql: string, start: number): QueryKind {
   const [first, afterFirst] = nextWord(sql, start);
-  const word = first === 'TEMPORARY' ? nextWord(sql, afterFirst)[0] : first;
-  const made = word === 'TABLE' && /\bSTART\s+TRANSACTION\s*;?\s*$/i.test(sql.slice(-64));
-  return made ? 'create-select' : 'other';
+  const [word, end] = first === 'TEMPORARY' ? nextWord(sql, afterFirst) : [first, afterFirst];
+  if (word !== 'TABLE') return 'other';
+  if (/\bSTART\s+TRANSACTION\s*;?\s*$/i.test(sql.slice(-64))) return 'create-select';
+  return holdsQuery(sql.slice(end)) ? 'create-query' : 'other';
 }
+
+/**
+ * Whether a table's definition ends with a query: SELECT anywhere, or TABLE, VALUES or WITH at the outermost
+ * level or right behind a bracket. All four are reserved: as names they stand in quotes or behind a point.
+ * Further in, VALUES belongs to a partition and WITH to an index.
+ */
+function holdsQuery(definition: string): boolean {
+  let depth = 0;
+  let before = '';
+  for (const { kind, text } of sqlTokens(definition)) {
+    if (kind === 'mark') depth += DEPTH.get(text) ?? 0;
+    else if (kind === 'word' && before !== '.') {
+      const word = text.toUpperCase();
+      const opens = depth === 0 || before === '(';
+      if (word === 'SELECT' || (opens && QUERY_WORDS.has(word))) return true;
+    }
+    before = kind === 'mark' ? text : '';
+  }
+  return false;
+}
+
+const DEPTH: ReadonlyMap<string, number> = new Map([
+  ['(', 1],
+  [')', -1],
+]);
+
+const QUERY_WORDS: ReadonlySet<string> = new Set(['TABLE', 'VALUES', 'WITH']);
 
 /** The word at `start`, in upper case, and where it ends; empty when no word stands there. */
 function nextWord(sql: string, start: number): [word: string, end: number] {

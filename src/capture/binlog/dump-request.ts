@@ -5,12 +5,17 @@
 
 import { RowcallError } from '../../errors.ts';
 import { encodeGtidSet } from '../../gtid-encoding.ts';
-import type { GtidSet } from '../../gtid-set.ts';
+import { GtidSet } from '../../gtid-set.ts';
 import { formatPlace, type FilePosition } from '../../position.ts';
 import { FIRST_POSITION } from './event-parser.ts';
 
 /** By GTID: everything that the set does not hold. By place: everything from there on, of one server. */
-export type DumpStart = { readonly gtidSet: GtidSet } | FilePosition;
+export type DumpStart = { readonly gtidSet: GtidSet } | DumpPlace;
+
+export interface DumpPlace extends FilePosition {
+  /** The server has GTIDs on, so that its command by GTID can be used, which takes places of 64 bits. */
+  readonly gtids?: boolean;
+}
 
 export interface DumpRequest {
   readonly start: DumpStart;
@@ -28,27 +33,41 @@ const HEARTBEAT_V2 = 0x02;
 /**
  * The command with four bytes before it for the packet's header.
  *
- * @throws RowcallError POSITION_UNPROVEN: a place over 4 GiB, which the command by place cannot name.
+ * @throws RowcallError POSITION_UNPROVEN: a place over 4 GiB on a server without GTIDs, which the command by
+ *   place cannot name.
  */
 export function encodeDumpRequest(request: DumpRequest): Buffer {
   const flags = HEARTBEAT_V2 | (request.nonBlocking ? NON_BLOCKING : 0);
   // Asked for the file, as whatever has one (a checkpoint, say) is a place, even if it has a set too.
-  return 'file' in request.start
-    ? encodeByPlace(request.start, request.serverId, flags)
-    : encodeByGtid(request.start.gtidSet, request.serverId, flags);
+  const { start, serverId } = request;
+  if (!('file' in start)) {
+    // No file name: the server finds the file by the set.
+    return encodeByGtid(start.gtidSet, { file: '', position: FIRST_POSITION }, serverId, flags);
+  }
+  // An empty set leaves out nothing: all that stands from the place on.
+  return start.gtids === true
+    ? encodeByGtid(new GtidSet(), start, serverId, flags)
+    : encodeByPlace(start, serverId, flags);
 }
 
-function encodeByGtid(gtidSet: GtidSet, serverId: number, flags: number): Buffer {
+function encodeByGtid(
+  gtidSet: GtidSet,
+  place: FilePosition,
+  serverId: number,
+  flags: number,
+): Buffer {
   const set = encodeGtidSet(gtidSet);
-  const packet = Buffer.alloc(4 + 23 + set.length);
+  const name = Buffer.from(place.file, 'utf8');
+  const packet = Buffer.alloc(4 + 23 + name.length + set.length);
   packet.writeUInt8(COM_BINLOG_DUMP_GTID, 4);
   packet.writeUInt16LE(flags, 5);
   packet.writeUInt32LE(serverId, 7);
-  // No file name: the server finds the file by the set.
-  packet.writeUInt32LE(0, 11);
-  packet.writeBigUInt64LE(BigInt(FIRST_POSITION), 15);
-  packet.writeUInt32LE(set.length, 23);
-  set.copy(packet, 27);
+  packet.writeUInt32LE(name.length, 11);
+  name.copy(packet, 15);
+  const behindName = 15 + name.length;
+  packet.writeBigUInt64LE(BigInt(place.position), behindName);
+  packet.writeUInt32LE(set.length, behindName + 8);
+  set.copy(packet, behindName + 12);
   return packet;
 }
 

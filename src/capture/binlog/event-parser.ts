@@ -31,6 +31,22 @@ const INSIDE_TRANSACTION: ReadonlySet<number> = new Set([
   CODE.ROWS_QUERY,
 ]);
 
+/** Beside format descriptions, rotates and heartbeats: what tells where transactions begin. */
+const READ_IN_SCAN: ReadonlySet<number> = new Set([
+  CODE.GTID,
+  CODE.ANONYMOUS_GTID,
+  CODE.GTID_TAGGED,
+  CODE.PREVIOUS_GTIDS,
+  CODE.STOP,
+]);
+
+/**
+ * `all`: every body is read, and a code that must stop the capture does. `scan`: header, checksum and place of
+ * every event, and of the bodies those alone that tell where transactions begin; all others are harmless. For
+ * finding a place, never for reading rows: the place may be the one behind an event that stops the capture.
+ */
+export type ReadBodies = 'all' | 'scan';
+
 /** The header as it stands: https://dev.mysql.com/doc/dev/mysql-server/latest/ "Binary log event header". */
 interface RawHeader {
   readonly timestamp: number;
@@ -51,12 +67,14 @@ interface RawHeader {
  */
 export class EventParser {
   readonly #gapsAllowed: boolean;
+  readonly #bodies: ReadBodies;
   #file: string;
   #position: number;
   #format: BinlogFormat | undefined;
 
   /** `gapsAllowed`: the dump is by GTID. */
-  constructor(start: FilePosition, gapsAllowed: boolean) {
+  constructor(start: FilePosition, gapsAllowed: boolean, bodies: ReadBodies = 'all') {
+    this.#bodies = bodies;
     this.#file = start.file;
     this.#position = start.position;
     this.#gapsAllowed = gapsAllowed;
@@ -85,6 +103,9 @@ export class EventParser {
       return this.#parseHeartbeat(bytes.subarray(0, end), raw, format);
     }
     const header = this.#place(bytes.length, raw, code.name);
+    if (this.#bodies === 'scan' && !READ_IN_SCAN.has(raw.code)) {
+      return { type: 'harmless', name: code.name, ...header };
+    }
     if (code.class === 'stop') throw stopError(code, header, bytes.subarray(HEADER_BYTES, end));
     if (code.class === 'harmless') return { type: 'harmless', name: code.name, ...header };
     const read = BODY_READERS.get(raw.code);

@@ -10,7 +10,7 @@
 export class PacketQueue {
   readonly #maxBytes: number;
   readonly #flow: { pause(): void; resume(): void };
-  #packets: Buffer[] = [];
+  #packets: (Buffer | undefined)[] = [];
   #head = 0;
   #bytes = 0;
   #heldBytes = 0;
@@ -47,6 +47,8 @@ export class PacketQueue {
   take(): Buffer | undefined {
     const packet = this.#packets[this.#head];
     if (packet === undefined) return undefined;
+    // Let go of here: of a packet of many megabytes only the reader decides how long it is kept.
+    this.#packets[this.#head] = undefined;
     this.#head += 1;
     this.#heldBytes += packet.length;
     if (this.#head === this.#packets.length) {

@@ -86,11 +86,10 @@ export function sourceError(error: unknown, connected: boolean): RowcallError {
       details,
     );
   }
-  if (LOSSES.has(code)) {
-    return connected
-      ? new RowcallError('SOURCE_LOST', `The connection to MySQL was lost (${code})`, details)
-      : new RowcallError('SOURCE_UNREACHABLE', `MySQL cannot be reached: ${message}`, details);
+  if (code === 'PROTOCOL_SEQUENCE_TIMEOUT') {
+    return new RowcallError('SOURCE_SILENT', 'MySQL did not answer in time', details);
   }
+  if (LOSSES.has(code)) return lossError(connected, code, message, details);
   if (TLS_FAILURES.has(code) || isTlsCode(code)) {
     return new RowcallError('SOURCE_TLS', `TLS with MySQL failed: ${message}`, details);
   }
@@ -98,6 +97,17 @@ export function sourceError(error: unknown, connected: boolean): RowcallError {
     return new RowcallError('SOURCE_ACCESS_DENIED', `MySQL authentication: ${message}`, details);
   }
   return new RowcallError('SOURCE_LOST', `The connection to MySQL failed: ${message}`, details);
+}
+
+function lossError(
+  connected: boolean,
+  code: string,
+  message: string,
+  details: { readonly cause: unknown },
+): RowcallError {
+  return connected
+    ? new RowcallError('SOURCE_LOST', `The connection to MySQL was lost (${code})`, details)
+    : new RowcallError('SOURCE_UNREACHABLE', `MySQL cannot be reached: ${message}`, details);
 }
 
 /** Node's codes of certificate and TLS errors: https://nodejs.org/api/tls.html#x509-certificate-error-codes */

@@ -1,4 +1,4 @@
-/** Which table a statement-logged change names, so that one outside of the captured tables does not stop us. */
+/** Which table a statement-logged change names. */
 
 const COMMENTS = /^(?:\s+|\/\*(?!!)[\s\S]*?\*\/|--\s[^\n]*(?:\n|$)|#[^\n]*(?:\n|$))*/;
 const NAME = '(`(?:[^`]|``)+`|[A-Za-z0-9_$\\u0080-\\uffff]+)';
@@ -16,11 +16,16 @@ const FORMS = [
     `^delete\\s+${WORDS}from\\s+${TARGET}(?=\\s*;?\\s*$|\\s+(?:where|order|limit)\\b)`,
     'i',
   ),
+  new RegExp(
+    `^create\\s+(?:temporary\\s+)?table\\s+(?:if\\s+not\\s+exists\\s+)?${TARGET}(?=[\\s(])`,
+    'i',
+  ),
 ];
 
 /**
- * The one table that an INSERT, REPLACE, UPDATE or DELETE changes; null where the text does not tell beyond
- * doubt (several tables, LOAD DATA, anything unusual): the caller must then think of every table.
+ * The one table or view that an INSERT, REPLACE, UPDATE, DELETE or CREATE TABLE … SELECT names; null where the
+ * text does not tell beyond doubt (several tables, LOAD DATA, anything unusual). A view stands for other
+ * tables and a trigger changes others: the name alone never proves that a captured table was left alone.
  *
  * @param schema the event's default schema
  */

@@ -4,8 +4,9 @@
  */
 
 import { RowcallError } from '../../errors.ts';
-import { GtidSet, formatGtid } from '../../gtid-set.ts';
+import { GtidSet, formatGtid, parseGtid, type Gtid } from '../../gtid-set.ts';
 import { formatPlace, type Checkpoint } from '../../position.ts';
+import type { Clock } from '../../shared/clock.ts';
 import type { BinlogEvent } from '../binlog/binlog-event.ts';
 import type { DumpStart } from '../binlog/dump-request.ts';
 import type { SourceConnection } from '../binlog/source-connection.ts';
@@ -23,7 +24,8 @@ export interface ProvenPlace {
 /**
  * Proves a checkpoint against the server, or says what is wrong with it.
  *
- * With GTIDs: what we have is a part of what the server executed, and nothing that we need is purged. On the
+ * With GTIDs: what we have, cut transactions too, is a part of what the server executed, and nothing that we
+ * need is purged. On the
  * same server our last transaction must also stand where we read it, with the time it had: a server that lost
  * its last transactions in a crash gives their numbers to others. Another server is followed by GTID alone.
  * Without GTIDs: the same server, the same file, and our last transaction in it.
@@ -37,19 +39,67 @@ export async function provePlace(
   access: DumpAccess,
   signal: AbortSignal,
 ): Promise<ProvenPlace> {
-  const server = await readServerPlace(source);
   if (checkpoint.gtidSet === null) {
+    const server = await readServerPlace(source);
     await proveByFile(checkpoint, server, access, signal);
     const { file, position } = checkpoint;
     return { start: { file, position }, serverUuid: server.uuid };
   }
   const ours = GtidSet.parse(checkpoint.gtidSet);
+  const read = withOpen(ours, checkpoint);
+  const server = await readCaughtUp(source, read, access.clock, signal);
+  proveExecuted(read, server, checkpoint);
   proveSets(ours, server, checkpoint);
   if (server.uuid === checkpoint.serverUuid) {
     await proveLast(checkpoint, server, access, signal);
-  } else refuseKeylessCut(checkpoint, server);
+  } else refuseCutThere(checkpoint, server);
   return { start: { gtidSet: ours }, serverUuid: server.uuid };
 }
+
+/**
+ * Also the transactions that were cut: a server that never had one would leave its first rows in the log, rows
+ * of a transaction that never was.
+ */
+function withOpen(ours: GtidSet, checkpoint: Checkpoint): GtidSet {
+  const read = ours.clone();
+  for (const { transaction } of checkpoint.open) {
+    const gtid = gtidOf(transaction);
+    if (gtid !== null) read.add(gtid);
+  }
+  return read;
+}
+
+/** Null for a file place: it was cut while the source had GTIDs off. */
+function gtidOf(transaction: string): Gtid | null {
+  try {
+    return parseGtid(transaction);
+  } catch (error) {
+    if (error instanceof RowcallError && error.code === 'GTID_SET_INVALID') return null;
+    throw error;
+  }
+}
+
+/**
+ * A dump can be ahead of gtid_executed: the server sends a transaction before it is committed (group commit, and
+ * semi-synchronous replication that waits for a replica). What is missing gets the time to arrive.
+ */
+async function readCaughtUp(
+  source: SourceConnection,
+  read: GtidSet,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<ServerPlace> {
+  const begun = clock.monotonic();
+  for (;;) {
+    const server = await readServerPlace(source);
+    const caughtUp = server.gtids === null || read.isSubsetOf(server.gtids.executed);
+    if (caughtUp || clock.monotonic() - begun >= CATCH_UP_MS) return server;
+    await clock.sleep(ASK_AGAIN_MS, signal);
+  }
+}
+
+const CATCH_UP_MS = 5_000;
+const ASK_AGAIN_MS = 250;
 
 /** What a GTID set needs of a server, whether it comes from a checkpoint or from a person. */
 export function proveSets(
@@ -65,14 +115,7 @@ export function proveSets(
       { ...place, cure: 'Set gtid_mode = ON on the source again, or rowcall position set.' },
     );
   }
-  const missing = ours.subtract(server.gtids.executed);
-  if (!missing.isEmpty) {
-    throw new RowcallError(
-      'GTID_NOT_SUBSET',
-      `The source never executed what we have read: ${missing.toString()}`,
-      place,
-    );
-  }
+  proveExecuted(ours, server, checkpoint);
   const gone = server.gtids.purged.subtract(ours);
   if (!gone.isEmpty) {
     throw new RowcallError(
@@ -83,9 +126,33 @@ export function proveSets(
   }
 }
 
-/** Tables without a key may have their rows in another order on another server: their ordinals mean nothing there. */
-function refuseKeylessCut(checkpoint: Checkpoint, server: ServerPlace): void {
+function proveExecuted(
+  read: GtidSet,
+  server: ServerPlace,
+  checkpoint: Pick<Checkpoint, 'file' | 'position'> | null,
+): void {
+  const missing = server.gtids === null ? null : read.subtract(server.gtids.executed);
+  if (missing === null || missing.isEmpty) return;
+  throw new RowcallError(
+    'GTID_NOT_SUBSET',
+    `The source never executed what we have read: ${missing.toString()}`,
+    checkpoint === null ? {} : { place: formatPlace(checkpoint) },
+  );
+}
+
+/**
+ * What was cut and cannot be told on another server: a transaction without a GTID; rows of a table without a key,
+ * which may stand in another order there, so that their ordinals mean nothing.
+ */
+function refuseCutThere(checkpoint: Checkpoint, server: ServerPlace): void {
   for (const { transaction, tables } of checkpoint.open) {
+    if (gtidOf(transaction) === null) {
+      throw new RowcallError(
+        'SERVER_CHANGED',
+        `${transaction} was cut on server ${checkpoint.serverUuid} and has no GTID; this is ${server.uuid}`,
+        { place: formatPlace(checkpoint) },
+      );
+    }
     const keyless = Object.keys(tables).filter((name) => tables[name]?.keyed === false);
     if (keyless.length === 0) continue;
     throw new RowcallError(
@@ -134,7 +201,8 @@ async function proveLast(
   // A file that is purged, while nothing we need is, cannot be asked any more and need not be.
   if (last === null || isPurged(last.file, server)) return;
   requireRoom(last, server);
-  const found = await readPlace(access, last, signal);
+  const { file, position } = last;
+  const found = await readPlace(access, { file, position, gtids: server.gtids !== null }, signal);
   if (last.file === checkpoint.file && found.fileCreated !== checkpoint.fileCreated) {
     throw anotherFile(checkpoint, found.fileCreated);
   }
@@ -154,11 +222,15 @@ function compareLast(
   event: BinlogEvent | undefined,
 ): string | null {
   if (event === undefined) return 'the log ends there';
-  if (event.type !== 'gtid') return `no transaction begins there, but ${event.type}`;
+  if (event.type !== 'gtid') return `no transaction begins there, but ${eventName(event)}`;
   const gtid = event.gtid === null ? null : formatGtid(event.gtid);
   if (gtid !== last.gtid) return `${gtid ?? 'an anonymous transaction'} stands there`;
   if (event.timestamp === last.timestamp && event.commitUs === last.commitUs) return null;
   return `it has the time ${event.commitUs ?? event.timestamp}, ours ${last.commitUs ?? last.timestamp}`;
+}
+
+function eventName(event: BinlogEvent): string {
+  return event.type === 'harmless' ? event.name : event.type;
 }
 
 /** The file is there, and long enough to hold our place. */

@@ -18,7 +18,8 @@ export interface DumpAccess {
 const QUEUE_BYTES = 1024 * 1024;
 
 /**
- * The events from a place on, to the end of the log or until the caller has seen enough.
+ * The events from a place on, to the end of the log or until the caller has seen enough. Bodies of row changes
+ * are not read, so that no event stops it that would stop the capture.
  *
  * @throws RowcallError as the stream does; the signal's reason.
  */
@@ -28,7 +29,7 @@ export async function* readEvents(
   signal: AbortSignal,
 ): AsyncGenerator<BinlogEvent, void, void> {
   const stream = await openBinlogStream(
-    { ...access, start, maxQueueBytes: QUEUE_BYTES, nonBlocking: true },
+    { ...access, start, maxQueueBytes: QUEUE_BYTES, nonBlocking: true, bodies: 'scan' },
     signal,
   );
   try {

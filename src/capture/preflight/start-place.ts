@@ -1,9 +1,10 @@
 /** Where a connector begins that has no checkpoint yet. */
 
 import { RowcallError } from '../../errors.ts';
-import { GtidSet } from '../../gtid-set.ts';
+import { GtidSet, formatGtid } from '../../gtid-set.ts';
 import { formatPlace, type Checkpoint, type FilePosition } from '../../position.ts';
 import { present } from '../../shared/assert.ts';
+import type { BinlogEvent } from '../binlog/binlog-event.ts';
 import { FIRST_POSITION } from '../binlog/event-parser.ts';
 import type { SourceConnection } from '../binlog/source-connection.ts';
 import { proveSets } from './prove-place.ts';
@@ -12,10 +13,15 @@ import type { DumpAccess } from './read-place.ts';
 import { fileNumber, readEndOfLog, readServerPlace } from './server-place.ts';
 import type { ServerPlace } from './server-place.ts';
 
+type GtidEvent = Extract<BinlogEvent, { type: 'gtid' }>;
+
 /** As configured: the end, the oldest file, what was seen already, or a place. */
 export type Start = 'latest' | 'earliest' | { readonly gtid: string } | FilePosition;
 
-type Found = Pick<Checkpoint, 'gtidSet' | 'file' | 'position' | 'fileCreated'>;
+type Found = Pick<Checkpoint, 'gtidSet' | 'file' | 'position' | 'fileCreated' | 'last'>;
+
+/** At the end of the log: how much of the file may be read to find its last transaction. */
+const CHEAP_BYTES = 64 * 1024 * 1024;
 
 /**
  * The first checkpoint: to be saved before anything is read.
@@ -35,7 +41,6 @@ export async function startPlace(
     version: 1,
     serverUuid: server.uuid,
     ...found,
-    last: null,
     open: [],
     topics: {},
     routing,
@@ -61,9 +66,39 @@ async function findLatest(
   signal: AbortSignal,
 ): Promise<Found> {
   const { file, position, executed } = await readEndOfLog(at.source);
-  const { fileCreated } = await readPlace(at.access, { file, position }, signal);
-  const gtidSet = server.gtids === null ? null : GtidSet.parse(executed).toString();
-  return { gtidSet, file, position, fileCreated };
+  const gtids = server.gtids !== null;
+  const { fileCreated } = await readPlace(at.access, { file, position, gtids }, signal);
+  const set = gtids ? GtidSet.parse(executed) : null;
+  const last =
+    position > CHEAP_BYTES ? null : await findLast({ file, position }, set, at.access, signal);
+  return { gtidSet: set?.toString() ?? null, file, position, fileCreated, last };
+}
+
+/**
+ * The last transaction of the file that ends before the place, so that the very first connection is proven too:
+ * a source that lost its last transactions in a crash may give their numbers to others.
+ */
+async function findLast(
+  end: FilePosition,
+  executed: GtidSet | null,
+  access: DumpAccess,
+  signal: AbortSignal,
+): Promise<Checkpoint['last']> {
+  let last: Checkpoint['last'] = null;
+  const begin = { file: end.file, position: FIRST_POSITION };
+  for await (const event of readEvents(access, begin, signal)) {
+    if (event.file !== end.file || event.endPosition > end.position) break;
+    if (event.type !== 'gtid') continue;
+    // One that is not in the set yet will be read, whatever stands there then.
+    const ours = event.gtid === null || executed === null || executed.contains(event.gtid);
+    if (ours) last = lastOf(event);
+  }
+  return last;
+}
+
+function lastOf(event: GtidEvent): NonNullable<Checkpoint['last']> {
+  const { gtid, file, position, timestamp, commitUs } = event;
+  return { gtid: gtid === null ? null : formatGtid(gtid), file, position, timestamp, commitUs };
 }
 
 async function findEarliest(
@@ -74,7 +109,7 @@ async function findEarliest(
   const file = present(server.files[0], 'the oldest binlog file').name;
   const place = { file, position: FIRST_POSITION };
   const { fileCreated } = await readPlace(access, place, signal);
-  return { gtidSet: server.gtids?.purged.toString() ?? null, ...place, fileCreated };
+  return { gtidSet: server.gtids?.purged.toString() ?? null, ...place, fileCreated, last: null };
 }
 
 async function findByGtid(
@@ -86,7 +121,7 @@ async function findByGtid(
   proveSets(gtidSet, server, null);
   // The server finds the file; within it what we have is left out.
   const { file, fileCreated } = await readPlace(access, { gtidSet }, signal);
-  return { gtidSet: gtidSet.toString(), file, position: FIRST_POSITION, fileCreated };
+  return { gtidSet: gtidSet.toString(), file, position: FIRST_POSITION, fileCreated, last: null };
 }
 
 async function findByFile(
@@ -100,30 +135,35 @@ async function findByFile(
   const { fileCreated, event } = await readPlace(access, begin, signal);
   const before = event?.type === 'previous-gtids' ? event.set : '';
   const gtids = GtidSet.parse(before);
-  if (start.position !== FIRST_POSITION) await addUpTo(start, gtids, access, signal);
+  const last =
+    start.position === FIRST_POSITION ? null : await addUpTo(start, gtids, access, signal);
   const gtidSet = server.gtids === null ? null : gtids.toString();
-  return { gtidSet, file: start.file, position: start.position, fileCreated };
+  return { gtidSet, file: start.file, position: start.position, fileCreated, last };
 }
 
 /**
  * Adds the GTIDs from the file's beginning to the place, which must be one where a transaction begins: then
- * all before it are whole.
+ * all before it are whole. Returns the last of them.
  */
 async function addUpTo(
   start: FilePosition,
   gtids: GtidSet,
   access: DumpAccess,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Checkpoint['last']> {
+  let last: Checkpoint['last'] = null;
   const begin = { file: start.file, position: FIRST_POSITION };
   for await (const event of readEvents(access, begin, signal)) {
-    if (event.file !== start.file) return;
+    if (event.file !== start.file) break;
     if (event.endPosition > start.position) {
-      if (event.position === start.position && BETWEEN_TRANSACTIONS.has(event.type)) return;
+      if (event.position === start.position && BETWEEN_TRANSACTIONS.has(event.type)) break;
       throw inside(start);
     }
-    if (event.type === 'gtid' && event.gtid !== null) gtids.add(event.gtid);
+    if (event.type !== 'gtid') continue;
+    if (event.gtid !== null) gtids.add(event.gtid);
+    last = lastOf(event);
   }
+  return last;
 }
 
 const BETWEEN_TRANSACTIONS: ReadonlySet<string> = new Set(['gtid', 'rotate', 'stop']);

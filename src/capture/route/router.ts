@@ -46,7 +46,7 @@ export interface Router {
 }
 
 /** The server's own; their rows are no one's data. */
-const SYSTEM_SCHEMAS: ReadonlySet<string> = new Set([
+export const SYSTEM_SCHEMAS: ReadonlySet<string> = new Set([
   'mysql',
   'information_schema',
   'performance_schema',

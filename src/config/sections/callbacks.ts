@@ -123,10 +123,7 @@ export const callbackSchema = z
         'Unique; names the cursor, so that a new name begins anew.',
       ),
       tables: tableGlobs().describe('Globs on schema.table, as in tables[].match.'),
-      operations: uniqueList(
-        z.enum(['insert', 'update', 'delete', 'read', 'truncate']),
-        '[insert, update]',
-      )
+      operations: uniqueList(z.enum(['insert', 'update', 'delete', 'read']), '[insert, update]')
         .default(['insert', 'update', 'delete', 'read'])
         .describe('Which changes; read is a row of a snapshot.'),
       changed: uniqueList(columnName(), '[status]', 4096)

@@ -3,10 +3,12 @@
 import type { Clock, Random } from '../../shared/clock.ts';
 import { present } from '../../shared/assert.ts';
 import { failpoint } from '../../shared/failpoint.ts';
+import { LARGE_EVENT_BYTES, type LargeWork } from '../../shared/large-work.ts';
 import type { Logger } from '../../shared/logger.ts';
+import { Reclaim } from '../../shared/reclaim.ts';
 import { type DueLane, type Failure, laneEventBytes } from '../../state/state-store.ts';
 import type { CallbackOptions } from '../callback-options.ts';
-import type { Outcome } from '../callback/sender.ts';
+import type { Outcome, OutgoingEvent } from '../callback/sender.ts';
 import { nextDelayMs } from '../retry/policy.ts';
 import type { Settler } from '../settle/settler.ts';
 import type { CallbackCounters } from './callback-counters.ts';
@@ -23,6 +25,7 @@ export interface DispatcherParts {
   readonly options: CallbackOptions;
   readonly settler: Settler;
   readonly lanes: LaneIndex;
+  readonly large: LargeWork;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -47,6 +50,7 @@ export class Dispatcher {
   readonly #parts: DispatcherParts;
   readonly #window: Window;
   readonly #pause: Pause;
+  readonly #reclaim = new Reclaim();
   readonly #keys = new Map<string, PendingEvent[]>();
   /** Keys whose head may be sent, in the order in which they became ready. */
   readonly #ready: string[] = [];
@@ -191,9 +195,7 @@ export class Dispatcher {
   async #tryHead(key: string): Promise<void> {
     const queue = present(this.#keys.get(key), `the queue of ${key}`);
     const event = present(queue[0], `the head of ${key}`);
-    const outcome = await this.#send(() =>
-      this.#parts.options.sender.send(outgoing(event), 1, this.#parts.abandon),
-    );
+    const outcome = await this.#attempt(outgoing(event), 1);
     switch (outcome.kind) {
       case 'unreachable':
         // The head stays the head: it is the first to go when the endpoint is back.
@@ -256,22 +258,22 @@ export class Dispatcher {
   async #durable(events: readonly PendingEvent[]): Promise<void> {
     for (const { progress } of events) this.#parts.settler.settled(progress);
     await this.#parts.settler.durable();
-    for (const { bytes } of events) this.#window.leave(bytes);
+    for (const { bytes } of events) {
+      this.#reclaim.released(bytes);
+      this.#window.leave(bytes);
+    }
   }
 
   async #tryLane(lane: DueLane): Promise<void> {
-    const { options, lanes, settler, clock, counters } = this.#parts;
+    const { lanes, settler, clock, counters } = this.#parts;
     const key = laneKey(lane.topic, lane.key);
     const value = present(lane.head.value, 'the envelope of a lane event');
     const attempt = lane.attempts + 1;
     this.#lanesInFlight += 1;
-    const outcome = await this.#send(
-      () =>
-        options.sender.send(outgoingFromLane(lane, lane.head, value), attempt, this.#parts.abandon),
-      () => {
-        this.#lanesInFlight -= 1;
-      },
-    );
+    const event = outgoingFromLane(lane, lane.head, value);
+    const outcome = await this.#attempt(event, attempt, () => {
+      this.#lanesInFlight -= 1;
+    });
     const { callback, topic } = lane;
     const at = { callback, topic, key: lane.key, offset: lane.head.offset };
     if (outcome.kind === 'unreachable') {
@@ -311,6 +313,22 @@ export class Dispatcher {
       nextAttemptAt: Math.ceil(clock.now() + delay),
       error: outcome.error,
     };
+  }
+
+  /** A large event waits for its turn in its slot, before its request is made. */
+  async #attempt(event: OutgoingEvent, attempt: number, onEnd?: () => void): Promise<Outcome> {
+    const { options, abandon, large } = this.#parts;
+    return this.#send(async () => {
+      if (event.value.byteLength < LARGE_EVENT_BYTES) {
+        return options.sender.send(event, attempt, abandon);
+      }
+      const leave = await large.enter(event.value.byteLength);
+      try {
+        return await options.sender.send(event, attempt, abandon);
+      } finally {
+        leave();
+      }
+    }, onEnd);
   }
 
   /** One attempt in a slot; the slot is free as soon as the outcome is known, the key is not. */

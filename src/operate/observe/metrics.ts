@@ -50,7 +50,7 @@ function captureSamples(capture: CaptureSnapshot, nowMs: number): Sample[] {
     ['rowcall_capture_events_total', capture.events],
     ['rowcall_capture_bytes_total', capture.bytes],
     ['rowcall_capture_rows_total', capture.rows],
-    ['rowcall_capture_filtered_row_events_total', capture.filteredRows],
+    ['rowcall_capture_filtered_row_events_total', capture.filteredRowEvents],
     ['rowcall_capture_transactions_total', capture.transactions],
     ['rowcall_capture_records_total', capture.recordsAppended],
     ['rowcall_capture_appends_total', capture.appends],

@@ -8,6 +8,8 @@ describe('the table that a statement changes', () => {
     ['/* app */ UPDATE `other`.`or``ders` SET a = 1', 'other', 'or`ders'],
     ['DELETE FROM mysql . x WHERE id = 1', 'mysql', 'x'],
     ['REPLACE INTO mysql.rds_heartbeat2(id, value) values (1, 2)', 'mysql', 'rds_heartbeat2'],
+    ['CREATE TABLE IF NOT EXISTS x.copy AS SELECT 1', 'x', 'copy'],
+    ['CREATE TEMPORARY TABLE copy(id INT) SELECT 1', 'shop', 'copy'],
   ])('is named by %s', (sql, schema, table) => {
     expect(statementTarget(sql, 'shop')).toEqual({ schema, table });
   });

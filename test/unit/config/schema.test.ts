@@ -56,7 +56,7 @@ describe('the mapping from YAML to the program', () => {
         {
           name: 'a',
           tables: 'a.c',
-          operations: ['update', 'truncate'],
+          operations: ['update', 'read'],
           changed: ['s'],
           from: { timestamp: '2026-01-31t08:00:00.5+02:00' },
           deliver: {
@@ -122,7 +122,7 @@ describe('the mapping from YAML to the program', () => {
         {
           name: 'a',
           tables: ['a.c'],
-          operations: ['update', 'truncate'],
+          operations: ['update', 'read'],
           changed: ['s'],
           from: { timestampMs: Date.UTC(2026, 0, 31, 6, 0, 0, 500) },
           deliver: {

@@ -3,6 +3,7 @@ import type { CallbackOptions } from '../../../src/deliver/callback-options.ts';
 import type { Sender } from '../../../src/deliver/callback/sender.ts';
 import { Deliver } from '../../../src/deliver/deliver.ts';
 import { systemClock } from '../../../src/shared/clock.ts';
+import { LargeWork } from '../../../src/shared/large-work.ts';
 import { silentLogger } from '../../../src/shared/logger.ts';
 import { openSqliteState } from '../../../src/state/sqlite/sqlite-state.ts';
 import type { StateStore } from '../../../src/state/state-store.ts';
@@ -43,6 +44,7 @@ function deliver(log: MemoryChangeLog, state: StateStore, sender: Sender): Deliv
     log,
     state,
     callbacks: [callback],
+    large: new LargeWork(systemClock),
     clock: systemClock,
     random: () => 0,
     logger: silentLogger,

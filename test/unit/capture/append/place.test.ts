@@ -67,6 +67,8 @@ describe('the place in the binlog', () => {
     expect(place.checkpoint().open).toEqual([
       {
         transaction: `${UUID}:5`,
+        commitUs: 1_700_000_000_000_000,
+        timestamp: 1_700_000_000,
         tables: {
           's.t': { ordinal: 2, keyed: true },
           's.keyless': { ordinal: 1, keyed: false },
@@ -118,6 +120,71 @@ describe('the place in the binlog', () => {
     expect(() => {
       place.commit(end);
     }).toThrow(expect.objectContaining({ code: 'POSITION_UNPROVEN' }));
+  });
+
+  describe('when a cut transaction comes again under its number', () => {
+    const OTHER = '00000000-0000-0000-0000-0000000000ff';
+    const first = gtidEvent(5n, 157);
+    const cut = (event = first): Checkpoint => {
+      const place = new Place(start, server);
+      place.begin(event);
+      row(place, 's.t');
+      return place.checkpoint();
+    };
+    const unproven = (...times: number[]): Error =>
+      expect.objectContaining({
+        code: 'POSITION_UNPROVEN',
+        message: expect.stringMatching(times.join('.*')) as string,
+      }) as Error;
+
+    it.each([server, { ...server, uuid: OTHER }])(
+      'stops where it has another commit time, naming both (on $uuid)',
+      (on) => {
+        const place = new Place(cut(), on);
+        expect(() => place.begin({ ...first, commitUs: 1_700_000_000_000_001 })).toThrow(
+          unproven(1_700_000_000_000_001, 1_700_000_000_000_000),
+        );
+      },
+    );
+
+    it('compares the timestamp where there is no commit time, on the same server alone', () => {
+      const bare = { ...first, commitUs: null };
+      const later = { ...bare, timestamp: 1_700_000_009 };
+      expect(() => new Place(cut(bare), server).begin(later)).toThrow(
+        unproven(1_700_000_009, 1_700_000_000),
+      );
+      const moved = new Place(cut(bare), { ...server, uuid: OTHER });
+      // Taken before it comes again, a checkpoint of the new server has no timestamp of the old one's.
+      const again = new Place(moved.checkpoint(), { ...server, uuid: OTHER });
+      again.begin(later);
+      expect(row(again, 's.t').inLog).toBe(true);
+    });
+
+    it('accepts it at another place of another server, whose own timestamp it then keeps', () => {
+      const place = new Place(cut(), { ...server, uuid: OTHER });
+      place.begin({ ...first, position: 900, timestamp: 1_700_000_009 });
+      expect(row(place, 's.t').inLog).toBe(true);
+      expect(place.checkpoint().open).toMatchObject([{ timestamp: 1_700_000_009 }]);
+    });
+  });
+
+  it('keeps the place of the last transaction on its own server alone', () => {
+    const before = new Place(start, server);
+    before.begin(gtidEvent(5n, 157));
+    before.commit(end);
+    const read = before.checkpoint();
+    expect(new Place(read, server).checkpoint().last).toEqual(read.last);
+    const elsewhere = new Place(read, { ...server, uuid: 'another' });
+    expect(elsewhere.checkpoint()).toMatchObject({ serverUuid: 'another', last: null });
+  });
+
+  it('knows a topic by its name alone, even one called as a member of every object is', () => {
+    const place = new Place(start, server);
+    expect(place.topic('constructor')).toBeUndefined();
+    place.topicMade('constructor', { id: 'x', partitions: 3 });
+    const again = new Place(place.checkpoint(), server);
+    expect(again.topic('constructor')).toEqual({ id: 'x', partitions: 3 });
+    expect(again.topic('toString')).toBeUndefined();
   });
 
   it('ends a statement that is its own transaction when the next one begins', () => {

@@ -2,13 +2,14 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { BODY_READERS } from '../../../../src/capture/binlog/event-bodies.ts';
 import { CODE, EVENT_CODES, eventCode } from '../../../../src/capture/binlog/event-codes.ts';
-import { EventParser } from '../../../../src/capture/binlog/event-parser.ts';
+import { EventParser, type ReadBodies } from '../../../../src/capture/binlog/event-parser.ts';
+import { RowcallError } from '../../../../src/errors.ts';
 import { makeEvent, makeFormat, makeRotate } from './event-maker.ts';
 
 const FILE = 'binlog.000001';
 
-function parse(code: number, flags = 0): unknown {
-  const parser = new EventParser({ file: FILE, position: 200 }, false);
+function parse(code: number, flags = 0, bodies: ReadBodies = 'all'): unknown {
+  const parser = new EventParser({ file: FILE, position: 200 }, false, bodies);
   parser.parse(makeRotate(FILE, 200));
   parser.parse(makeFormat());
   return parser.parse(makeEvent({ code, flags, body: Buffer.alloc(8), end: 231 }));
@@ -30,6 +31,22 @@ describe('the table of event codes', () => {
     const ofParser: number[] = [CODE.FORMAT_DESCRIPTION, CODE.ROTATE];
     const decoded = EVENT_CODES.filter((row) => row.class === 'decode').map((row) => row.code);
     expect([...BODY_READERS.keys(), ...ofParser].sort((a, b) => a - b)).toEqual(decoded);
+  });
+
+  it.each(EVENT_CODES.filter((row) => row.class === 'stop'))(
+    'does not stop a search for a place at $name ($code)',
+    ({ code, name }) => {
+      const passed = { type: 'harmless', name, position: 200, endPosition: 231 };
+      expect(parse(code, 0, 'scan')).toMatchObject(passed);
+    },
+  );
+
+  it('reads rows and statements nowhere in a search for a place', () => {
+    // Eight zero bytes are no body of theirs: reading it would fail.
+    for (const code of [CODE.QUERY, CODE.TABLE_MAP, CODE.WRITE_ROWS]) {
+      expect(parse(code, 0, 'scan')).toMatchObject({ type: 'harmless' });
+    }
+    expect(() => parse(CODE.GTID, 0, 'scan')).toThrow(RowcallError);
   });
 
   it.each(EVENT_CODES.filter((row) => row.class === 'stop'))(

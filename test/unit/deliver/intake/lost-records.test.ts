@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { OutgoingEvent } from '../../../../src/deliver/callback/sender.ts';
 import { Deliver } from '../../../../src/deliver/deliver.ts';
+import { LargeWork } from '../../../../src/shared/large-work.ts';
 import { silentLogger } from '../../../../src/shared/logger.ts';
 import { openSqliteState } from '../../../../src/state/sqlite/sqlite-state.ts';
 import { MemoryChangeLog, MemoryLogStore } from '../../../support/memory-change-log.ts';
@@ -38,7 +39,7 @@ test('retention past a cursor stops that partition alone, with the count, and sk
 
   const sent: string[] = [];
   const deliver = new Deliver({
-    ...{ log, state, clock, random: () => 0, logger: silentLogger },
+    ...{ log, state, large: new LargeWork(clock), clock, random: () => 0, logger: silentLogger },
     acceptLostState: false,
     drainTimeoutMs: 1_000,
     callbacks: [

@@ -9,6 +9,7 @@ import { LaneWorker } from '../../../../src/deliver/lane/lane-worker.ts';
 import { pendingEvent } from '../../../../src/deliver/lane/pending-event.ts';
 import { Progress } from '../../../../src/deliver/settle/progress.ts';
 import { Settler } from '../../../../src/deliver/settle/settler.ts';
+import { LargeWork } from '../../../../src/shared/large-work.ts';
 import { silentLogger } from '../../../../src/shared/logger.ts';
 import { openSqliteState } from '../../../../src/state/sqlite/sqlite-state.ts';
 import type { LedgerCounts, StateStore } from '../../../../src/state/state-store.ts';
@@ -86,6 +87,7 @@ export class DispatcherScene {
       },
       settler: new Settler(state, clock, onFailure),
       lanes,
+      large: new LargeWork(clock),
       clock,
       random: () => 0,
       logger: silentLogger,

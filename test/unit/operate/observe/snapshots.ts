@@ -10,7 +10,7 @@ export const CAPTURE: CaptureSnapshot = {
   events: 1000,
   bytes: 500_000,
   rows: 700,
-  filteredRows: 30,
+  filteredRowEvents: 30,
   transactions: 90,
   lastCommitMs: 1_700_000_000_000,
   file: 'binlog.000007',

@@ -1,0 +1,72 @@
+/** The capture leg alone: from a real server into a log in memory. */
+import { Capture } from '../../../src/capture/capture.ts';
+import { createRouter } from '../../../src/capture/route/router.ts';
+import type { RowcallError } from '../../../src/errors.ts';
+import { systemClock } from '../../../src/shared/clock.ts';
+import { LargeWork } from '../../../src/shared/large-work.ts';
+import type { Logger } from '../../../src/shared/logger.ts';
+import { MemoryChangeLog, MemoryLogStore } from '../../support/memory-change-log.ts';
+
+export interface Told {
+  readonly level: keyof Logger;
+  readonly fields: object;
+  readonly message: string;
+}
+
+export interface CaptureRun {
+  readonly capture: Capture;
+  /** What was logged so far. */
+  readonly told: readonly Told[];
+  /** Resolves with what ended it; null when it was stopped. */
+  readonly ended: Promise<RowcallError | null>;
+  /** Tells it to stop, and resolves as `ended`. */
+  readonly stop: () => Promise<RowcallError | null>;
+}
+
+/** Captures the tables of the globs from the end of the server's log on. */
+export function runCapture(options: {
+  readonly url: string;
+  readonly tables: readonly string[];
+  readonly heartbeatMs?: number;
+  readonly store?: MemoryLogStore;
+}): CaptureRun {
+  const told: Told[] = [];
+  const tell =
+    (level: keyof Logger) =>
+    (fields: object, message: string): void => {
+      told.push({ level, fields, message });
+    };
+  const rules = [
+    { match: options.tables, topic: '{schema}.{table}', key: null, excludeColumns: [] },
+  ];
+  const capture = new Capture({
+    name: 'capture',
+    version: '0',
+    connection: { uri: options.url },
+    serverId: 72_000 + Math.floor(Math.random() * 1_000_000),
+    heartbeatMs: options.heartbeatMs ?? 1000,
+    start: 'latest',
+    router: createRouter({ name: 'capture', rules }),
+    routing: 'r',
+    partitions: 1,
+    log: new MemoryChangeLog(options.store ?? new MemoryLogStore(), systemClock),
+    large: new LargeWork(systemClock),
+    clock: systemClock,
+    random: () => 0,
+    logger: { debug: tell('debug'), info: tell('info'), warn: tell('warn'), error: tell('error') },
+  });
+  const stopping = new AbortController();
+  const ended = capture.run(stopping.signal).then(
+    () => null,
+    (error: unknown) => error as RowcallError,
+  );
+  return {
+    capture,
+    told,
+    ended,
+    stop: () => {
+      stopping.abort(new Error('The test is done'));
+      return ended;
+    },
+  };
+}
