@@ -23,7 +23,7 @@ import type { Service } from './shared/service.ts';
 import { supervise } from './shared/supervise.ts';
 import { connectionOptions } from './source-connection.ts';
 import type { StateStore } from './state/state-store.ts';
-import { openDispatcherState, openLog } from './stores.ts';
+import { lockLogForCapture, openDispatcherState, openLog } from './stores.ts';
 import { VERSION } from './version.ts';
 
 /** Which legs this process runs. */
@@ -57,6 +57,16 @@ export class App {
 
   /** Runs until the signal aborts (then resolves) or a part cannot go on (then rejects with its error). */
   async run(signal: AbortSignal): Promise<void> {
+    const { legs } = this.#parts;
+    const lock = legs.capture ? lockLogForCapture(this.#config) : null;
+    try {
+      await this.#open(signal);
+    } finally {
+      lock?.release();
+    }
+  }
+
+  async #open(signal: AbortSignal): Promise<void> {
     const { clock, logger, legs } = this.#parts;
     const log = await openLog(this.#config, { clock, logger, create: true });
     await closeAfter(log, logger, async () => {

@@ -18,10 +18,24 @@ function beginWithSmallHeap(): void {
   process.execve(process.execPath, argv, { ...ALLOCATOR, ...process.env });
 }
 
+const NODE_MAJOR = 24;
+const NODE_MINOR = 15;
 /** After this many signals the process leaves at once. */
 const LEAVE_AT = 2;
 
+/** Before anything is imported that an older Node does not have: its own error would name a module, not the cure. */
+function requireNode(): void {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  if (major > NODE_MAJOR || (major === NODE_MAJOR && minor >= NODE_MINOR)) return;
+  process.stderr.write(
+    `error USAGE: Rowcall needs Node ${NODE_MAJOR}.${NODE_MINOR} or newer; this is ${process.versions.node}\n` +
+      '  cure  In a clone, npm run -s rowcall -- … uses the Node that npm ci brought.\n',
+  );
+  process.exit(2);
+}
+
 async function main(): Promise<void> {
+  requireNode();
   if (DAEMONS.has(process.argv[2])) beginWithSmallHeap();
   // Only now: what is loaded before the process begins anew is loaded twice.
   const { runCli } = await import('./operate/cli/cli.ts');

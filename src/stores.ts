@@ -2,9 +2,11 @@
 
 import type { Config } from './config/schema.ts';
 import type { ChangeLog } from './log/change-log.ts';
+import { LOG_FILE } from './log/embedded/database.ts';
 import { openEmbeddedLog } from './log/embedded/embedded-log.ts';
 import type { Clock } from './shared/clock.ts';
 import type { Logger } from './shared/logger.ts';
+import { ProcessLock } from './shared/process-lock.ts';
 import { openSqliteState } from './state/sqlite/sqlite-state.ts';
 import { openThreadedState } from './state/sqlite/threaded-state.ts';
 import type { StateStore } from './state/state-store.ts';
@@ -18,6 +20,19 @@ export function openLog(
     maxBytes: config.log.maxSizeBytes,
     retention: config.log.retention,
     ...parts,
+  });
+}
+
+/**
+ * For a process that captures, and for `position set`: a second connector would fence the first at its first
+ * append, and be fenced by it when that is started again. The epoch in the log holds all the same.
+ *
+ * @throws RowcallError LOG_UNUSABLE: another process captures into this log
+ */
+export function lockLogForCapture(config: Config): ProcessLock {
+  return ProcessLock.take(config.log.path, LOG_FILE, {
+    message: 'Another process captures into this log',
+    cure: 'Stop the other rowcall run or rowcall connect first, or give this one a log.path of its own.',
   });
 }
 

@@ -13,6 +13,7 @@ import { nextDelayMs } from '../retry/policy.ts';
 import type { Settler } from '../settle/settler.ts';
 import type { CallbackCounters } from './callback-counters.ts';
 import type { LaneIndex } from './lane-index.ts';
+import { LaneNews } from './lane-news.ts';
 import { laneKey } from './order-key.ts';
 import { Pause } from './pause.ts';
 import { laneEvent, outgoing, outgoingFromLane, type PendingEvent } from './pending-event.ts';
@@ -51,6 +52,7 @@ export class Dispatcher {
   readonly #window: Window;
   readonly #pause: Pause;
   readonly #reclaim = new Reclaim();
+  readonly #news: LaneNews;
   readonly #keys = new Map<string, PendingEvent[]>();
   /** Keys whose head may be sent, in the order in which they became ready. */
   readonly #ready: string[] = [];
@@ -69,6 +71,7 @@ export class Dispatcher {
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
     const { options, lanes, clock, random } = parts;
+    this.#news = new LaneNews(options.name, clock, parts.logger);
     this.#window = new Window(options, lanes);
     this.#pause = new Pause(clock, random, () => {
       this.#pump();
@@ -224,6 +227,7 @@ export class Dispatcher {
   /** The head and all behind it go to the key's lane, in the commit that settles their offsets. */
   #leaveFastPath(key: string, queue: PendingEvent[], outcome: Outcome & { kind: 'failed' }): void {
     const now = this.#parts.clock.now();
+    this.#news.opened(key, outcome.error);
     this.#keys.delete(key);
     queue.forEach((event, index) => {
       this.#toLane(key, event, index === 0 ? this.#failure(1, now, outcome) : undefined);
@@ -291,7 +295,10 @@ export class Dispatcher {
       }
       this.#pump();
       await settler.durable();
-      if (lanes.emptied(key)) this.#window.changed();
+      if (lanes.emptied(key)) {
+        this.#window.changed();
+        if (lanes.lanes === 0) this.#news.drained();
+      }
     }
     this.busyLanes.delete(lane.id);
     this.#window.changed();

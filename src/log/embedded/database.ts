@@ -8,7 +8,7 @@ import { type FileKind, isEmpty, makeFile } from '../../shared/sqlite-file.ts';
 import { numberOf, pragma } from '../../shared/sqlite-row.ts';
 import { readFailure } from './log-error.ts';
 
-const LOG_FILE: FileKind = {
+export const LOG_FILE: FileKind = {
   // 'RcLg'
   applicationId: 0x52634c67,
   noun: 'log',

@@ -30,6 +30,12 @@ export async function runDaemon(
     acceptLostState: options.acceptLostState === true,
     handlers: {},
   });
+  const onStop = (): void => {
+    const seconds = config.shutdownTimeoutMs / 1000;
+    const text = `Stopping: what is in flight may end, at most ${seconds} s; a second signal leaves at once`;
+    logger.info({ name: config.name }, text);
+  };
+  io.signal.addEventListener('abort', onStop, { once: true });
   try {
     await app.run(io.signal);
     logger.info({ name: config.name }, 'Stopped');
@@ -37,5 +43,7 @@ export async function runDaemon(
     const failure = toRowcallError(error);
     logger.error({ err: failure, code: failure.code, place: failure.place }, 'Stopped by an error');
     throw failure;
+  } finally {
+    io.signal.removeEventListener('abort', onStop);
   }
 }

@@ -10,6 +10,7 @@ import type { Checkpoint } from '../../position.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { connectionOptions } from '../../source-connection.ts';
 import type { CliIo } from './io.ts';
+import { lockLogForCapture } from '../../stores.ts';
 import { withLog } from './stores.ts';
 
 export async function showPosition(
@@ -44,8 +45,7 @@ export interface SetPositionOptions {
 }
 
 /**
- * Asks the source whether the place is there, and saves it as the checkpoint. A running connector of this
- * name is fenced by it: its next append fails, and it ends.
+ * Asks the source whether the place is there, and saves it as the checkpoint. Refused while a connector runs.
  */
 export async function setPosition(options: SetPositionOptions, io: CliIo): Promise<void> {
   const start = chosen(options);
@@ -65,8 +65,13 @@ export async function setPosition(options: SetPositionOptions, io: CliIo): Promi
       );
       return;
     }
-    await log.setCheckpoint(config.name, formatCheckpoint(next));
-    io.out('Set. A connector that still runs under this name is refused from now on.\n');
+    const lock = lockLogForCapture(config);
+    try {
+      await log.setCheckpoint(config.name, formatCheckpoint(next));
+    } finally {
+      lock.release();
+    }
+    io.out('Set.\n');
   });
 }
 

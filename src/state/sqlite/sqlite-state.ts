@@ -5,9 +5,9 @@ import type { RowcallError } from '../../errors.ts';
 import { present, unreachable } from '../../shared/assert.ts';
 import type { Cursor, DueLane, LaneSummary, StateChange, StateStore } from '../state-store.ts';
 import { CursorMoves, CursorTable } from './cursor-table.ts';
-import { MEMORY, openDatabase, storeId } from './database.ts';
-import { DispatcherLock } from './dispatcher-lock.ts';
+import { MEMORY, openDatabase, STATE_FILE, storeId } from './database.ts';
 import { LaneTable } from './lane-table.ts';
+import { type LockTaken, ProcessLock } from '../../shared/process-lock.ts';
 import { numberOf } from '../../shared/sqlite-row.ts';
 import { readFailure, writeFailure } from './state-error.ts';
 
@@ -22,6 +22,12 @@ export interface SqliteStateOptions {
   readonly busyTimeoutMs?: number;
 }
 
+/** Two dispatchers on one store would each send a key's next event, and the books would count the other's. */
+const TAKEN: LockTaken = {
+  message: 'Another process delivers from this state store',
+  cure: 'Stop the other rowcall run or rowcall deliver, or give this one a state.path and a log of its own.',
+};
+
 /** Transactions of ours take milliseconds, an operator's as well. */
 const BUSY_TIMEOUT_MS = 5_000;
 
@@ -34,7 +40,7 @@ const BUSY_TIMEOUT_MS = 5_000;
 export function openSqliteState(options: SqliteStateOptions): Promise<StateStore> {
   const { path, create = true, exclusive = false, busyTimeoutMs = BUSY_TIMEOUT_MS } = options;
   return new Promise((resolve) => {
-    const lock = exclusive && path !== MEMORY ? DispatcherLock.take(path) : null;
+    const lock = exclusive && path !== MEMORY ? ProcessLock.take(path, STATE_FILE, TAKEN) : null;
     let db: DatabaseSync | undefined;
     try {
       db = openDatabase(path, { create, busyTimeoutMs });
@@ -56,7 +62,7 @@ class SqliteState implements StateStore {
   readonly id: string;
   readonly #path: string;
   readonly #db: DatabaseSync;
-  readonly #lock: DispatcherLock | null;
+  readonly #lock: ProcessLock | null;
   readonly #cursors: CursorTable;
   readonly #lanes: LaneTable;
   readonly #begin: StatementSync;
@@ -64,7 +70,7 @@ class SqliteState implements StateStore {
   readonly #dataVersion: StatementSync;
   #broken: RowcallError | undefined;
 
-  constructor(db: DatabaseSync, path: string, lock: DispatcherLock | null) {
+  constructor(db: DatabaseSync, path: string, lock: ProcessLock | null) {
     this.#path = path;
     this.#lock = lock;
     this.#db = db;
