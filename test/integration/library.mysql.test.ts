@@ -150,7 +150,7 @@ describe('Rowcall as a library', () => {
       if (calls.length === 0) {
         const second = await createRowcall(config, { handlers: { orders: () => undefined } });
         await expect(second.run(new AbortController().signal)).rejects.toMatchObject({
-          code: 'STATE_UNUSABLE',
+          code: 'LOG_UNUSABLE',
         });
       }
       calls.push(id);
