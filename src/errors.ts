@@ -103,7 +103,7 @@ export const ERRORS = {
   XA_UNSUPPORTED: {
     retriable: false,
     exit: 3,
-    cure: 'XA transactions on this server are not supported yet.',
+    cure: "Its rows cannot be read yet. Once its outcome is known, bring them over by hand, then go on behind it: rowcall position set -c FILE --gtid '<what was read>,<GTIDs of XA START and XA COMMIT>', or --file and --position.",
   },
   ROW_METADATA_MISSING: {
     retriable: false,
@@ -196,7 +196,7 @@ export const ERRORS = {
   TOPIC_RECREATED: {
     retriable: false,
     exit: 3,
-    cure: 'The topic is not the one the callbacks read before. Restore the log, or give the callbacks a new state.',
+    cure: 'Restore the log. Or remove the state store and, before starting, set the place with rowcall position set: else changes since then are not delivered.',
   },
 
   // The state store

@@ -15,7 +15,7 @@ export interface CreateRowcallOptions {
   readonly handlers?: Readonly<Record<string, Handler>>;
   /** A pino logger, or anything with debug, info, warn and error. Default: silent. */
   readonly logger?: Logger;
-  /** Environment for `${NAME}` in a configuration file. Default: empty. */
+  /** Environment for `${NAME}` in a configuration file: pass `process.env`. Default: empty, so that none is found. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** See `rowcall run --accept-lost-state`. */
   readonly acceptLostState?: boolean;
@@ -29,8 +29,9 @@ export interface Rowcall {
 /**
  * Checks the configuration and builds a Rowcall that is not running yet.
  *
- * @param config the path of a YAML file, or its content as an object with the same names; relative
- *   paths in an object are relative to the working directory
+ * @param config the path of a YAML file, which takes its `${NAME}` from `options.env` alone (pass
+ *   `env: process.env`), or its content as an object with the same names; relative paths in an object are
+ *   relative to the working directory
  * @throws RowcallError CONFIG_INVALID with every error at once
  */
 export async function createRowcall(

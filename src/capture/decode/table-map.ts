@@ -26,7 +26,14 @@ export interface TableVersion {
   /** The primary key, or the UNIQUE NOT NULL key that the server puts in its place. */
   readonly primaryKey: readonly KeyPart[] | null;
   /** Why rows of this table cannot be read; null when they can. It matters for captured tables alone. */
-  readonly defect: { readonly code: ErrorCode; readonly message: string } | null;
+  readonly defect: TableDefect | null;
+}
+
+export interface TableDefect {
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** file:position of the map; absent where it was parsed outside a stream. */
+  readonly place?: string;
 }
 
 export type TableMapEvent = Extract<BinlogEvent, { readonly type: 'table-map' }>;
@@ -40,7 +47,8 @@ const MAX_IDS = 10_000;
  * Gives row events their table. Invariants: an id means what the newest map of this connection said, and
  * equal bytes give the same object. Ids are reused after a server restart, so `clear` is due at every new
  * connection and format description; without it rows would be read by another table's columns. Shapes are
- * kept by the map's bytes without the id, because every FLUSH TABLES makes new ids for the same bytes.
+ * kept by the map's bytes without the id, because every FLUSH TABLES makes new ids for the same bytes. A shape
+ * with a defect is an object of its own for each map, because the defect must name the place of this one.
  */
 export class TableMaps {
   readonly #versions = new Map<string, TableVersion>();
@@ -48,7 +56,7 @@ export class TableMaps {
 
   /** @throws RowcallError BINLOG_EVENT_MALFORMED */
   put(event: TableMapEvent): TableVersion {
-    const version = this.#version(event);
+    const version = placed(this.#version(event), event);
     this.#ids.delete(event.tableId);
     this.#ids.set(event.tableId, version);
     dropOldest(this.#ids, MAX_IDS);
@@ -81,6 +89,11 @@ function parse(event: TableMapEvent): TableVersion {
   } catch (error) {
     throw located(error, formatPlace(event));
   }
+}
+
+function placed(version: TableVersion, event: TableMapEvent): TableVersion {
+  if (version.defect === null) return version;
+  return { ...version, defect: { ...version.defect, place: formatPlace(event) } };
 }
 
 /** A Map keeps the order of insertion, so its first key is the one longest unused. */

@@ -133,8 +133,11 @@ class RuleRouter implements Router {
     const rule = this.#ruleFor(table.schema, table.name);
     if (rule === null) return null;
     if (table.defect !== null) {
-      const place = `table ${table.name}`;
-      throw new RowcallError(table.defect.code, table.defect.message, { place });
+      const { code, message, place } = table.defect;
+      const name = `table ${table.name}`;
+      throw new RowcallError(code, message, {
+        place: place === undefined ? name : `${place}, ${name}`,
+      });
     }
     const excluded = new Set(rule.excludeColumns);
     const columns = table.columns.filter(({ hidden, name }) => !hidden && !excluded.has(name));

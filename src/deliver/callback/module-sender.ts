@@ -1,5 +1,6 @@
 /** Callbacks in process: a handler given in code, or exported by a module. */
 
+import { existsSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
 import { RowcallError } from '../../errors.ts';
@@ -19,6 +20,7 @@ export async function loadHandler(path: string): Promise<Handler> {
     const message = error instanceof Error ? error.message : String(error);
     throw new RowcallError('HANDLER_INVALID', `The module cannot be loaded: ${message}`, {
       place: path,
+      cure: loadCure(path, error),
       cause: error,
     });
   }
@@ -30,6 +32,20 @@ export async function loadHandler(path: string): Promise<Handler> {
     });
   }
   return handle as Handler;
+}
+
+/** An import that the module makes fails with the same code as a module that is not there: only the file tells. */
+function loadCure(path: string, error: unknown): string {
+  const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
+  if (code === 'ERR_MODULE_NOT_FOUND') {
+    return existsSync(path)
+      ? 'The module imports another one that is not there: see the message, and install it.'
+      : 'There is no such file: correct deliver.module, which is relative to the configuration file.';
+  }
+  if (error instanceof SyntaxError) {
+    return 'It cannot be parsed as an ES module: name it .mjs or set "type": "module" in its package.json, and correct what the message names.';
+  }
+  return 'Loading it threw the error named: correct the module.';
 }
 
 export interface ModuleSenderOptions {

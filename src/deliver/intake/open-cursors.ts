@@ -34,7 +34,7 @@ export async function openCursors(
   for (const callback of callbacks) {
     const cursors = saved.filter((cursor) => cursor.callback === callback.name);
     const marks = marked.get(callback.name);
-    if (cursors.length > 0) refuseOtherState(callback.name, marks, parts);
+    if (cursors.length > 0) refuseOtherState(callback.name, cursors, marks, parts);
     await proveCursors(cursors, topics, parts.log);
     const missing = topics.filter(
       (topic) => !cursors.some((cursor) => cursor.topic === topic.name),
@@ -71,10 +71,16 @@ function warnOfRemoved(
 /** Another state store has gone on since ours did: to go on with ours would deliver all of that again. */
 function refuseOtherState(
   callback: string,
+  cursors: readonly Cursor[],
   marks: Marks | undefined,
-  { state, acceptLostState }: OpenCursorsParts,
+  { state, acceptLostState, logger }: OpenCursorsParts,
 ): void {
-  if (marks === undefined || marks.stateId === state.id || acceptLostState) return;
+  if (marks === undefined || marks.stateId === state.id) return;
+  if (acceptLostState) {
+    const text = 'Another state store was accepted: what was delivered since it stood here comes again';
+    logger.warn({ callback, offsets: offsetsOf(cursors) }, text);
+    return;
+  }
   throw new RowcallError(
     'STATE_LOST',
     `The log was last read by the callback ${callback} with another state store than this one`,
@@ -123,7 +129,7 @@ async function firstCursors(
       },
     );
   }
-  return fromZero(callback.name, topics).map((cursor) => {
+  const cursors = fromZero(callback.name, topics).map((cursor) => {
     const mark = marks.marks.find(
       (one) =>
         one.topic === cursor.topic &&
@@ -133,6 +139,19 @@ async function firstCursors(
     const at = mark?.offset ?? 0;
     return { ...cursor, startOffset: at, next: at };
   });
+  const text =
+    'A lost state store was accepted: what stood in lanes is gone, some delivered events come again';
+  parts.logger.warn({ callback: callback.name, offsets: offsetsOf(cursors) }, text);
+  return cursors;
+}
+
+/** By `topic/partition`: the offset gone on from, for the person who accepted it. */
+function offsetsOf(
+  cursors: readonly Pick<Cursor, 'topic' | 'partition' | 'next'>[],
+): Record<string, number> {
+  return Object.fromEntries(
+    cursors.map(({ topic, partition, next }) => [`${topic}/${partition}`, next]),
+  );
 }
 
 async function resolveFrom(
@@ -167,7 +186,7 @@ async function proveCursors(
     const place = `${cursor.callback} at ${cursor.topic}/${cursor.partition}`;
     const topic = topics.find((one) => one.name === cursor.topic);
     if (topic?.id !== cursor.topicId) {
-      const what = topic === undefined ? 'is not in the log any more' : 'was made anew';
+      const what = topic === undefined ? 'is not in the log any more: the log was made anew' : 'was made anew';
       throw new RowcallError('TOPIC_RECREATED', `The topic ${cursor.topic} ${what}`, { place });
     }
     const reached = cursor.beyond.at(-1)?.[1] ?? cursor.next;

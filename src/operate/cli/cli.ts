@@ -48,6 +48,7 @@ function buildProgram(io: CliIo): Command {
     )
     .configureOutput({ writeOut: io.out, writeErr: io.err })
     .exitOverride()
+    .version(VERSION, '-V, --version', 'print the version')
     .showHelpAfterError('(rowcall --help shows the commands)');
   addDaemons(program, io);
   addInspection(program, io);

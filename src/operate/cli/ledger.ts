@@ -12,6 +12,9 @@ export async function printLedger(
   io: CliIo,
 ): Promise<void> {
   const cursors = await withState(options.config, io, (state) => state.cursors());
+  const wrong = cursors.filter((cursor) => !balances(cursor.ledger)).map(nameOf);
+  const recounted = options.recount === true ? await recount(options.config, io) : null;
+  wrong.push(...(recounted?.wrong ?? []));
   if (options.json === true) {
     const items = cursors.map(({ callback, topic, partition, ledger }) => ({
       callback,
@@ -19,26 +22,41 @@ export async function printLedger(
       partition,
       ...ledger,
     }));
-    io.out(`${JSON.stringify({ items }, null, 2)}\n`);
+    const counted = recounted === null ? {} : { recounted: recounted.records };
+    io.out(`${JSON.stringify({ items, balanced: wrong.length === 0, ...counted }, null, 2)}\n`);
   } else {
-    io.out(
-      formatTable(
-        ['callback', 'topic', 'partition', ...LEDGER_FIELDS],
-        cursors.map((cursor) => [
-          cursor.callback,
-          cursor.topic,
-          cursor.partition,
-          ...LEDGER_FIELDS.map((field) => cursor.ledger[field]),
-        ]),
-      ),
-    );
+    io.out(ledgerTable(cursors));
   }
-  const wrong = cursors.filter((cursor) => !balances(cursor.ledger)).map(nameOf);
-  if (options.recount === true) wrong.push(...(await recount(options.config, io)));
   if (wrong.length > 0) {
     throw new RowcallError('INTERNAL', `The books do not balance: ${wrong.join('; ')}`);
   }
-  if (options.json !== true) io.out('The books balance.\n');
+  if (options.json === true) return;
+  if (recounted !== null) {
+    const gone = recounted.complete ? '' : ' (retention took earlier ones)';
+    io.out(`Recounted ${recounted.records} records of the log${gone}: the same.\n`);
+  }
+  io.out('The books balance.\n');
+}
+
+function ledgerTable(cursors: readonly Cursor[]): string {
+  return formatTable(
+    ['callback', 'topic', 'partition', ...LEDGER_FIELDS],
+    cursors.map((cursor) => [
+      cursor.callback,
+      cursor.topic,
+      cursor.partition,
+      ...LEDGER_FIELDS.map((field) => cursor.ledger[field]),
+    ]),
+  );
+}
+
+interface Recounted {
+  /** Records counted, once for each callback that read them. */
+  readonly records: number;
+  /** false: the log does not reach back to where the books began. */
+  readonly complete: boolean;
+  /** Each callback and partition whose counts the log does not confirm. */
+  readonly wrong: readonly string[];
 }
 
 /** The two identities of G6. */
@@ -48,8 +66,7 @@ export function balances(ledger: LedgerCounts): boolean {
   return read === matched + filtered && matched === ended;
 }
 
-/** Names each callback and partition whose counts the log does not confirm. */
-async function recount(file: string, io: CliIo): Promise<string[]> {
+async function recount(file: string, io: CliIo): Promise<Recounted> {
   return withState(file, io, (state) =>
     withLog(file, io, async (log, config) => {
       const found = await recountLedger({
@@ -57,12 +74,14 @@ async function recount(file: string, io: CliIo): Promise<string[]> {
         state,
         callbacks: config.callbacks,
       });
-      return found
+      const wrong = found
         .filter((line) => !line.agrees)
         .map(
           (line) =>
             `${nameOf(line)} says ${line.saved.read} read, ${line.saved.matched} matched; the log has ${line.counted.read} and ${line.counted.matched}`,
         );
+      const records = found.reduce((sum, line) => sum + line.counted.read, 0);
+      return { records, complete: found.every((line) => line.complete), wrong };
     }),
   );
 }

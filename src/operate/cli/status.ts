@@ -35,8 +35,8 @@ export async function printStatus(
     const callbacks = await callbackStatus(log, config, topics);
     if (options.json === true) {
       const capture = checkpoint === null ? null : { checkpoint };
-      const size = { bytes: usage.bytes, max_bytes: usage.maxBytes, topics };
-      const status = { name: config.name, capture, log: size, callbacks };
+      const logged = { bytes: usage.bytes, max_bytes: usage.maxBytes, topics };
+      const status = { name: config.name, capture, log: logged, callbacks };
       io.out(`${JSON.stringify(status, null, 2)}\n`);
       return;
     }
@@ -46,7 +46,7 @@ export async function printStatus(
         : `${checkpoint.file}:${checkpoint.position}${checkpoint.gtidSet === null ? '' : `  ${checkpoint.gtidSet}`}`;
     io.out(`${config.name}\n  capture  ${at}\n`);
     io.out(
-      `  log      ${mebibytes(usage.bytes)} of ${mebibytes(usage.maxBytes)}, ${topics.length} topics\n\n`,
+      `  log      ${size(usage.bytes)} of ${size(usage.maxBytes)}, ${topics.length} ${topics.length === 1 ? 'topic' : 'topics'}\n\n`,
     );
     io.out(
       formatTable(
@@ -101,6 +101,9 @@ function partitionStatus(cursor: Cursor, end: number): PartitionStatus {
   };
 }
 
-function mebibytes(bytes: number): string {
-  return Number.isFinite(bytes) ? `${(bytes / 1024 ** 2).toFixed(1)} MiB` : 'no limit';
+function size(bytes: number): string {
+  if (!Number.isFinite(bytes)) return 'no limit';
+  return bytes < 1024 ** 3
+    ? `${(bytes / 1024 ** 2).toFixed(1)} MiB`
+    : `${(bytes / 1024 ** 3).toFixed(1)} GiB`;
 }

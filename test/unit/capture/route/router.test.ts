@@ -104,6 +104,10 @@ describe('a table', () => {
     const table = { ...tableOf('shop', 'orders'), defect };
     expect(router({ match: ['other.*'] }).route(table)).toBeNull();
     expect(() => router({}).route(table)).toThrow(failure('ROW_METADATA_MISSING'));
+    const placed = { ...table, defect: { ...defect, place: 'binlog.000001:4' } };
+    expect(() => router({}).route(placed)).toThrow(
+      expect.objectContaining({ place: 'binlog.000001:4, table shop.orders' }) as Error,
+    );
   });
 });
 

@@ -174,8 +174,18 @@ describe('a module', () => {
     await expect(loadHandler(path)).rejects.toMatchObject({ code: 'HANDLER_INVALID', place: path });
   });
 
-  it('that is not there is refused', async () => {
-    const path = join(tempDir(), 'nothing.mjs');
-    await expect(loadHandler(path)).rejects.toMatchObject({ code: 'HANDLER_INVALID', place: path });
+  it.each([
+    ['that is not there', null, 'There is no such file'],
+    ['that imports what is not there', "import './nothing.mjs';", 'imports another one'],
+    ['that does not parse', 'export const = ;', 'name it .mjs'],
+    ['that has no handle', 'export const other = 1;', 'must export a function `handle'],
+  ])('%s is refused with its cure', async (_what, text, cure) => {
+    const path = join(tempDir(), 'cured.mjs');
+    if (text !== null) await writeFile(path, text);
+    await expect(loadHandler(path)).rejects.toMatchObject({
+      code: 'HANDLER_INVALID',
+      place: path,
+      cure: expect.stringContaining(cure) as string,
+    });
   });
 });

@@ -172,7 +172,11 @@ describe('a callback that was there before', () => {
     await append(ORDERS, 5);
     await open([callback('all')]);
     store.topics.clear();
-    await expect(open([callback('all')])).rejects.toMatchObject({ code: 'TOPIC_RECREATED' });
+    await expect(open([callback('all')])).rejects.toMatchObject({
+      code: 'TOPIC_RECREATED',
+      message: expect.stringContaining('the log was made anew') as string,
+      cure: expect.stringContaining('rowcall position set') as string,
+    });
   });
 
   test('stops when the log ends before what it has settled', async () => {
@@ -210,6 +214,7 @@ describe('a state store that was lost', () => {
     const empty = await openSqliteState({ path: ':memory:' });
     const more = { state: empty, acceptLostState: true };
     expect(await open([callback('all')], more)).toEqual({ all: [[ORDERS, 3]] });
+    expect(warnings).toEqual([{ callback: 'all', offsets: { [`${ORDERS}/0`]: 3 } }]);
     const [cursor] = await empty.cursors();
     expect(cursor).toMatchObject({ startOffset: 3, next: 3 });
     expect((await log.lowWater())[0]?.stateId).toBe(empty.id);
@@ -237,7 +242,9 @@ test('a state store that another one has overtaken is a stop', async () => {
   const other = await openSqliteState({ path: ':memory:' });
   await open([callback('all')], { state: other, acceptLostState: true });
   await expect(open([callback('all')])).rejects.toMatchObject({ code: 'STATE_LOST' });
+  warnings = [];
   expect(await open([callback('all')], { acceptLostState: true })).toEqual({ all: [[ORDERS, 0]] });
+  expect(warnings).toEqual([{ callback: 'all', offsets: { [`${ORDERS}/0`]: 0 } }]);
 });
 
 /** What delivery tells the log now and then. */
