@@ -77,7 +77,8 @@ function refuseOtherState(
 ): void {
   if (marks === undefined || marks.stateId === state.id) return;
   if (acceptLostState) {
-    const text = 'Another state store was accepted: what was delivered since it stood here comes again';
+    const text =
+      'Another state store was accepted: what was delivered since it stood here comes again';
     logger.warn({ callback, offsets: offsetsOf(cursors) }, text);
     return;
   }
@@ -186,7 +187,8 @@ async function proveCursors(
     const place = `${cursor.callback} at ${cursor.topic}/${cursor.partition}`;
     const topic = topics.find((one) => one.name === cursor.topic);
     if (topic?.id !== cursor.topicId) {
-      const what = topic === undefined ? 'is not in the log any more: the log was made anew' : 'was made anew';
+      const what =
+        topic === undefined ? 'is not in the log any more: the log was made anew' : 'was made anew';
       throw new RowcallError('TOPIC_RECREATED', `The topic ${cursor.topic} ${what}`, { place });
     }
     const reached = cursor.beyond.at(-1)?.[1] ?? cursor.next;

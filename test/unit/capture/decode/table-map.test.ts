@@ -163,6 +163,13 @@ describe('table maps', () => {
     expect(maps.get(2)).toBe(first);
   });
 
+  it('give a defect the place of each map, though the bytes are the same', () => {
+    const maps = new TableMaps();
+    const event = tableMapEvent(tableMapBody([{ name: 'id', type: TYPE.LONG }], []));
+    const places = [event, { ...event, position: 900 }].map((map) => maps.put(map).defect?.place);
+    expect(places).toEqual(['binlog.000007:400', 'binlog.000007:900']);
+  });
+
   it('take the newest map of an id', () => {
     const maps = new TableMaps();
     const columns = [{ name: 'd', type: TYPE.DATE }];

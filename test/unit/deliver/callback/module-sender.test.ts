@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import type {
   Handler,
@@ -177,7 +179,6 @@ describe('a module', () => {
   it.each([
     ['that is not there', null, 'There is no such file'],
     ['that imports what is not there', "import './nothing.mjs';", 'imports another one'],
-    ['that does not parse', 'export const = ;', 'name it .mjs'],
     ['that has no handle', 'export const other = 1;', 'must export a function `handle'],
   ])('%s is refused with its cure', async (_what, text, cure) => {
     const path = join(tempDir(), 'cured.mjs');
@@ -187,5 +188,17 @@ describe('a module', () => {
       place: path,
       cure: expect.stringContaining(cure) as string,
     });
+  });
+
+  it('that does not parse is refused with its cure', async () => {
+    const path = join(tempDir(), 'unparsed.mjs');
+    await writeFile(path, 'export const = ;');
+    // In a process of its own: the test runner parses modules itself, and fails with an error of its own.
+    const sender = new URL('../../../../src/deliver/callback/module-sender.ts', import.meta.url);
+    const script = `import { loadHandler } from ${JSON.stringify(sender.href)};
+      await loadHandler(${JSON.stringify(path)}).catch(({ code, cure }) => console.log(code, cure));`;
+    const args = ['--input-type=module', '--eval', script];
+    const { stdout } = await promisify(execFile)(process.execPath, args);
+    expect(stdout).toMatch(/^HANDLER_INVALID .*name it \.mjs or set "type": "module"/);
   });
 });
