@@ -244,15 +244,30 @@ export class CaptureSession {
 
   async #takeAll(events: BinlogEvent[], handler: EventHandler, appender: Appender): Promise<void> {
     while (events.length > 0) {
-      const leave = await this.#parts.large.enter(events.at(-1)?.bytes ?? 0);
-      try {
-        const bytes = await this.#takeOne(events, handler);
-        this.#reclaim.released(bytes);
-        if (bytes >= LARGE_EVENT_BYTES) await appender.drain();
-        else if (appender.mustFlush) await appender.flush();
-      } finally {
-        leave();
+      const bytes = events.at(-1)?.bytes ?? 0;
+      if (bytes >= LARGE_EVENT_BYTES) {
+        await this.#takeLarge(events, handler, appender);
+        continue;
       }
+      const pending = handler.take(present(events.pop(), 'an event'));
+      if (pending !== undefined) await pending;
+      this.#reclaim.released(bytes);
+      if (appender.mustFlush) await appender.flush();
+    }
+  }
+
+  /** Alone over both legs, and written before the next one is looked at. */
+  async #takeLarge(
+    events: BinlogEvent[],
+    handler: EventHandler,
+    appender: Appender,
+  ): Promise<void> {
+    const leave = await this.#parts.large.enter(LARGE_EVENT_BYTES);
+    try {
+      this.#reclaim.released(await this.#takeOne(events, handler));
+      await appender.drain();
+    } finally {
+      leave();
     }
   }
 

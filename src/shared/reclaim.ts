@@ -13,9 +13,10 @@ const STEP_BYTES = 32 * 1024 * 1024;
 export class Reclaim {
   #bytes = 0;
 
-  released(bytes: number): void {
+  /** @param largest of the buffers let go, where they are many: together they may come to much without one being large */
+  released(bytes: number, largest = bytes): void {
     this.#bytes += bytes;
-    if (bytes >= LARGE_BYTES) this.#collect('major');
+    if (largest >= LARGE_BYTES) this.#collect('major');
     else if (this.#bytes >= STEP_BYTES) this.#collect('minor');
   }
 

@@ -39,6 +39,7 @@ export class Appender {
   readonly #batches = new Map<string, { topic: string; partition: number; records: LogRecord[] }>();
   readonly #reclaim = new Reclaim();
   #bufferedBytes = 0;
+  #largestBytes = 0;
   #writing = false;
   /** What waits shall go as soon as the append in flight has ended. */
   #wanted = false;
@@ -88,7 +89,9 @@ export class Appender {
     let batch = this.#batches.get(at);
     if (batch === undefined) this.#batches.set(at, (batch = { topic, partition, records: [] }));
     batch.records.push(record);
-    this.#bufferedBytes += recordBytes(record);
+    const bytes = recordBytes(record);
+    this.#bufferedBytes += bytes;
+    this.#largestBytes = Math.max(this.#largestBytes, bytes);
   }
 
   /** Appends all that was added: now, or as soon as the append in flight has ended. Never waits. */
@@ -115,9 +118,11 @@ export class Appender {
   #begin(): void {
     const batches: PartitionBatch[] = [...this.#batches.values()];
     const bytes = this.#bufferedBytes;
+    const largest = this.#largestBytes;
     const records = batches.reduce((sum, batch) => sum + batch.records.length, 0);
     this.#batches.clear();
     this.#bufferedBytes = 0;
+    this.#largestBytes = 0;
     this.#wanted = false;
     this.#writing = true;
     this.#append(batches, this.#parts.checkpoint()).then(
@@ -125,7 +130,7 @@ export class Appender {
         this.#recordsAppended += records;
         this.#appends += 1;
         this.#leave();
-        this.#reclaim.released(bytes);
+        this.#reclaim.released(bytes, largest);
       },
       (error: unknown) => {
         this.#failure = toRowcallError(error, 'LOG_WRITE_FAILED');
