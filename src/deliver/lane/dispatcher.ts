@@ -121,14 +121,15 @@ export class Dispatcher {
   offer(event: PendingEvent): void {
     this.#window.enter(event.bytes);
     const key = laneKey(event.progress.key.topic, event.key);
-    if (this.#parts.lanes.has(key)) {
-      this.#toLane(key, event);
-      this.#settle([event]);
-      return;
-    }
+    // First, as the index may take a key on its fast path for one in a lane.
     const queue = this.#keys.get(key);
     if (queue !== undefined) {
       queue.push(event);
+      return;
+    }
+    if (this.#parts.lanes.has(key)) {
+      this.#toLane(key, event);
+      this.#settle([event]);
       return;
     }
     this.#keys.set(key, [event]);

@@ -1,7 +1,8 @@
 /** Which keys of a callback are in lanes, in memory: asked for every event of the fast path. */
 
-import { assert, present } from '../../shared/assert.ts';
+import { assert } from '../../shared/assert.ts';
 import type { StateStore } from '../../state/state-store.ts';
+import { KeyCounts } from './key-counts.ts';
 import { laneKey } from './order-key.ts';
 
 const PAGE = 1000;
@@ -9,10 +10,11 @@ const PAGE = 1000;
 /**
  * Invariant: a key is in the index from the moment its first event is handed to the settler until the
  * commit that took its last event is durable. Were it out a moment sooner, the key's next event would be sent
- * while the outcome of the one before could still be undone by a crash.
+ * while the outcome of the one before could still be undone by a crash. A key may be said to be in it that is not,
+ * as its hash is another's: its events then take the way through a lane, in order all the same.
  */
 export class LaneIndex {
-  readonly #depths = new Map<string, number>();
+  readonly #depths = new KeyCounts();
   #events = 0;
   #bytes = 0;
 
@@ -22,7 +24,7 @@ export class LaneIndex {
     for (;;) {
       const page = await state.lanes({ callback, afterId, limit: PAGE });
       for (const lane of page) {
-        index.#depths.set(laneKey(lane.topic, lane.key), lane.depth);
+        index.#depths.add(laneKey(lane.topic, lane.key), lane.depth);
         index.#events += lane.depth;
         index.#bytes += lane.bytes;
         afterId = lane.id;
@@ -44,21 +46,20 @@ export class LaneIndex {
   }
 
   has(key: string): boolean {
-    return this.#depths.has(key);
+    return this.#depths.get(key) !== undefined;
   }
 
   /** An event joins its lane with the next commit. */
   joined(key: string, bytes: number): void {
-    this.#depths.set(key, (this.#depths.get(key) ?? 0) + 1);
+    this.#depths.add(key, 1);
     this.#events += 1;
     this.#bytes += bytes;
   }
 
   /** The head leaves its lane with the next commit; the key stays until `emptied`. */
   left(key: string, bytes: number): void {
-    const depth = present(this.#depths.get(key), `the lane of ${key}`);
-    assert(depth > 0, 'an event leaves a lane that has one');
-    this.#depths.set(key, depth - 1);
+    assert((this.#depths.get(key) ?? 0) > 0, 'an event leaves a lane that has one');
+    this.#depths.add(key, -1);
     this.#events -= 1;
     this.#bytes -= bytes;
   }
