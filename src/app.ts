@@ -1,15 +1,17 @@
 /** The composition root: the parts of one process, built from its configuration, started and stopped. */
 
+import { hostname } from 'node:os';
+import { replicaUuidOf } from './capture/binlog/replica-identity.ts';
 import { Capture } from './capture/capture.ts';
 import { createRouter, routingHash } from './capture/route/router.ts';
 import type { CallbackConfig, Config } from './config/schema.ts';
+import { configWarnings, drainTimeoutMs } from './config/warnings.ts';
 import type { CallbackOptions } from './deliver/callback-options.ts';
 import type { Handler } from './deliver/callback/handler.ts';
 import { HttpSender } from './deliver/callback/http-sender.ts';
 import { loadHandler, ModuleSender } from './deliver/callback/module-sender.ts';
 import type { Sender } from './deliver/callback/sender.ts';
 import { Deliver } from './deliver/deliver.ts';
-import { openCursors } from './deliver/intake/open-cursors.ts';
 import { RowcallError } from './errors.ts';
 import type { ChangeLog } from './log/change-log.ts';
 import { RetentionKeeper } from './log/retention-keeper.ts';
@@ -18,7 +20,7 @@ import { present } from './shared/assert.ts';
 import { LargeWork } from './shared/large-work.ts';
 import type { Clock, Random } from './shared/clock.ts';
 import { closeAfter } from './shared/close-after.ts';
-import { type Logger, silentLogger } from './shared/logger.ts';
+import type { Logger } from './shared/logger.ts';
 import type { Service } from './shared/service.ts';
 import { supervise } from './shared/supervise.ts';
 import { connectionOptions } from './source-connection.ts';
@@ -57,7 +59,8 @@ export class App {
 
   /** Runs until the signal aborts (then resolves) or a part cannot go on (then rejects with its error). */
   async run(signal: AbortSignal): Promise<void> {
-    const { legs } = this.#parts;
+    const { legs, logger } = this.#parts;
+    if (legs.deliver) for (const warning of configWarnings(this.#config)) logger.warn({}, warning);
     const lock = legs.capture ? lockLogForCapture(this.#config) : null;
     try {
       await this.#open(signal);
@@ -82,11 +85,10 @@ export class App {
     const options = state === null ? [] : await this.#buildCallbacks();
     const large = new LargeWork(clock);
     const capture = this.#parts.legs.capture ? await this.#buildCapture(log, large) : null;
-    if (state !== null && capture !== null) await this.#proveState(log, state, options);
     const deliver =
       state === null
         ? null
-        : new Deliver({
+        : await Deliver.open({
             log,
             state,
             callbacks: options,
@@ -95,7 +97,7 @@ export class App {
             random,
             logger,
             acceptLostState: this.#parts.acceptLostState,
-            drainTimeoutMs: this.#config.shutdownTimeoutMs * DRAIN_SHARE,
+            drainTimeoutMs: drainTimeoutMs(this.#config),
           });
     const services: Service[] = [
       new AdminServer({ ...admin.listen, clock, logger, log, capture, deliver }),
@@ -112,19 +114,6 @@ export class App {
       onDeadline: (names) =>
         new RowcallError('SHUTDOWN_TIMEOUT', `Still running at the deadline: ${names.join(', ')}`),
     });
-  }
-
-  /**
-   * State and log must belong together before capture saves its first place into a log that may be a new one
-   * by mistake. Delivery proves the same again when it begins, and tells of what it finds then.
-   */
-  async #proveState(
-    log: ChangeLog,
-    state: StateStore,
-    callbacks: readonly CallbackOptions[],
-  ): Promise<void> {
-    const { acceptLostState } = this.#parts;
-    await openCursors(callbacks, { log, state, acceptLostState, logger: silentLogger });
   }
 
   #buildCallbacks(): Promise<CallbackOptions[]> {
@@ -165,6 +154,8 @@ export class App {
       version: VERSION,
       connection: await connectionOptions(source),
       serverId: source.serverId,
+      replica: { uuid: replicaUuidOf(name), host: hostname() },
+      minimumRetentionMs: source.minimumRetentionMs,
       heartbeatMs: source.heartbeatMs,
       start: source.start,
       router: createRouter({ name, rules: tables }),
@@ -178,6 +169,3 @@ export class App {
     });
   }
 }
-
-/** In-flight attempts may use this share of the shutdown deadline; saving and closing need the rest. */
-const DRAIN_SHARE = 0.7;

@@ -78,7 +78,7 @@ export const ERRORS = {
   BINLOG_DUMP_REFUSED: {
     retriable: true,
     exit: 1,
-    cure: 'See the message of the server. Where another reader uses our source.server_id, the older of the two is cut off: give one of them another number.',
+    cure: 'See the message of the server. Where another connector of our name reads from the source, the older of the two is cut off, and is then told so (SOURCE_UNFIT).',
   },
   BINLOG_CHECKSUM: {
     retriable: true,

@@ -43,7 +43,10 @@ async function main(): Promise<void> {
   let signals = 0;
   const onSignal = (name: NodeJS.Signals): void => {
     signals += 1;
-    if (signals >= LEAVE_AT) process.exit(128 + (name === 'SIGINT' ? 2 : 15));
+    if (signals >= LEAVE_AT) {
+      process.stderr.write(`Leaving at once (${name}): what was in flight may come again\n`);
+      process.exit(128 + (name === 'SIGINT' ? 2 : 15));
+    }
     stop.abort(new Error(`Stopped by ${name}`));
   };
   process.on('SIGTERM', onSignal);

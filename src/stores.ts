@@ -7,6 +7,7 @@ import { openEmbeddedLog } from './log/embedded/embedded-log.ts';
 import type { Clock } from './shared/clock.ts';
 import type { Logger } from './shared/logger.ts';
 import { ProcessLock } from './shared/process-lock.ts';
+import { STATE_FILE } from './state/sqlite/database.ts';
 import { openSqliteState } from './state/sqlite/sqlite-state.ts';
 import { openThreadedState } from './state/sqlite/threaded-state.ts';
 import type { StateStore } from './state/state-store.ts';
@@ -34,6 +35,16 @@ export function lockLogForCapture(config: Config): ProcessLock {
     message: 'Another process captures into this log',
     cure: 'Stop the other rowcall run or rowcall connect first, or give this one a log.path of its own.',
   });
+}
+
+/** Whether a process captures into the log now. @throws RowcallError LOG_UNUSABLE */
+export function captureRuns(config: Config): boolean {
+  return ProcessLock.isHeld(config.log.path, LOG_FILE);
+}
+
+/** Whether a process delivers from the state store now. @throws RowcallError STATE_UNUSABLE */
+export function deliveryRuns(config: Config): boolean {
+  return ProcessLock.isHeld(config.state.path, STATE_FILE);
 }
 
 /** For the process that delivers: no other may until it is closed. */

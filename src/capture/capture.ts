@@ -42,6 +42,7 @@ export class Capture implements Service {
   #recordsBefore = 0;
   #appendsBefore = 0;
   #checksumFailures = 0;
+  #cutOff = false;
 
   constructor(parts: CaptureParts) {
     this.#parts = parts;
@@ -85,7 +86,8 @@ export class Capture implements Service {
   /** One connection from checkpoint to loss. Null when it ended because it was told to. */
   async #runSession(signal: AbortSignal): Promise<RowcallError | null> {
     this.#state = 'connecting';
-    const session = new CaptureSession(this.#parts, this.#counters, {
+    const parts = { ...this.#parts, cutOff: this.#cutOff };
+    const session = new CaptureSession(parts, this.#counters, {
       onStreaming: () => {
         this.#state = 'streaming';
       },
@@ -111,6 +113,7 @@ export class Capture implements Service {
 
   async #recover(failure: RowcallError, signal: AbortSignal): Promise<void> {
     const { logger, clock } = this.#parts;
+    this.#cutOff = failure.code === 'BINLOG_DUMP_REFUSED';
     if (failure.code === 'BINLOG_CHECKSUM') this.#checksumFailures += 1;
     if (!failure.retriable || this.#checksumFailures >= CHECKSUM_TRIES) throw failure;
     const waitMs = Math.round(this.#backoff.failed());

@@ -13,6 +13,7 @@ import { Appender } from './append/appender.ts';
 import { Place } from './append/place.ts';
 import type { BinlogEvent } from './binlog/binlog-event.ts';
 import { type BinlogStream, openBinlogStream } from './binlog/binlog-stream.ts';
+import type { ReplicaIdentity } from './binlog/replica-identity.ts';
 import { answerLimit, SourceConnection } from './binlog/source-connection.ts';
 import { type CaptureCounters, EventHandler } from './event-handler.ts';
 import { checkSource, requireFit } from './preflight/check-source.ts';
@@ -31,6 +32,10 @@ export interface CaptureParts {
   readonly version: string;
   readonly connection: ConnectionOptions;
   readonly serverId: number;
+  /** As whom we stand on the source's list of replicas. */
+  readonly replica: ReplicaIdentity;
+  /** How long the source must keep its binlog, milliseconds. */
+  readonly minimumRetentionMs: number;
   readonly heartbeatMs: number;
   /** Where to begin when the log holds nothing of ours. */
   readonly start: Start;
@@ -43,6 +48,11 @@ export interface CaptureParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+}
+
+export interface SessionParts extends CaptureParts {
+  /** The server ended the dump of the session before with an error of its own. */
+  readonly cutOff: boolean;
 }
 
 export interface SessionSnapshot {
@@ -79,7 +89,7 @@ export interface SessionListener {
  * older connector may still have had in flight is either before that checkpoint or refused.
  */
 export class CaptureSession {
-  readonly #parts: CaptureParts;
+  readonly #parts: SessionParts;
   readonly #counters: CaptureCounters;
   readonly #listener: SessionListener;
   #place: Place | null = null;
@@ -88,7 +98,7 @@ export class CaptureSession {
   #savedAt = -Infinity;
   readonly #reclaim = new Reclaim();
 
-  constructor(parts: CaptureParts, counters: CaptureCounters, listener: SessionListener) {
+  constructor(parts: SessionParts, counters: CaptureCounters, listener: SessionListener) {
     this.#parts = parts;
     this.#counters = counters;
     this.#listener = listener;
@@ -105,12 +115,13 @@ export class CaptureSession {
         routing: this.#parts.routing,
       });
       this.#place = place;
-      const { connection, serverId, heartbeatMs, clock, logger } = this.#parts;
+      const { connection, serverId, replica, heartbeatMs, clock, logger } = this.#parts;
       const broken = new AbortController();
       const stream = await openBinlogStream(
         {
           connection,
           serverId,
+          replica,
           heartbeatMs,
           clock,
           start: proven.start,
@@ -185,7 +196,8 @@ export class CaptureSession {
     const access = { connection, serverId, heartbeatMs, clock };
     const source = await SourceConnection.open(connection, signal, answerLimit(heartbeatMs));
     try {
-      for (const finding of requireFit(await checkSource(source, serverId))) {
+      const wishes = { ...this.#parts, replicaUuid: this.#parts.replica.uuid };
+      for (const finding of requireFit(await checkSource(source, wishes))) {
         logger.warn({ ...finding }, `The source: ${finding.why}`);
       }
       let checkpoint = writer.checkpoint === null ? null : parseCheckpoint(writer.checkpoint);

@@ -4,15 +4,19 @@
  * the schema's own; whatever is not of the expected form is left to the schema.
  */
 
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { isPrivateHost } from '../shared/public-address.ts';
 import type { OptionPath, Problem } from './problems.ts';
 import { parseDuration, parseSize } from './quantities.ts';
 import { isPattern, listsMeet } from './table-globs.ts';
 
-/** Names of callbacks whose handler is given in code. */
 export interface CrossCheckContext {
+  /** Names of callbacks whose handler is given in code. */
   readonly handlers: readonly string[];
   readonly baseDir: string;
+  /** Whether the files that are named must be there. */
+  readonly files: boolean;
 }
 
 export function crossCheck(value: unknown, context: CrossCheckContext): Problem[] {
@@ -187,7 +191,7 @@ function checkCallbacks(
           ]
         : []),
       ...checkCallback(callback, index, rules),
-      ...(callback === NOTHING ? [] : checkDelivery(callback, index, handled)),
+      ...(callback === NOTHING ? [] : checkDelivery(callback, index, { ...context, handled })),
     ];
   });
   for (const handler of context.handlers) {
@@ -251,7 +255,11 @@ function checkRetry(retry: Section, index: number): Problem[] {
 /** What only a request over HTTP has. */
 const HTTP_ONLY = ['method', 'headers', 'format', 'secrets', 'allow_private_network', 'max_body'];
 
-function checkDelivery(callback: Section, index: number, handled: boolean): Problem[] {
+function checkDelivery(
+  callback: Section,
+  index: number,
+  { handled, files, baseDir }: CrossCheckContext & { readonly handled: boolean },
+): Problem[] {
   const path = ['callbacks', index, 'deliver'] as const;
   const deliver = section(callback['deliver']);
   const ways = ['url', 'module'].filter((key) => has(deliver, key));
@@ -274,15 +282,22 @@ function checkDelivery(callback: Section, index: number, handled: boolean): Prob
   }
   if (has(deliver, 'url')) return [...found, ...checkTarget(deliver, path)];
   if (ways.length === 0 && !handled) return found;
+  if (files) found.push(...checkModule(deliver['module'], path, baseDir));
   for (const key of HTTP_ONLY) {
     if (has(deliver, key)) found.push(problem([...path, key], 'belongs to url; remove it', 'key'));
   }
   return found;
 }
 
+function checkModule(module: unknown, path: OptionPath, baseDir: string): Problem[] {
+  if (typeof module !== 'string' || existsSync(resolve(baseDir, module))) return [];
+  const text = `there is no such file: ${resolve(baseDir, module)}; correct the path, which begins in the folder of the configuration`;
+  return [problem([...path, 'module'], text)];
+}
+
 function checkTarget(deliver: Section, path: OptionPath): Problem[] {
   const found: Problem[] = [];
-  const { url } = deliver as { readonly url?: unknown };
+  const { url } = deliver;
   if (!has(deliver, 'secrets')) {
     found.push(
       problem(
@@ -291,11 +306,16 @@ function checkTarget(deliver: Section, path: OptionPath): Problem[] {
       ),
     );
   }
-  const plain = typeof url === 'string' && /^http:/i.test(url.trimStart());
-  if (plain && deliver['allow_private_network'] !== true) {
+  const target = typeof url === 'string' ? URL.parse(url) : null;
+  const guarded = target !== null && deliver['allow_private_network'] !== true;
+  if (guarded && target.protocol === 'http:') {
     found.push(
       problem([...path, 'url'], 'is plain http; write https, or add allow_private_network: true'),
     );
+  }
+  if (guarded && isPrivateHost(target.hostname)) {
+    const text = `leads to ${target.hostname}, which is no public address; write another, or add allow_private_network: true`;
+    found.push(problem([...path, 'url'], text));
   }
   const names = Object.keys(section(deliver['headers']));
   names.forEach((name, index) => {

@@ -7,7 +7,7 @@ import { open } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
 import { RowcallError } from '../errors.ts';
-import { crossCheck } from './cross-check.ts';
+import { crossCheck, type CrossCheckContext } from './cross-check.ts';
 import { knownKeys } from './known-keys.ts';
 import {
   describeIssue,
@@ -25,6 +25,8 @@ import { readYaml, type PlacedProblem, type YamlSource } from './yaml-source.ts'
 export interface ConfigOptions {
   /** Names of callbacks whose handler is given in code, so that they need neither url nor module. */
   readonly handlers?: readonly string[];
+  /** Whether the handlers' files that it names must be there. Default: false, whoever loads one finds out. */
+  readonly files?: boolean;
 }
 
 const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
@@ -50,7 +52,7 @@ export async function loadConfig(
 
   const baseDir = dirname(resolve(file));
   const filled = await fillIn(source.value, { env, baseDir });
-  const result = check(filled.value, filled.whole, { baseDir, handlers: options.handlers ?? [] });
+  const result = check(filled.value, filled.whole, contextOf(baseDir, options));
   const problems = [...source.problems, ...placed(filled.problems, source)];
   // What could not be read has been told; that its stand-in does not fit either would only distract.
   const told = new Set(problems.filter(({ path }) => path.length > 0).map(({ path }) => id(path)));
@@ -68,9 +70,13 @@ export async function loadConfig(
  * @throws RowcallError CONFIG_INVALID
  */
 export function parseConfig(value: unknown, baseDir: string, options: ConfigOptions = {}): Config {
-  const result = check(value, new Set(), { baseDir, handlers: options.handlers ?? [] });
+  const result = check(value, new Set(), contextOf(baseDir, options));
   if (result.config === null) throw invalid(result.problems.map(sentence), undefined);
   return resolvePaths(result.config, baseDir);
+}
+
+function contextOf(baseDir: string, options: ConfigOptions): CrossCheckContext {
+  return { baseDir, handlers: options.handlers ?? [], files: options.files === true };
 }
 
 function invalid(lines: readonly string[], place: string | undefined): RowcallError {
@@ -149,11 +155,7 @@ interface Checked {
   readonly problems: readonly Problem[];
 }
 
-function check(
-  value: unknown,
-  whole: ReadonlySet<string>,
-  context: { readonly baseDir: string; readonly handlers: readonly string[] },
-): Checked {
+function check(value: unknown, whole: ReadonlySet<string>, context: CrossCheckContext): Checked {
   const parse = (): z.ZodSafeParseResult<Config> =>
     configSchema.safeParse(value, { error: describeIssue, reportInput: true });
   let result = parse();

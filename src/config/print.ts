@@ -59,6 +59,7 @@ function printSource(source: SourceConfig): Record<string, unknown> {
     password: masked(source.password),
     tls: withoutNull(source.tls),
     server_id: source.serverId,
+    minimum_retention: formatDuration(source.minimumRetentionMs),
     start: source.start,
     heartbeat: formatDuration(source.heartbeatMs),
   });

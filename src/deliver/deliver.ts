@@ -1,12 +1,12 @@
 /** The delivery leg: records of the log become callbacks, in order per key, until each is done. */
 
-import { toRowcallError } from '../errors.ts';
+import { RowcallError, toRowcallError } from '../errors.ts';
 import type { ChangeLog, TopicInfo } from '../log/change-log.ts';
 import type { Clock, Random } from '../shared/clock.ts';
 import type { LargeWork } from '../shared/large-work.ts';
 import type { Logger } from '../shared/logger.ts';
 import type { Service } from '../shared/service.ts';
-import type { StateStore } from '../state/state-store.ts';
+import type { Cursor, StateStore } from '../state/state-store.ts';
 import type { CallbackOptions } from './callback-options.ts';
 import { CallbackRunner, type CallbackSnapshot } from './callback-runner.ts';
 import { Fetcher } from './intake/fetcher.ts';
@@ -15,7 +15,7 @@ import { fresh, fromZero, openCursors } from './intake/open-cursors.ts';
 import { Tail } from './intake/tail.ts';
 import { Settler } from './settle/settler.ts';
 
-/** How often the log is told what it may forget. */
+/** How often the log is told what it may forget; also how soon it is told again where it could not be. */
 const LOW_WATER_MS = 5_000;
 
 export interface DeliverParts {
@@ -32,6 +32,9 @@ export interface DeliverParts {
   readonly drainTimeoutMs: number;
 }
 
+/** By callback. */
+type OpenedCursors = ReadonlyMap<string, readonly Cursor[]>;
+
 export interface DeliverSnapshot {
   readonly running: boolean;
   readonly commits: number;
@@ -46,6 +49,7 @@ export interface DeliverSnapshot {
 export class Deliver implements Service {
   readonly name = 'deliver';
   readonly #parts: DeliverParts;
+  readonly #cursors: OpenedCursors;
   readonly #news = new News();
   readonly #stopping = new AbortController();
   readonly #abandon = new AbortController();
@@ -55,8 +59,20 @@ export class Deliver implements Service {
   #settler: Settler | null = null;
   #failure: unknown = null;
 
-  constructor(parts: DeliverParts) {
+  /**
+   * Proves that state and log belong together, and saves where callbacks begin that are new. Nothing is read or sent
+   * before `run`; but capture may begin only afterwards, or it would save its first place into a log that is a new
+   * one by mistake.
+   *
+   * @throws RowcallError as `openCursors`
+   */
+  static async open(parts: DeliverParts): Promise<Deliver> {
+    return new Deliver(parts, await openCursors(parts.callbacks, parts));
+  }
+
+  private constructor(parts: DeliverParts, cursors: OpenedCursors) {
     this.#parts = parts;
+    this.#cursors = cursors;
     this.#tail = new Tail(parts.log, this.#stopping.signal);
   }
 
@@ -74,7 +90,7 @@ export class Deliver implements Service {
       this.#news.announce();
     });
     try {
-      await this.#open(settler);
+      await this.#begin(settler);
       await this.#followLog();
     } catch (error) {
       if (!this.#stopping.signal.aborted) this.#fail(error);
@@ -99,13 +115,11 @@ export class Deliver implements Service {
     this.#stopping.abort(error);
   };
 
-  async #open(settler: Settler): Promise<void> {
+  async #begin(settler: Settler): Promise<void> {
     const { callbacks, clock, log } = this.#parts;
-    const cursors = await openCursors(callbacks, this.#parts);
-    for (const topic of await log.topics()) {
-      const opened = [...cursors.values()].flat().some((cursor) => cursor.topic === topic.name);
-      if (opened) this.#known.add(topic.name);
-    }
+    const cursors = this.#cursors;
+    // What capture has made since they were opened is new to every callback, as what it makes from now on.
+    for (const { topic } of [...cursors.values()].flat()) this.#known.add(topic);
     const parts = {
       ...this.#parts,
       settler,
@@ -168,10 +182,20 @@ export class Deliver implements Service {
     };
   }
 
+  /**
+   * What the log does not hear it keeps: a failure that may pass holds up nothing but retention, and the next turn
+   * or the next start says all of it again. To end the leg for it would make receivers take events twice.
+   */
   async #tellLowWater(): Promise<void> {
-    const { log, state } = this.#parts;
-    for (const runner of this.#runners) {
-      await log.setLowWater(runner.name, state.id, runner.marks());
+    const { log, state, logger } = this.#parts;
+    try {
+      for (const runner of this.#runners) {
+        await log.setLowWater(runner.name, state.id, runner.marks());
+      }
+    } catch (error) {
+      if (!(error instanceof RowcallError) || !error.retriable) throw error;
+      const fields = { code: error.code, place: error.place, cure: error.cure };
+      logger.warn(fields, `The log could not be told how far delivery is: ${error.message}`);
     }
   }
 

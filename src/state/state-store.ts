@@ -193,8 +193,5 @@ export interface StateStore {
    */
   retryLane(id: number, nowMs: number): Promise<void>;
 
-  /** A number that changes when another process wrote to the store. */
-  dataVersion(): Promise<number>;
-
   close(): Promise<void>;
 }

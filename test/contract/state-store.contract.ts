@@ -219,18 +219,13 @@ function describeShared(
       ]);
     });
 
-    test('the version of the data changes when another wrote, not when we did', async () => {
+    test('what an operator asks for in another process is seen at once', async () => {
       const state = store.state();
       await state.openCursors([newCursor()]);
       await state.commit(intoLane('a', 0, FAILURE));
-      const version = await state.dataVersion();
-      await state.commit(intoLane('a', 1));
-      expect(await state.dataVersion()).toBe(version);
       const operator = await store.open();
       const [lane] = await operator.lanes({ limit: 1 });
-      expect(await state.dataVersion()).toBe(version);
       await operator.retryLane(lane?.id ?? 0, 5);
-      expect(await state.dataVersion()).not.toBe(version);
       expect(await state.nextDueAt(CALLBACK)).toBe(5);
     });
   });

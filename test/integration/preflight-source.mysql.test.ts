@@ -1,14 +1,21 @@
 import { describe, expect, it } from 'vitest';
 import { withSource } from '../../src/capture/binlog/source-connection.ts';
 import { checkSource, requireFit } from '../../src/capture/preflight/check-source.ts';
-import type { Finding } from '../../src/capture/preflight/check-source.ts';
+import type { Finding, SourceWishes } from '../../src/capture/preflight/check-source.ts';
 import { freshAccount, mysqlUrl, startOwnMysql, withConnection } from '../support/mysql.ts';
 
 const SERVER_ID = 2 ** 32 - 7;
 
-function check(url: string, serverId = SERVER_ID): Promise<readonly Finding[]> {
+const WISHES: SourceWishes = {
+  serverId: SERVER_ID,
+  replicaUuid: '6b1f9a52-0000-8000-8000-000000000001',
+  minimumRetentionMs: 86_400_000,
+  cutOff: false,
+};
+
+function check(url: string, wishes: Partial<SourceWishes> = {}): Promise<readonly Finding[]> {
   return withSource({ uri: url }, AbortSignal.timeout(60_000), (source) =>
-    checkSource(source, serverId),
+    checkSource(source, { ...WISHES, ...wishes }),
   );
 }
 
@@ -35,7 +42,7 @@ describe('the preflight', () => {
       const [rows] = await connection.query('SELECT @@GLOBAL.server_id AS id');
       return Number((rows as { id: number }[])[0]?.id);
     });
-    expect(names(await check(mysqlUrl(), id))).toEqual(['source.server_id']);
+    expect(names(await check(mysqlUrl(), { serverId: id }))).toEqual(['source.server_id']);
   });
 
   it('tells everything at once, and its SQL cures it', async () => {
@@ -62,7 +69,7 @@ describe('the preflight', () => {
       'binlog_transaction_compression: error',
       'gtid_mode: warning',
       'binlog_checksum: warning',
-      'binlog_expire_logs_seconds: warning',
+      'binlog_expire_logs_seconds: error',
     ]);
     expect(() => requireFit(findings)).toThrow(
       expect.objectContaining({
@@ -79,6 +86,27 @@ describe('the preflight', () => {
     expect(await check(url)).toEqual([]);
     const warnings = findings.filter(({ severity }) => severity === 'warning');
     expect(requireFit(warnings)).toEqual(warnings);
+  });
+
+  it('holds the retention against source.minimum_retention alone', async () => {
+    const { url } = await startOwnMysql({
+      fast: true,
+      args: ['--binlog-expire-logs-seconds=3600'],
+    });
+    expect(await check(url, { minimumRetentionMs: 3_600_000 })).toEqual([]);
+    expect(await check(url, { minimumRetentionMs: 0 })).toEqual([]);
+    const [short] = await check(url, { minimumRetentionMs: 3_600_001 });
+    expect(short).toMatchObject({ value: '3600', severity: 'error' });
+    await withConnection(url, (connection) =>
+      connection.query('SET GLOBAL binlog_expire_logs_auto_purge = OFF'),
+    );
+    expect(await check(url)).toEqual([]);
+    await withConnection(url, (connection) =>
+      connection.query(
+        'SET GLOBAL binlog_expire_logs_auto_purge = ON; SET GLOBAL binlog_expire_logs_seconds = 0',
+      ),
+    );
+    expect(await check(url, { minimumRetentionMs: 3_650 * 86_400_000 })).toEqual([]);
   });
 
   it('finds a server without a binlog', async () => {

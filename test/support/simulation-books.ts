@@ -80,9 +80,13 @@ export class Books {
     return this.#lanes.get(`${callback} ${topic} ${key}`);
   }
 
-  /** Nothing waits in a lane, and everything in the log is settled for every callback. */
+  /** Nothing waits in a lane, and everything in the log is settled for every callback, also one that has yet to begin. */
   get complete(): boolean {
     if (this.#lanes.size > 0) return false;
+    for (const callback of this.#selections.keys()) {
+      const begun = this.#log.partitions.every((at) => this.#progress.has(`${callback} ${at}`));
+      if (!begun) return false;
+    }
     return [...this.#progress.values()].every(
       ({ topic, partition, next, beyond }) =>
         beyond.length === 0 && next === this.#log.records(topic, partition).length,

@@ -45,6 +45,11 @@ export class LogCheck {
     return this.#partitions.get(`${topic}/${partition}`) ?? [];
   }
 
+  /** `topic/partition` of all that have records. */
+  get partitions(): readonly string[] {
+    return [...this.#partitions.keys()];
+  }
+
   get logged(): number {
     return this.#logged;
   }

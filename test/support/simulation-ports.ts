@@ -140,7 +140,6 @@ export function faultyState(inner: StateStore, parts: PortParts): StateStore {
     lanes: (filter) => read('lanes', () => inner.lanes(filter)),
     lane: (id) => read('lane', () => inner.lane(id)),
     retryLane: (id, now) => call('retryLane', 'STATE_WRITE_FAILED', () => inner.retryLane(id, now)),
-    dataVersion: () => read('dataVersion', () => inner.dataVersion()),
     close: () => Promise.resolve(),
   };
 }

@@ -276,7 +276,7 @@ class Simulation {
     if (process.legs.deliver) {
       const state = faultyState(this.#state, parts);
       services.push(
-        new Deliver({
+        await Deliver.open({
           log,
           state: this.#bug.state?.(state) ?? state,
           callbacks: this.#plan.callbacks.map((plan) => this.#options(plan, parts)),

@@ -79,7 +79,8 @@ describe('beside a running daemon', () => {
     const status = await json(scene, 'status');
     expect(status).toMatchObject({
       name: 'cli',
-      callbacks: [{ callback: 'audit', next: 3, end: 3, lag: 0 }],
+      running: { capture: true, delivery: true },
+      callbacks: [{ callback: 'audit', next: 3, end: 3, lag: 0, paused: false }],
     });
     const connection = await createConnection(scene.serverUrl);
     const [rows] = await connection.query('SELECT @@server_uuid AS uuid');
@@ -94,6 +95,52 @@ describe('beside a running daemon', () => {
       expect(code, stderr).toBe(0);
       expect(stdout.length).toBeGreaterThan(0);
     }
+  });
+
+  test('status tells of a callback whose endpoint is away, and of a daemon that is', async () => {
+    scene = await openOrders({ callbackDeliver: { url: 'http://127.0.0.1:9' } });
+    const daemon = scene.start();
+    await daemon.ready();
+    await sql(scene, "INSERT INTO orders VALUES (1, 'NEW')", 1);
+    await eventually(async () => {
+      const status = scene === undefined ? {} : await json(scene, 'status');
+      expect(status).toMatchObject({ callbacks: [{ callback: 'audit', paused: true }] });
+    });
+    const elsewhere = changedConfig(scene, `listen: ${scene.admin}`, 'listen: 127.0.0.1:9');
+    const asked = await rowcall(['status', '--json', '-c', elsewhere]);
+    expect(JSON.parse(asked.stdout)).toMatchObject({
+      running: { capture: true, delivery: true },
+      callbacks: [{ callback: 'audit', paused: null }],
+    });
+    await daemon.kill();
+    expect(await json(scene, 'status')).toMatchObject({
+      running: { capture: false, delivery: false },
+      callbacks: [{ callback: 'audit', paused: false }],
+    });
+  });
+
+  test('position set tells what comes again and what is skipped before it does anything', async () => {
+    scene = await openOrders();
+    const daemon = scene.start();
+    await daemon.ready();
+    await sql(scene, "INSERT INTO orders VALUES (1, 'NEW')", 1);
+    await scene.allTaken(20_000);
+    const before = String((await json(scene, 'position', 'show'))['gtidSet']);
+    await sql(scene, "INSERT INTO orders VALUES (2, 'NEW')", 1);
+    await scene.allTaken(20_000);
+    // Beside the daemon: a look that it does not feel.
+    const shown = await scene.command('position', 'set', '--gtid', before);
+    expect(shown.code, shown.stderr).toBe(0);
+    expect(shown.stdout).toMatch(/^ {2}again {4}\S+ \(\d+ transactions?\)$/m);
+    expect(shown.stdout).toMatch(/^ {2}skipped {2}nothing$/m);
+    expect(shown.stdout).toContain('Nothing was changed.');
+    expect(daemon.stderr).not.toContain('Capture lost its source');
+    expect(await daemon.stop()).toEqual({ code: 0, signal: null });
+
+    await sql(scene, "INSERT INTO orders VALUES (3, 'NEW')", 1);
+    const latest = await scene.command('position', 'set', '--latest');
+    expect(latest.stdout).toMatch(/^ {2}again {4}nothing$/m);
+    expect(latest.stdout).toMatch(/^ {2}skipped {2}\S+ \(\d+ transactions?\)$/m);
   });
 
   test('metrics, health and readiness are served', async () => {
@@ -213,6 +260,7 @@ describe('stopping', () => {
     await eventually(() => {
       expect(scene?.journal.arrived('audit')).toBe(1);
     });
+    expect(daemon.stderr).toContain('audit may take 1m, but a stop waits only');
     daemon.signal('SIGTERM');
     await eventually(async () => {
       // Not ready any more: the first signal was heard.
@@ -222,6 +270,7 @@ describe('stopping', () => {
     const beforeMs = performance.now();
     daemon.signal('SIGTERM');
     expect((await daemon.exited).code).toBe(143);
+    expect(daemon.stderr).toContain('Leaving at once (SIGTERM)');
     expect(performance.now() - beforeMs).toBeLessThan(3_000);
   });
 });

@@ -8,10 +8,11 @@ import { abortable } from '../../shared/abort.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { BinlogEvent } from './binlog-event.ts';
 import { DumpConnection } from './dump-connection.ts';
-import { encodeDumpRequest } from './dump-request.ts';
+import { encodeDumpRequest, encodeRegistration } from './dump-request.ts';
 import type { DumpStart } from './dump-request.ts';
 import { EventParser, FIRST_POSITION, type ReadBodies } from './event-parser.ts';
 import { PacketQueue } from './packet-queue.ts';
+import type { ReplicaIdentity } from './replica-identity.ts';
 import { answerLimit, connectUnless, drop } from './source-connection.ts';
 import { sourceError } from './source-error.ts';
 
@@ -19,6 +20,11 @@ export interface BinlogStreamOptions {
   readonly connection: ConnectionOptions;
   /** Unique among all servers and readers of the topology. */
   readonly serverId: number;
+  /**
+   * As whom the dump stands on the server's list of replicas; then no other dump of that UUID goes on. Default:
+   * on no list and with a new UUID, so that a look at the binlog ends nobody's dump.
+   */
+  readonly replica?: ReplicaIdentity;
   /** The server speaks at least this often, milliseconds. Three of them without a byte are a loss. */
   readonly heartbeatMs: number;
   readonly start: DumpStart;
@@ -72,11 +78,14 @@ export async function openBinlogStream(
   signal: AbortSignal,
 ): Promise<BinlogStream> {
   signal.throwIfAborted();
-  const request = encodeDumpRequest({ ...options, nonBlocking: options.nonBlocking === true });
+  const { replica, serverId } = options;
+  const dump = encodeDumpRequest({ ...options, nonBlocking: options.nonBlocking === true });
+  const requests =
+    replica === undefined ? [dump] : [encodeRegistration(serverId, replica.host), dump];
   const connection = await connectUnless(options.connection, signal);
   try {
-    await abortable(announce(connection, options.heartbeatMs), signal);
-    return new DumpStream(connection, request, options, signal);
+    await abortable(announce(connection, options), signal);
+    return new DumpStream(connection, requests, options, signal);
   } catch (error) {
     drop(connection);
     throw signal.aborted ? (signal.reason as Error) : sourceError(error, true);
@@ -85,12 +94,15 @@ export async function openBinlogStream(
 
 /**
  * Session variables that the dump thread reads, under their old and their new names. Announcing CRC32 is right
- * for files of both kinds: the server sends each as it is. The uuid is a new one each time, so that no other
- * reader is taken for a dead connection of ours.
+ * for files of both kinds: the server sends each as it is. By the uuid the server finds, and ends, a dump that
+ * is taken for a dead connection of ours.
  */
-async function announce(connection: Connection, heartbeatMs: number): Promise<void> {
+async function announce(
+  connection: Connection,
+  { heartbeatMs, replica }: BinlogStreamOptions,
+): Promise<void> {
   const period = BigInt(Math.round(heartbeatMs)) * 1_000_000n;
-  const uuid = randomUUID();
+  const uuid = replica?.uuid ?? randomUUID();
   const sql =
     `SET @master_binlog_checksum = 'CRC32', @source_binlog_checksum = 'CRC32',` +
     ` @master_heartbeat_period = ${period}, @source_heartbeat_period = ${period},` +
@@ -119,7 +131,7 @@ class DumpStream implements BinlogStream {
 
   constructor(
     connection: Connection,
-    request: Buffer,
+    requests: readonly Buffer[],
     options: BinlogStreamOptions,
     signal: AbortSignal,
   ) {
@@ -129,7 +141,7 @@ class DumpStream implements BinlogStream {
     const begin =
       'gtidSet' in options.start ? { file: '', position: FIRST_POSITION } : options.start;
     this.#parser = new EventParser(begin, byGtid, options.bodies);
-    this.#dump = new DumpConnection(connection, request, {
+    this.#dump = new DumpConnection(connection, requests, {
       onEvent: (bytes) => {
         this.#enqueue(bytes);
       },

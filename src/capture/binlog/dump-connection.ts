@@ -65,15 +65,16 @@ const STATUS_ERROR = 0xff;
  */
 export class DumpConnection {
   readonly #raw: RawConnection;
-  readonly #request: Buffer;
+  /** What is left to send, the dump last: each waits for the OK to the one before. */
+  readonly #requests: Buffer[];
   readonly #listener: DumpListener;
   #ended = false;
 
-  /** `request` has room for the packet header in its first four bytes. */
-  constructor(connection: Connection, request: Buffer, listener: DumpListener) {
+  /** Each of `requests`, of which the last is the dump, has room for the packet header in its first four bytes. */
+  constructor(connection: Connection, requests: readonly Buffer[], listener: DumpListener) {
     const inner: unknown = Reflect.get(connection, 'connection');
     this.#raw = present(inner as RawConnection | undefined, 'the connection inside of mysql2');
-    this.#request = request;
+    this.#requests = [...requests];
     this.#listener = listener;
   }
 
@@ -112,13 +113,15 @@ export class DumpConnection {
 
   /** Called without a packet to begin, then once per packet; true ends the command. */
   #execute(packet: Packet | undefined, connection: RawConnection): boolean {
-    if (packet === undefined) {
+    if (this.#ended) return false;
+    const status = packet?.buffer[packet.offset];
+    const request =
+      packet === undefined || status === STATUS_OK ? this.#requests.shift() : undefined;
+    if (packet === undefined || request !== undefined) {
       connection._resetSequenceId();
-      connection.writePacket(outgoing(this.#request));
+      connection.writePacket(outgoing(present(request, 'a request')));
       return false;
     }
-    if (this.#ended) return false;
-    const status = packet.buffer[packet.offset];
     if (status === STATUS_OK) {
       this.#listener.onEvent(packet.buffer.subarray(packet.offset + 1, packet.end));
       return false;

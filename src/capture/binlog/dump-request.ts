@@ -1,6 +1,7 @@
 /**
- * The two commands that ask for a binlog. Layouts:
+ * The two commands that ask for a binlog, and the one that says who asks. Layouts:
  * https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_binlog_dump_gtid.html
+ * https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_register_replica.html
  */
 
 import { RowcallError } from '../../errors.ts';
@@ -25,10 +26,31 @@ export interface DumpRequest {
 }
 
 const COM_BINLOG_DUMP = 0x12;
+const COM_REGISTER_REPLICA = 0x15;
 const COM_BINLOG_DUMP_GTID = 0x1e;
 const NON_BLOCKING = 0x01;
 /** Heartbeats with 64-bit places (8.0.26 and later; before, the flag means nothing). */
 const HEARTBEAT_V2 = 0x02;
+
+/** The server takes no longer name of a host. */
+const MAX_HOST_BYTES = 255;
+
+/**
+ * The command that puts us on the list of SHOW REPLICAS for as long as the dump goes on, with four bytes before it
+ * for the packet's header.
+ *
+ * @param host shown to whoever looks at the list; cut at 255 bytes
+ */
+export function encodeRegistration(serverId: number, host: string): Buffer {
+  const name = Buffer.from(host, 'utf8').subarray(0, MAX_HOST_BYTES);
+  // Empty as well: account and password (a replica would report its own), port, rank, and the source's id.
+  const packet = Buffer.alloc(4 + 1 + 4 + 1 + name.length + 1 + 1 + 2 + 4 + 4);
+  packet.writeUInt8(COM_REGISTER_REPLICA, 4);
+  packet.writeUInt32LE(serverId, 5);
+  packet.writeUInt8(name.length, 9);
+  name.copy(packet, 10);
+  return packet;
+}
 
 /**
  * The command with four bytes before it for the packet's header.

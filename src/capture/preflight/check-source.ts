@@ -5,6 +5,7 @@
 
 import { RowcallError } from '../../errors.ts';
 import type { SourceConnection, SourceRow } from '../binlog/source-connection.ts';
+import { checkRetention } from './check-retention.ts';
 import { SETTINGS, checkSetting } from './required-settings.ts';
 import { readVersion } from './server-place.ts';
 import type { ServerVersion } from './server-place.ts';
@@ -22,6 +23,18 @@ export interface Finding {
   readonly severity: 'error' | 'warning';
 }
 
+/** What the configuration asks of the source, and who we are there. */
+export interface SourceWishes {
+  /** source.server_id, or what stands for it. */
+  readonly serverId: number;
+  /** What our dump is known by on the source's list of replicas. */
+  readonly replicaUuid: string;
+  /** How long the source must keep its binlog, milliseconds; 0 accepts any time. */
+  readonly minimumRetentionMs: number;
+  /** The server ended our last dump itself: whoever bears our UUID now is not what is left of us. */
+  readonly cutOff: boolean;
+}
+
 /** Before 8.0 the schema of a row is not in the binlog. */
 const OLDEST = 8;
 
@@ -31,12 +44,11 @@ const SHOW_REPLICAS_FROM = 22;
 /**
  * Asks the server for everything that Rowcall relies on.
  *
- * @param serverId what source.server_id is, for a collision
  * @throws RowcallError what a query throws, a missing privilege apart: that is a finding
  */
 export async function checkSource(
   source: SourceConnection,
-  serverId: number,
+  wishes: SourceWishes,
 ): Promise<readonly Finding[]> {
   const version = await readVersion(source);
   // MariaDB and old servers have neither the variables nor the statements; asking on would bury the cause.
@@ -45,8 +57,9 @@ export async function checkSource(
   const settings = await readSettings(source);
   const account = await readAccount(source);
   const findings = SETTINGS.flatMap((setting) => checkSetting(setting, settings));
-  findings.push(...checkServerId(settings, serverId));
-  findings.push(...(await checkReplicas(source, { version, serverId, account })));
+  findings.push(...checkRetention(settings, wishes.minimumRetentionMs));
+  findings.push(...checkServerId(settings, wishes.serverId));
+  findings.push(...(await checkReplicas(source, { version, account, wishes })));
   findings.push(...(await checkReplicaStatus(source, { version, settings, account })));
   return findings;
 }
@@ -101,16 +114,18 @@ async function readAccount(source: SourceConnection): Promise<string> {
 }
 
 function checkServerId(settings: ReadonlyMap<string, string>, serverId: number): Finding[] {
-  return Number(settings.get('server_id')) === serverId ? [collision(serverId, 'the source')] : [];
+  if (Number(settings.get('server_id')) !== serverId) return [];
+  const why = 'A source takes a reader with its own id for itself.';
+  return [collision(`${serverId}, which is also the source itself`, why)];
 }
 
-function collision(serverId: number, who: string): Finding {
+function collision(value: string, why: string): Finding {
   return {
     check: 'source.server_id',
-    value: `${serverId}, which is also ${who}`,
-    want: 'a number that no server or reader of this topology has',
-    why: 'The server cuts off the older of two readers with one id.',
-    sql: '-- in the configuration: source.server_id',
+    value,
+    want: 'a number that no server and no other reader of this source has',
+    why,
+    sql: '-- in the configuration, a free number: source: { server_id: … }; SHOW REPLICAS lists those in use',
     severity: 'error',
   };
 }
@@ -123,13 +138,39 @@ interface Asked {
 /** SHOW REPLICAS needs the very privilege that a dump needs, so it shows both. */
 async function checkReplicas(
   source: SourceConnection,
-  { version, account, serverId }: Asked & { readonly serverId: number },
+  { version, account, wishes }: Asked & { readonly wishes: SourceWishes },
 ): Promise<Finding[]> {
   const renamed = hasReplicaNames(version);
   const rows = await permitted(source, renamed ? 'SHOW REPLICAS' : 'SHOW SLAVE HOSTS');
   if (rows === null) return [missing('REPLICATION SLAVE', account, 'it is what a dump needs')];
-  const taken = rows.some((row) => Number(row['Server_Id'] ?? row['Server_id']) === serverId);
-  return taken ? [collision(serverId, 'a replica of the source')] : [];
+  return rows.flatMap((row) => checkReplica(row, wishes));
+}
+
+/** The list has one entry for each server_id. Ours may still stand there: of a process that was killed, say. */
+function checkReplica(row: SourceRow, { serverId, replicaUuid, cutOff }: SourceWishes): Finding[] {
+  if (Number(row['Server_Id'] ?? row['Server_id']) !== serverId) return [];
+  const uuid = row['Replica_UUID'] ?? row['Slave_UUID'] ?? '';
+  const host = row['Host'] ?? '';
+  const at = host === '' ? 'a host that it does not tell' : host;
+  if (uuid !== replicaUuid) {
+    return [
+      collision(
+        `${serverId}, which is also a replica or reader on ${at} (UUID ${uuid === '' ? 'not told' : uuid})`,
+        'Two readers with one id are one to the source: it lists only one of them, and may cut the other off.',
+      ),
+    ];
+  }
+  if (!cutOff) return [];
+  return [
+    {
+      check: 'name',
+      value: `also that of a connector on ${at}, which reads from this source since it took our place there`,
+      want: 'one connector of a name and server_id on a source',
+      why: 'The server cuts off the older of two, which was this one: both together would take turns for ever.',
+      sql: '-- stop one of the two, or give it a name of its own (and with it a log, state and source.server_id of its own)',
+      severity: 'error',
+    },
+  ];
 }
 
 async function checkReplicaStatus(

@@ -16,8 +16,6 @@ export interface RequiredSetting {
   readonly mayBeAbsent?: boolean;
 }
 
-const DAY_S = 86_400;
-
 const equals =
   (...wanted: readonly string[]) =>
   (value: string): boolean =>
@@ -90,14 +88,6 @@ export const SETTINGS: readonly RequiredSetting[] = [
     fits: equals('CRC32'),
     why: 'Without checksums damage of a file or on the way goes unnoticed.',
     sql: "SET PERSIST binlog_checksum = 'CRC32';",
-    severity: 'warning',
-  },
-  {
-    name: 'binlog_expire_logs_seconds',
-    want: `0 or at least ${DAY_S} (a day)`,
-    fits: (value) => Number(value) === 0 || Number(value) >= DAY_S,
-    why: 'Binlog that expires while Rowcall or its log is down is lost.',
-    sql: `SET PERSIST binlog_expire_logs_seconds = ${7 * DAY_S};`,
     severity: 'warning',
   },
 ];

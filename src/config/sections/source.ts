@@ -104,6 +104,11 @@ export const sourceSchema = z
         .describe(
           'Our number among the readers of this server; must be unique. Default: derived from name.',
         ),
+      minimum_retention: duration(['0s', '3650d'])
+        .prefault('24h')
+        .describe(
+          'How long the server must keep its binlog: one that keeps less is refused at start. 0s accepts any.',
+        ),
       start: startSchema.prefault('latest'),
       heartbeat: duration(['100ms', '1h'])
         .prefault('10s')
@@ -113,7 +118,7 @@ export const sourceSchema = z
     },
     { error: expecting('a mapping', '{ url: "mysql://…" }') },
   )
-  .transform(({ url, tls, server_id, start, heartbeat, ...written }) => {
+  .transform(({ url, tls, server_id, minimum_retention, start, heartbeat, ...written }) => {
     const reached = url === undefined ? addressOf(written) : { ...url, socketPath: null };
     return {
       ...reached,
@@ -124,6 +129,7 @@ export const sourceSchema = z
         key: tls.key ?? null,
       },
       serverId: server_id ?? null,
+      minimumRetentionMs: minimum_retention,
       start,
       heartbeatMs: heartbeat,
     };

@@ -11,6 +11,7 @@ import { systemClock } from '../../shared/clock.ts';
 import { connectionOptions } from '../../source-connection.ts';
 import type { CliIo } from './io.ts';
 import { lockLogForCapture } from '../../stores.ts';
+import { describeMove } from './position-move.ts';
 import { withLog } from './stores.ts';
 
 export async function showPosition(
@@ -56,13 +57,12 @@ export async function setPosition(options: SetPositionOptions, io: CliIo): Promi
       (await log.topics()).map(({ name, id, partitions }) => [name, { id, partitions }]),
     );
     const next: Checkpoint = { ...found, topics };
-    if (text !== null) io.out(`Now:\n${describeText(text)}\n`);
+    const now = text === null ? null : readNow(text);
+    if (now !== null) io.out(`Now:\n${now.description}\n`);
     io.out(`New:\n${describe(next)}\n`);
+    io.out(between(now, next));
     if (options.yes !== true) {
-      io.out(
-        'Nothing was changed. What lies between the two is skipped, or comes again under the same ids.\n' +
-          'Stop the connector, then say it again with --yes.\n',
-      );
+      io.out('Nothing was changed. Stop the connector, then say it again with --yes.\n');
       return;
     }
     const lock = lockLogForCapture(config);
@@ -105,16 +105,31 @@ async function findPlace(config: Config, start: Start, signal: AbortSignal): Pro
   }
 }
 
+interface Now {
+  readonly description: string;
+  /** Null where it cannot be read. */
+  readonly checkpoint: Checkpoint | null;
+}
+
 /** A checkpoint that cannot be read is what `set` may be there to replace. */
-function describeText(text: string): string {
+function readNow(text: string): Now {
   try {
-    return describe(parseCheckpoint(text));
+    const checkpoint = parseCheckpoint(text);
+    return { description: describe(checkpoint), checkpoint };
   } catch (error) {
     if (error instanceof RowcallError && error.code === 'CHECKPOINT_UNREADABLE') {
-      return `  ${error.message}\n`;
+      return { description: `  ${error.message}\n`, checkpoint: null };
     }
     throw error;
   }
+}
+
+function between(now: Now | null, next: Checkpoint): string {
+  if (now === null) return 'Nothing was captured yet: nothing comes again.\n\n';
+  if (now.checkpoint === null) {
+    return 'What comes again and what is skipped cannot be told: the checkpoint cannot be read.\n\n';
+  }
+  return `Between the two (what comes again has the same ids):\n${describeMove(now.checkpoint, next)}\n`;
 }
 
 function describe(checkpoint: Checkpoint): string {

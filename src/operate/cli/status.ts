@@ -1,4 +1,4 @@
-/** `rowcall status`: the stores' word on where capture and each callback stand. */
+/** `rowcall status`: the stores' word on where capture and each callback stand, and whether a daemon works on them. */
 
 import { existsSync } from 'node:fs';
 import { parseCheckpoint } from '../../checkpoint.ts';
@@ -6,6 +6,7 @@ import type { Config } from '../../config/schema.ts';
 import type { ChangeLog, TopicInfo } from '../../log/change-log.ts';
 import type { Cursor } from '../../state/state-store.ts';
 import { openState } from '../../stores.ts';
+import { type DaemonStatus, daemonStatus } from './daemon-status.ts';
 import type { CliIo } from './io.ts';
 import { withLog } from './stores.ts';
 import { formatTable } from './table.ts';
@@ -18,6 +19,8 @@ interface PartitionStatus {
   readonly end: number;
   /** Records behind the end of the log; settled ones beyond `next` do not count. */
   readonly lag: number;
+  /** The endpoint cannot be reached; null where no daemon says. */
+  readonly paused: boolean | null;
   readonly delivered: number;
   readonly retrying: number;
   readonly pending: number;
@@ -32,11 +35,13 @@ export async function printStatus(
     const checkpoint = text === null ? null : parseCheckpoint(text);
     const usage = await log.usage();
     const topics = await log.topics();
-    const callbacks = await callbackStatus(log, config, topics);
+    const daemon = await daemonStatus(config);
+    const callbacks = await callbackStatus(log, config, topics, daemon);
     if (options.json === true) {
       const capture = checkpoint === null ? null : { checkpoint };
+      const running = { capture: daemon.capture, delivery: daemon.delivery };
       const logged = { bytes: usage.bytes, max_bytes: usage.maxBytes, topics };
-      const status = { name: config.name, capture, log: logged, callbacks };
+      const status = { name: config.name, running, capture, log: logged, callbacks };
       io.out(`${JSON.stringify(status, null, 2)}\n`);
       return;
     }
@@ -44,13 +49,13 @@ export async function printStatus(
       checkpoint === null
         ? 'nothing captured yet'
         : `${checkpoint.file}:${checkpoint.position}${checkpoint.gtidSet === null ? '' : `  ${checkpoint.gtidSet}`}`;
-    io.out(`${config.name}\n  capture  ${at}\n`);
+    io.out(`${config.name}\n  running  ${running(daemon)}\n  capture  ${at}\n`);
     io.out(
       `  log      ${size(usage.bytes)} of ${size(usage.maxBytes)}, ${topics.length} ${topics.length === 1 ? 'topic' : 'topics'}\n\n`,
     );
     io.out(
       formatTable(
-        ['callback', 'topic', 'partition', 'next', 'end', 'lag', 'delivered', 'in lanes'],
+        ['callback', 'topic', 'partition', 'next', 'end', 'lag', 'delivered', 'in lanes', 'paused'],
         callbacks.map((row) => [
           row.callback,
           row.topic,
@@ -60,6 +65,7 @@ export async function printStatus(
           row.lag,
           row.delivered,
           row.retrying + row.pending,
+          row.paused === null ? 'unknown' : row.paused ? 'yes' : 'no',
         ]),
       ),
     );
@@ -70,6 +76,7 @@ async function callbackStatus(
   log: ChangeLog,
   config: Config,
   topics: readonly TopicInfo[],
+  daemon: DaemonStatus,
 ): Promise<PartitionStatus[]> {
   if (!existsSync(config.state.path)) return [];
   const state = await openState(config);
@@ -78,7 +85,8 @@ async function callbackStatus(
     const names = new Set(topics.map((topic) => topic.name));
     for (const cursor of await state.cursors()) {
       const end = names.has(cursor.topic) ? (await log.bounds(cursor)).end : cursor.next;
-      rows.push(partitionStatus(cursor, end));
+      const paused = daemon.delivery ? (daemon.paused.get(cursor.callback) ?? null) : false;
+      rows.push(partitionStatus(cursor, end, paused));
     }
     return rows;
   } finally {
@@ -86,7 +94,15 @@ async function callbackStatus(
   }
 }
 
-function partitionStatus(cursor: Cursor, end: number): PartitionStatus {
+function running({ capture, delivery }: DaemonStatus): string {
+  if (capture && delivery) return 'capture and delivery';
+  if (capture) return 'capture only: no process delivers';
+  return delivery
+    ? 'delivery only: no process captures'
+    : 'nothing: no process works on log or state';
+}
+
+function partitionStatus(cursor: Cursor, end: number, paused: boolean | null): PartitionStatus {
   const beyond = cursor.beyond.reduce((sum, [from, to]) => sum + to - from, 0);
   return {
     callback: cursor.callback,
@@ -95,6 +111,7 @@ function partitionStatus(cursor: Cursor, end: number): PartitionStatus {
     next: cursor.next,
     end,
     lag: Math.max(0, end - cursor.next - beyond),
+    paused,
     delivered: cursor.ledger.delivered,
     retrying: cursor.ledger.retrying,
     pending: cursor.ledger.pending,

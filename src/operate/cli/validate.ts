@@ -1,7 +1,8 @@
-/** `rowcall validate`: the configuration alone, every error at once; with --print, as it takes effect. */
+/** `rowcall validate`: the configuration and the handlers it names, every error at once; with --print, as it takes effect. */
 
 import { loadConfig } from '../../config/load.ts';
 import { printConfig } from '../../config/print.ts';
+import { configWarnings } from '../../config/warnings.ts';
 import type { CliIo } from './io.ts';
 
 export async function validate(
@@ -9,7 +10,8 @@ export async function validate(
   io: CliIo,
 ): Promise<void> {
   const file = options.config;
-  const config = await loadConfig(file, io.env);
+  const config = await loadConfig(file, io.env, { files: true });
+  for (const warning of configWarnings(config)) io.err(`warning ${warning}\n`);
   if (options.print === true) {
     io.out(printConfig(config));
     return;

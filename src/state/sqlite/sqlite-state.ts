@@ -2,13 +2,12 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
 import type { RowcallError } from '../../errors.ts';
-import { present, unreachable } from '../../shared/assert.ts';
+import { unreachable } from '../../shared/assert.ts';
 import type { Cursor, DueLane, LaneSummary, StateChange, StateStore } from '../state-store.ts';
 import { CursorMoves, CursorTable } from './cursor-table.ts';
 import { MEMORY, openDatabase, STATE_FILE, storeId } from './database.ts';
 import { LaneTable } from './lane-table.ts';
 import { type LockTaken, ProcessLock } from '../../shared/process-lock.ts';
-import { numberOf } from '../../shared/sqlite-row.ts';
 import { readFailure, writeFailure } from './state-error.ts';
 
 export interface SqliteStateOptions {
@@ -67,7 +66,6 @@ class SqliteState implements StateStore {
   readonly #lanes: LaneTable;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
-  readonly #dataVersion: StatementSync;
   #broken: RowcallError | undefined;
 
   constructor(db: DatabaseSync, path: string, lock: ProcessLock | null) {
@@ -80,7 +78,6 @@ class SqliteState implements StateStore {
     // Not deferred: a transaction that reads before it writes would fail where another process wrote between.
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
-    this.#dataVersion = db.prepare('PRAGMA data_version');
   }
 
   cursors(): Promise<readonly Cursor[]> {
@@ -131,12 +128,6 @@ class SqliteState implements StateStore {
     return this.#write(() => {
       this.#lanes.retry(id, nowMs);
     });
-  }
-
-  dataVersion(): Promise<number> {
-    return this.#read(() =>
-      numberOf(present(this.#dataVersion.get(), 'a data version'), 'data_version'),
-    );
   }
 
   close(): Promise<void> {

@@ -13,7 +13,6 @@ export const METHODS = [
   'lanes',
   'lane',
   'retryLane',
-  'dataVersion',
   'close',
 ] as const satisfies readonly (keyof StateStore)[];
 

@@ -112,10 +112,6 @@ class ThreadedState implements StateStore {
     return this.#call('retryLane', [id, nowMs]);
   }
 
-  dataVersion(): Promise<number> {
-    return this.#call('dataVersion', []);
-  }
-
   close(): Promise<void> {
     this.#closing ??= this.#call('close', []);
     return this.#closing;

@@ -1,4 +1,5 @@
 /** The capture leg alone: from a real server into a log in memory. */
+import { randomUUID } from 'node:crypto';
 import { Capture } from '../../../src/capture/capture.ts';
 import { createRouter } from '../../../src/capture/route/router.ts';
 import type { RowcallError } from '../../../src/errors.ts';
@@ -29,6 +30,10 @@ export function runCapture(options: {
   readonly tables: readonly string[];
   readonly heartbeatMs?: number;
   readonly store?: MemoryLogStore;
+  /** Default: one that no other run has. */
+  readonly serverId?: number;
+  /** Default: that of no other run. */
+  readonly replicaUuid?: string;
 }): CaptureRun {
   const told: Told[] = [];
   const tell =
@@ -43,7 +48,9 @@ export function runCapture(options: {
     name: 'capture',
     version: '0',
     connection: { uri: options.url },
-    serverId: 72_000 + Math.floor(Math.random() * 1_000_000),
+    serverId: options.serverId ?? 72_000 + Math.floor(Math.random() * 1_000_000),
+    replica: { uuid: options.replicaUuid ?? randomUUID(), host: 'test' },
+    minimumRetentionMs: 0,
     heartbeatMs: options.heartbeatMs ?? 1000,
     start: 'latest',
     router: createRouter({ name: 'capture', rules }),

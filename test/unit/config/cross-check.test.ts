@@ -71,6 +71,26 @@ describe('options that depend on each other', () => {
       { callbacks: [{ name: 'a', tables: 'shop.a' }] },
       ['callbacks[0].deliver'],
     ],
+    [
+      'plain http',
+      delivering({ ...http, url: 'http://example.com' }),
+      ['callbacks[0].deliver.url'],
+    ],
+    [
+      'a private address',
+      delivering({ ...http, url: 'https://10.0.0.7/x' }),
+      ['callbacks[0].deliver.url'],
+    ],
+    [
+      'a loopback address',
+      delivering({ ...http, url: 'https://[::1]:9000' }),
+      ['callbacks[0].deliver.url'],
+    ],
+    [
+      'this machine by name',
+      delivering({ ...http, url: 'https://localhost' }),
+      ['callbacks[0].deliver.url'],
+    ],
     ['url and module', delivering({ ...http, module: 'x.js' }), ['callbacks[0].deliver.module']],
     ['url without secrets', delivering({ url: http.url }), ['callbacks[0].deliver.secrets']],
     ['plain http', delivering({ ...http, url: 'http://a.b' }), ['callbacks[0].deliver.url']],

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { CallbackOptions } from '../../../src/deliver/callback-options.ts';
 import type { Sender } from '../../../src/deliver/callback/sender.ts';
 import { Deliver } from '../../../src/deliver/deliver.ts';
+import { RowcallError } from '../../../src/errors.ts';
 import { type Clock, systemClock } from '../../../src/shared/clock.ts';
 import { LargeWork } from '../../../src/shared/large-work.ts';
 import { silentLogger } from '../../../src/shared/logger.ts';
@@ -33,7 +34,7 @@ function deliver(
   state: StateStore,
   sender: Sender,
   clock: Clock = systemClock,
-): Deliver {
+): Promise<Deliver> {
   const callback: CallbackOptions = {
     name: 'billing',
     tables: ['shop.*'],
@@ -45,7 +46,7 @@ function deliver(
     lanes: { maxEvents: 100, maxBytes: 100_000 },
     sender,
   };
-  return new Deliver({
+  return Deliver.open({
     log,
     state,
     callbacks: [callback],
@@ -75,7 +76,8 @@ test('a receiver that hangs past the drain deadline is left alone, and what othe
     close: () => Promise.resolve(),
   };
   const stop = new AbortController();
-  const running = deliver(log, state, sender).run(stop.signal);
+  const engine = await deliver(log, state, sender);
+  const running = engine.run(stop.signal);
   await eventually(() => {
     expect(sent).toBe(3);
   });
@@ -114,7 +116,7 @@ test('an endpoint that is down leaves no timer behind', async () => {
       cancel();
     };
   };
-  const engine = deliver(log, state, sender, { ...systemClock, timer });
+  const engine = await deliver(log, state, sender, { ...systemClock, timer });
   const running = engine.run(stop.signal);
   await eventually(() => {
     expect([sent, engine.snapshot().callbacks[0]?.pause?.reason]).toEqual([1, 'refused']);
@@ -123,4 +125,68 @@ test('an endpoint that is down leaves no timer behind', async () => {
   stop.abort();
   await running;
   expect(pending.size).toBe(0);
+});
+
+test('a log that cannot take how far delivery is holds up no delivery, and is told when it can', async () => {
+  const log = await logOf([1, 2]);
+  const state = await openSqliteState({ path: ':memory:' });
+  const sent: number[] = [];
+  const sender: Sender = {
+    send: (event) => {
+      sent.push(event.offset);
+      return Promise.resolve({ kind: 'delivered' });
+    },
+    close: () => Promise.resolve(),
+  };
+  // Fired by hand: the time until the log is told again is no part of what is shown.
+  const turns: (() => void)[] = [];
+  const timer: Clock['timer'] = (ms, fire) => {
+    if (ms !== 5_000) return systemClock.timer(ms, fire);
+    turns.push(fire);
+    return () => undefined;
+  };
+  let told = 0;
+  let writable = false;
+  const setLowWater = log.setLowWater.bind(log);
+  const engine = await deliver(log, state, sender, { ...systemClock, timer });
+  log.setLowWater = async (...args) => {
+    told += 1;
+    if (!writable) throw new RowcallError('LOG_WRITE_FAILED', 'disk full');
+    await setLowWater(...args);
+  };
+  const stop = new AbortController();
+  const running = engine.run(stop.signal);
+  await eventually(() => {
+    expect(sent).toEqual([0, 1]);
+    expect(turns.length).toBe(1);
+  });
+  const before = told;
+  turns.shift()?.();
+  await eventually(() => {
+    expect(told).toBe(before + 1);
+  });
+  expect(engine.snapshot().running).toBe(true);
+  writable = true;
+  turns.shift()?.();
+  await eventually(async () => {
+    expect((await log.lowWater())[0]?.marks).toMatchObject([{ offset: 2 }]);
+  });
+  stop.abort();
+  await expect(running).resolves.toBeUndefined();
+  expect(sent).toEqual([0, 1]);
+});
+
+test('a log of no use ends the leg', async () => {
+  const log = await logOf([]);
+  const state = await openSqliteState({ path: ':memory:' });
+  const sender: Sender = {
+    send: () => Promise.resolve({ kind: 'delivered' }),
+    close: () => Promise.resolve(),
+  };
+  const timer: Clock['timer'] = (ms, fire) => systemClock.timer(ms === 5_000 ? 1 : ms, fire);
+  const engine = await deliver(log, state, sender, { ...systemClock, timer });
+  log.setLowWater = () => Promise.reject(new RowcallError('LOG_CORRUPT', 'not a log'));
+  await expect(engine.run(new AbortController().signal)).rejects.toMatchObject({
+    code: 'LOG_CORRUPT',
+  });
 });

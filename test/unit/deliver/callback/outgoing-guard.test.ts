@@ -1,11 +1,8 @@
 import type { LookupAddress } from 'node:dns';
 import { Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import {
-  guardedConnector,
-  isPublicAddress,
-  type Resolve,
-} from '../../../../src/deliver/callback/outgoing-guard.ts';
+import { guardedConnector, type Resolve } from '../../../../src/deliver/callback/outgoing-guard.ts';
+import { isPublicAddress } from '../../../../src/shared/public-address.ts';
 import { closeEndpoints, httpEndpoint, httpSender } from './endpoint.ts';
 import { sampleEvent } from './sample-event.ts';
 

@@ -38,7 +38,7 @@ test('retention past a cursor stops that partition alone, with the count, and sk
   await log.applyRetention(0, ['billing']);
 
   const sent: string[] = [];
-  const deliver = new Deliver({
+  const deliver = await Deliver.open({
     ...{ log, state, large: new LargeWork(clock), clock, random: () => 0, logger: silentLogger },
     acceptLostState: false,
     drainTimeoutMs: 1_000,

@@ -213,7 +213,6 @@ function bound(store: StateStore): StateStore {
     lanes: (filter) => store.lanes(filter),
     lane: (id) => store.lane(id),
     retryLane: (id, now) => store.retryLane(id, now),
-    dataVersion: () => store.dataVersion(),
     close: () => store.close(),
   };
 }

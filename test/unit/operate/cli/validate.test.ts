@@ -53,4 +53,24 @@ describe('rowcall validate', () => {
     expect([code, out]).toEqual([2, '']);
     expect(err).toContain('CONFIG_INVALID');
   });
+
+  it('names a handler that is not there, with line and column', async () => {
+    const callback = 'callbacks:\n  - { name: a, tables: shop.a, deliver: { module: ./a.js } }\n';
+    const { code, err } = await run(VALID + callback);
+    expect(code).toBe(2);
+    expect(err).toMatch(
+      /rowcall\.yaml:6:51 callbacks\[0\]\.deliver\.module: there is no such file: .*\/a\.js;/,
+    );
+  });
+
+  it('warns of a callback that may take longer than a stop waits for it', async () => {
+    const secret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+    const deliver = `{ url: 'https://example.com', secrets: [${secret}], timeout: 30s }`;
+    const callback = `callbacks:\n  - { name: a, tables: shop.a, deliver: ${deliver} }\n`;
+    const { code, err } = await run(VALID + callback);
+    expect(code).toBe(0);
+    expect(err).toContain('warning callbacks[0].deliver.timeout: a may take 30s');
+    expect(err).toContain('shutdown_timeout: 43s or more');
+    expect(await run(`${VALID + callback}shutdown_timeout: 43s\n`)).toMatchObject({ err: '' });
+  });
 });

@@ -1,0 +1,57 @@
+import { describe, expect, it } from 'vitest';
+import { describeMove } from '../../../../src/operate/cli/position-move.ts';
+import type { Checkpoint } from '../../../../src/position.ts';
+
+const A = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
+const B = '4e11fa47-71ca-11e1-9e33-c80aa9429562';
+
+const place = (change: Partial<Checkpoint>): Checkpoint => ({
+  version: 1,
+  serverUuid: A,
+  gtidSet: null,
+  file: 'binlog.000009',
+  position: 157,
+  fileCreated: 1,
+  last: null,
+  open: [],
+  topics: {},
+  routing: 'r',
+  ...change,
+});
+
+const open = (transaction: string): Checkpoint['open'] => [
+  { transaction, commitUs: null, timestamp: null, tables: { 's.a': { ordinal: 3, keyed: true } } },
+];
+
+describe('between two places', () => {
+  it('tells which transactions come again and which are skipped, both ways at once', () => {
+    const now = place({ gtidSet: `${A}:1-10,${B}:1` });
+    const next = place({ gtidSet: `${A}:1-7:12-13` });
+    expect(describeMove(now, next)).toBe(
+      `  again    ${A}:8-10,${B}:1 (4 transactions)\n  skipped  ${A}:12-13 (2 transactions)\n`,
+    );
+    expect(describeMove(now, now)).toBe('  again    nothing\n  skipped  nothing\n');
+  });
+
+  it('tells what becomes of a transaction that is in the log in part', () => {
+    const now = place({ gtidSet: `${A}:1-10`, open: open(`${A}:11`) });
+    expect(describeMove(now, place({ gtidSet: `${A}:1-10` }))).toContain(
+      `again    ${A}:11 from its beginning: 3 of its rows are in the log already`,
+    );
+    expect(describeMove(now, place({ gtidSet: `${A}:1-11` }))).toContain(
+      `cut      ${A}:11: 3 of its rows are in the log, the rest is skipped`,
+    );
+  });
+
+  it('compares places of one server where there are no GTIDs, file numbers as numbers', () => {
+    const now = place({});
+    const next = place({ file: 'binlog.1000000', position: 4 });
+    expect(describeMove(now, next)).toBe(
+      '  again    nothing\n  skipped  what stands from binlog.000009:157 to binlog.1000000:4\n',
+    );
+    expect(describeMove(next, now)).toBe(
+      '  again    what stands from binlog.000009:157 to binlog.1000000:4\n  skipped  nothing\n',
+    );
+    expect(describeMove(now, place({ serverUuid: B }))).toContain('cannot be told');
+  });
+});
