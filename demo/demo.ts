@@ -92,12 +92,14 @@ class Run {
   }
 
   describe(): string {
+    if (this.#startedAtMs === 0) return 'rowcall starts';
     const seconds = Math.round((performance.now() - this.#startedAtMs) / 1000);
     const taken = this.#taken();
+    const expected = this.#books.callbacksExpected;
     return (
-      `${String(seconds).padStart(3)} s  ${this.#books.rows} rows committed  ${taken} delivered  ` +
-      `${this.#books.callbacksExpected - taken} on the way  kills ${this.kills} of ${this.#options.kills}  ` +
-      `rowcall ${this.#state}`
+      `${String(seconds).padStart(3)} s  ${this.#books.rows} rows committed, for ${expected} callbacks: ` +
+      `${taken} delivered, ${expected - taken} on the way; rowcall ${this.#state} ` +
+      `(${this.kills} of ${this.#options.kills} kills)`
     );
   }
 
@@ -187,14 +189,13 @@ class Run {
 }
 
 function whatToTry(scene: Scene): string {
-  const mysql = scene.server.tool('mysql');
   const rowcall = 'npm run -s rowcall --';
   return `
 Everything goes on running. Try, in another terminal, in this folder:
 
-  ${[mysql.command, ...mysql.args].join(' ')} ${scene.database}
-      UPDATE inventory SET on_hand = 7 WHERE sku = 'SKU-001';                 -- called back at once
-      UPDATE inventory SET on_hand = 7 WHERE sku = '${POISONED_SKU}';                  -- its receiver now always fails: a lane
+  ${scene.mysqlClient}
+      UPDATE inventory SET on_hand = on_hand + 1 WHERE sku = 'SKU-001';   -- called back at once
+      UPDATE inventory SET on_hand = on_hand + 1 WHERE sku = '${POISONED_SKU}';   -- its receiver now always fails: a lane
   tail -f ${scene.receiversLog}
   ${rowcall} status -c ${scene.configFile}
   ${rowcall} ledger -c ${scene.configFile}
@@ -235,6 +236,7 @@ async function main(): Promise<number> {
       scene.poison();
       progress.say(whatToTry(scene));
       await untilAborted(interrupted.signal);
+      progress.say('\nEnding, and removing what it made.');
     }
     return report.balanced ? 0 : 1;
   } finally {

@@ -1,8 +1,12 @@
 /** The demo's books: what was committed against what came, and what Rowcall's own ledger says of it. */
 
+import type { LedgerCounts } from '../src/state/state-store.ts';
+import { percentile, printTable } from '../bench/figures.ts';
 import { compareWithSelect, fold } from '../test/support/fold.ts';
+import { identities, readLedger } from '../test/support/ledger.ts';
+import type { LedgerRow } from '../test/support/ledger.ts';
 import type { ReceiverJournal, Taken } from '../test/support/receiver-journal.ts';
-import { pause, rowcall } from '../test/support/rowcall-process.ts';
+import { pause } from '../test/support/rowcall-process.ts';
 import { CALLBACKS } from './books.ts';
 import type { Books, CallbackName } from './books.ts';
 import type { Scene } from './setup.ts';
@@ -22,21 +26,6 @@ interface Line {
   readonly outOfOrder: number;
   readonly repeats: number;
   readonly latencies: readonly number[];
-}
-
-interface LedgerItem {
-  readonly callback: string;
-  readonly read: number;
-  readonly filtered: number;
-  readonly matched: number;
-  readonly delivered: number;
-  readonly superseded: number;
-  readonly skipped: number;
-  readonly dead: number;
-  readonly parked: number;
-  readonly awaiting: number;
-  readonly retrying: number;
-  readonly pending: number;
 }
 
 export interface Report {
@@ -63,18 +52,23 @@ export async function drawUp(
   ];
   const balanced = wrong.length === 0;
   const text = [
-    table([...lines, total]),
+    table(lines, total),
     '',
-    `${total.delivered} delivered, missing ${total.missing}, out of order ${total.outOfOrder}, ` +
-      `repeats at the receiver ${total.repeats} (recognised by id)`,
-    `${books.rows} rows committed in ${books.transactions} transactions; rowcall was killed with -9 ` +
-      `${run.kills} times on the way.`,
+    'expected       committed rows that the callback asked for; a new order is asked for by two of them',
+    'repeats        came again after a kill, with the same event id, so that the receiver knows them',
+    'p50, p99       ms from the COMMIT acknowledged to the shop to the first arrival at the receiver,',
+    '               of the `timed` events: committed while no kill was going on',
+    '',
+    `The shop committed ${books.rows} rows in ${books.transactions} transactions. rowcall was killed with -9 ` +
+      `${run.kills} times meanwhile,`,
+    `and the receivers failed ${scene.failures()} attempts on purpose (500, or no answer); rowcall tried again.`,
     `Tables rebuilt from the callbacks ${different.length === 0 ? 'equal' : 'DIFFER FROM'} what SELECT says.`,
-    ledgerSentence(ledger),
-    'p50, p99: from the COMMIT acknowledged to the shop to the first arrival at the receiver, one clock; ' +
-      '`timed` rows, committed while no kill was going on.',
+    ...ledgerSentences(ledger),
+    '',
     ...wrong.map((sentence) => `WRONG: ${sentence}`),
-    balanced ? 'The books balance.' : 'THE BOOKS DO NOT BALANCE.',
+    balanced
+      ? 'The books balance: nothing missing, nothing out of order, nothing that was not committed.'
+      : 'THE BOOKS DO NOT BALANCE.',
   ].join('\n');
   return { text, balanced };
 }
@@ -125,19 +119,8 @@ function totalOf(lines: readonly Line[]): Line {
   };
 }
 
-function table(lines: readonly Line[]): string {
-  const head = [
-    'callback',
-    'rows committed',
-    'delivered',
-    'missing',
-    'out of order',
-    'repeats',
-    'timed',
-    'p50 ms',
-    'p99 ms',
-  ];
-  const cells = lines.map((line) => [
+function table(lines: readonly Line[], total: Line): string {
+  const cells = (line: Line): string[] => [
     line.name,
     String(line.expected),
     String(line.delivered),
@@ -145,30 +128,28 @@ function table(lines: readonly Line[]): string {
     String(line.outOfOrder),
     String(line.repeats),
     String(line.latencies.length),
-    percentile(line.latencies, 0.5),
-    percentile(line.latencies, 0.99),
-  ]);
-  const widths = head.map((name, n) =>
-    Math.max(name.length, ...cells.map((row) => row[n]?.length ?? 0)),
+    milliseconds(line.latencies, 0.5),
+    milliseconds(line.latencies, 0.99),
+  ];
+  return printTable(
+    [
+      'callback',
+      'expected',
+      'delivered',
+      'missing',
+      'out of order',
+      'repeats',
+      'timed',
+      'p50 ms',
+      'p99 ms',
+    ],
+    [...lines, total].map(cells),
   );
-  const print = (row: readonly string[]): string =>
-    row
-      .map((cell, n) => (n === 0 ? cell.padEnd(widths[n] ?? 0) : cell.padStart(widths[n] ?? 0)))
-      .join('  ');
-  const rule = '-'.repeat(print(head).length);
-  return [
-    print(head),
-    rule,
-    ...cells.slice(0, -1).map(print),
-    rule,
-    ...cells.slice(-1).map(print),
-  ].join('\n');
 }
 
-function percentile(values: readonly number[], share: number): string {
-  const sorted = [...values].sort((a, b) => a - b);
-  const value = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
-  return value === undefined ? '-' : value.toFixed(1);
+/** A figure of none is no figure. */
+function milliseconds(latencies: readonly number[], share: number): string {
+  return latencies.length === 0 ? '-' : percentile(latencies, share).toFixed(1);
 }
 
 /** Notifications hold only a part of `orders`; the other three together hold every table. */
@@ -187,7 +168,7 @@ const SETTLE_PAUSE_MS = 500;
 async function settledLedger(
   configFile: string,
   lines: readonly Line[],
-): Promise<readonly LedgerItem[]> {
+): Promise<readonly LedgerRow[]> {
   for (let tries = 1; ; tries += 1) {
     const ledger = await readLedger(configFile);
     const agrees = lines.every((line) => ledgerFindings(line, ledger).length === 0);
@@ -196,36 +177,24 @@ async function settledLedger(
   }
 }
 
-async function readLedger(configFile: string): Promise<readonly LedgerItem[]> {
-  const { code, stdout, stderr } = await rowcall(['ledger', '-c', configFile, '--json']);
-  if (code !== 0) throw new Error(`rowcall ledger ended with ${code}: ${stderr}`);
-  return (JSON.parse(stdout) as { items: LedgerItem[] }).items;
-}
-
-function ledgerFindings(line: Line, ledger: readonly LedgerItem[]): string[] {
-  const findings: string[] = [];
-  let delivered = 0;
-  for (const item of ledger) {
-    if (item.callback !== line.name) continue;
-    delivered += item.delivered;
-    const open = item.parked + item.awaiting + item.retrying + item.pending;
-    const settled = item.delivered + item.superseded + item.skipped + item.dead;
-    if (item.read !== item.matched + item.filtered || item.matched !== settled + open) {
-      findings.push(`the ledger of ${line.name} does not add up`);
-    }
-  }
+function ledgerFindings(line: Line, ledger: readonly LedgerRow[]): string[] {
+  const rows = ledger.filter(({ callback }) => callback === line.name);
+  const findings = rows.flatMap(identities);
+  const delivered = rows.reduce((total, row) => total + row.delivered, 0);
   if (delivered !== line.expected) {
     findings.push(`the ledger of ${line.name} has ${delivered} delivered of ${line.expected}`);
   }
   return findings;
 }
 
-function ledgerSentence(ledger: readonly LedgerItem[]): string {
-  const sum = (field: Exclude<keyof LedgerItem, 'callback'>): number =>
-    ledger.reduce((total, item) => total + item[field], 0);
-  return (
-    `rowcall ledger: read ${sum('read')} = matched ${sum('matched')} + filtered ${sum('filtered')}; ` +
-    `matched = delivered ${sum('delivered')} + retrying ${sum('retrying')} + pending ${sum('pending')} + ` +
-    `others ${sum('superseded') + sum('skipped') + sum('dead') + sum('parked') + sum('awaiting')}`
-  );
+function ledgerSentences(ledger: readonly LedgerRow[]): string[] {
+  const sum = (field: keyof LedgerCounts): number =>
+    ledger.reduce((total, row) => total + row[field], 0);
+  const open = sum('parked') + sum('awaiting') + sum('retrying') + sum('pending');
+  return [
+    "rowcall's own ledger, of all callbacks together (each reads every row and filters what it did not ask for):",
+    `  read ${sum('read')} = filtered ${sum('filtered')} + matched ${sum('matched')}; matched = ` +
+      `delivered ${sum('delivered')} + open ${open} + ended otherwise ` +
+      `${sum('superseded') + sum('skipped') + sum('dead')}`,
+  ];
 }

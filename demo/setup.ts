@@ -1,7 +1,7 @@
 /** What the demo needs around the shop: a MySQL server, a least-privilege account, receivers, the configuration. */
 
 import { randomBytes } from 'node:crypto';
-import { createWriteStream, mkdtempSync, rmSync } from 'node:fs';
+import { createWriteStream, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { WriteStream } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +12,7 @@ import type { Connection, RowDataPacket } from 'mysql2/promise';
 import { freePort } from '../services/free-port.ts';
 import { startMysql } from '../services/mysql.ts';
 import type { MysqlServer } from '../services/mysql.ts';
+import { ServiceError } from '../services/service-error.ts';
 import { ReceiverJournal } from '../test/support/receiver-journal.ts';
 import type { Arrival } from '../test/support/receiver-journal.ts';
 import { Receiver } from '../test/support/receiver.ts';
@@ -27,7 +28,6 @@ import { createShop } from './shop.ts';
 export const POISONED_SKU = 'SKU-013';
 
 export interface Scene {
-  readonly server: MysqlServer;
   readonly admin: Connection;
   readonly database: string;
   /** Administrator's URL with the shop's database chosen. */
@@ -35,39 +35,62 @@ export interface Scene {
   readonly configFile: string;
   readonly adminListen: string;
   readonly receiversLog: string;
+  /** A command that opens MySQL's client on the shop's database. */
+  readonly mysqlClient: string;
   readonly journal: ReceiverJournal;
+  /** Attempts that the receivers did not take, so far. */
+  readonly failures: () => number;
   /** From now on the key of POISONED_SKU fails, and nothing else. */
   readonly poison: () => void;
   readonly close: () => Promise<void>;
 }
 
 /**
- * Brings everything up. Closing undoes it: the server of ours ends, and of a given one the database and
- * the account are dropped.
+ * Brings everything up. Closing undoes it, and so does a failure on the way: the server of ours ends, and of
+ * a given one the database and the account are dropped.
  */
 export async function openScene(dice: Dice, progress: (line: string) => void): Promise<Scene> {
-  const server = await startMysql({ progress });
+  await using made = new AsyncDisposableStack();
+  const server = made.use(await startMysql({ progress }));
   const admin = await createConnection(server.url);
+  made.defer(() => admin.end());
   await requireGtids(admin);
   const database =
     server.how === 'given' ? `rowcall_demo_${randomBytes(3).toString('hex')}` : 'shop';
-  const account = await createDatabaseAndAccount(admin, server, database);
+  const account = await createDatabaseAndAccount(made, { admin, server, database }).catch(
+    (error: unknown) => {
+      if (server.how !== 'given') throw error;
+      throw new Error(
+        `The account in ROWCALL_MYSQL_URL could not make the demo's database and account: ${String(error)}\n` +
+          'npm run demo -- --help names what it must be allowed to.',
+        { cause: error },
+      );
+    },
+  );
 
   const folder = mkdtempSync(join(tmpdir(), 'rowcall-demo-'));
+  made.defer(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
   const receiversLog = join(folder, 'receivers.log');
   const log = createWriteStream(receiversLog);
+  made.defer(() => {
+    log.end();
+  });
   const journal = new ReceiverJournal();
-  const trouble = { poisoned: false };
+  const trouble = { poisoned: false, failures: 0 };
   const secret = `whsec_${randomBytes(32).toString('base64')}`;
   const receivers = new Map<CallbackName, Receiver>();
   for (const name of CALLBACKS) {
     const react = (arrival: Arrival): Reaction => {
       const reaction = trouble.poisoned ? poisonedReaction(arrival) : reactionOf(arrival, dice);
+      if (reaction.kind !== 'take') trouble.failures += 1;
       logArrival(log, arrival, reaction);
       return reaction;
     };
     const receiver = new Receiver({ journal, secret, react });
     await receiver.listen();
+    made.defer(() => receiver.refuse());
     receivers.set(name, receiver);
   }
 
@@ -81,27 +104,22 @@ export async function openScene(dice: Dice, progress: (line: string) => void): P
     callbacks: [...receivers].map(([name, { url }]) => callback(name, { url, secret, database })),
     source: { heartbeat: '5s' },
   });
+  const mysqlClient = writeMysqlClient(folder, server, database);
+  const closing = made.move();
   return {
-    server,
     admin,
     database,
     shopUrl: new URL(`/${database}`, server.url).href,
     configFile,
     adminListen,
     receiversLog,
+    mysqlClient,
     journal,
+    failures: () => trouble.failures,
     poison: () => {
       trouble.poisoned = true;
     },
-    close: async () => {
-      for (const receiver of receivers.values()) await receiver.refuse();
-      log.end();
-      await admin.query(`DROP DATABASE IF EXISTS \`${database}\``);
-      await admin.query(`DROP USER IF EXISTS '${account.user}'@'%'`);
-      await admin.end();
-      await server.dispose();
-      rmSync(folder, { recursive: true, force: true });
-    },
+    close: () => closing.disposeAsync(),
   };
 }
 
@@ -114,18 +132,40 @@ async function requireGtids(admin: Connection): Promise<void> {
 }
 
 async function createDatabaseAndAccount(
-  admin: Connection,
-  server: MysqlServer,
-  database: string,
-): Promise<{ readonly user: string; readonly url: string }> {
+  made: AsyncDisposableStack,
+  at: { readonly admin: Connection; readonly server: MysqlServer; readonly database: string },
+): Promise<{ readonly url: string }> {
+  const { admin, server, database } = at;
+  const undo = (sql: string): void => {
+    made.defer(async () => {
+      await admin.query(sql);
+    });
+  };
   await admin.query(`CREATE DATABASE \`${database}\``);
+  undo(`DROP DATABASE \`${database}\``);
   await admin.query(`USE \`${database}\``);
   await createShop(admin);
   const user = server.how === 'given' ? database : 'rowcall';
   const password = randomBytes(12).toString('hex');
   await admin.query(`CREATE USER '${user}'@'%' IDENTIFIED BY '${password}'`);
+  undo(`DROP USER '${user}'@'%'`);
   await admin.query(`GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO '${user}'@'%'`);
-  return { user, url: `mysql://${user}:${password}@${server.host}:${server.port}` };
+  return { url: `mysql://${user}:${password}@${server.host}:${server.port}` };
+}
+
+/** A script, because the client's own command line is long and may hold the password. */
+function writeMysqlClient(folder: string, server: MysqlServer, database: string): string {
+  const file = join(folder, 'mysql');
+  try {
+    const { command, args } = server.tool('mysql');
+    const words = [command, ...args, database].map((word) => `'${word.replaceAll("'", "'\\''")}'`);
+    writeFileSync(file, `#!/bin/sh\nexec ${words.join(' ')} "$@"\n`, { mode: 0o700 });
+    return file;
+  } catch (error) {
+    if (!(error instanceof ServiceError)) throw error;
+    // Without the program of MySQL's, any other client will do.
+    return `a MySQL client of your own, at ${server.host}:${server.port}, database ${database}`;
+  }
 }
 
 function callback(

@@ -23,15 +23,7 @@ export interface Arrival {
 }
 
 /** An event that the receiver took, once, in the order of taking. */
-export interface Taken {
-  readonly id: string;
-  readonly table: string;
-  readonly operation: string;
-  readonly key: string | null;
-  readonly before: Readonly<Record<string, unknown>> | null;
-  readonly after: Readonly<Record<string, unknown>> | null;
-  readonly arrivedAtMs: number;
-}
+export type Taken = Omit<Arrival, 'callback' | 'sequence' | 'attempt' | 'digest'>;
 
 interface KeyState {
   sequence: number;

@@ -8,6 +8,13 @@ export type RowChangeKind = 'row' | 'key-change';
 /** The row changes of one transaction, in order, by table name. */
 export type TransactionChanges = ReadonlyMap<string, readonly RowChangeKind[]>;
 
+/** Rows that only one transaction wrote: they prove that it was committed, and their events tell its GTID. */
+export interface Witness {
+  readonly table: string;
+  /** In the table of marks: the key of the transaction's row. Absent: all rows of the table. */
+  readonly tx?: number;
+}
+
 /**
  * The expected side of the books: after every COMMIT the server itself tells the GTID
  * (session_track_gtids), and GTID, table and ordinal make the event id. Invariant: only what the server
@@ -17,8 +24,9 @@ export class ExpectedRows {
   readonly #database: string;
   /** Committed, by GTID; `changes` of it are complete. */
   readonly #known = new Map<string, { changes: TransactionChanges; committedAtMs: number }>();
-  /** Committed, as a SELECT of its mark proved, with a GTID that the lost connection did not tell. */
-  readonly #proven = new Map<number, TransactionChanges>();
+  /** Committed, as a SELECT proved, with a GTID that the lost connection did not tell. */
+  readonly #proven: { readonly witness: Witness; readonly changes: TransactionChanges }[] = [];
+  #marks = 0;
 
   constructor(database: string) {
     this.#database = database;
@@ -28,13 +36,18 @@ export class ExpectedRows {
     this.#known.set(gtid, { changes, committedAtMs: performance.timeOrigin + performance.now() });
   }
 
-  /** `mark` is the key that the transaction wrote into the table of marks. */
-  proven(mark: number, changes: TransactionChanges): void {
-    this.#proven.set(mark, changes);
+  proven(witness: Witness, changes: TransactionChanges): void {
+    this.#proven.push({ witness, changes });
+  }
+
+  /** A key for the table of marks that no other transaction has. */
+  nextMark(): number {
+    this.#marks += 1;
+    return this.#marks;
   }
 
   get transactions(): number {
-    return this.#known.size + this.#proven.size;
+    return this.#known.size + this.#proven.length;
   }
 
   /** Events expected of `tables` (default all), whatever their GTIDs. */
@@ -47,16 +60,17 @@ export class ExpectedRows {
       }
     };
     for (const { changes } of this.#known.values()) add(changes);
-    for (const changes of this.#proven.values()) add(changes);
+    for (const { changes } of this.#proven) add(changes);
     return events;
   }
 
-  /** All ids. `gtidOfMark` finds the GTID of a transaction whose connection was lost, from what was called back. */
-  ids(gtidOfMark: (mark: number) => string | undefined = () => undefined): Set<string> {
+  /** All ids. `gtidOf` finds the GTID of a transaction whose connection was lost, from what was called back. */
+  ids(gtidOf: (witness: Witness) => string | undefined = () => undefined): Set<string> {
     const ids = new Set<string>();
     for (const [gtid, { changes }] of this.#known) this.#addIds(ids, gtid, changes);
-    for (const [mark, changes] of this.#proven) {
-      this.#addIds(ids, gtidOfMark(mark) ?? `unknown-gtid-of-mark-${mark}`, changes);
+    for (const { witness, changes } of this.#proven) {
+      const gtid = gtidOf(witness) ?? `unknown-gtid-of-${witness.table}-${witness.tx ?? ''}`;
+      this.#addIds(ids, gtid, changes);
     }
     return ids;
   }

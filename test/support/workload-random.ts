@@ -36,3 +36,9 @@ export class Dice {
     return items[this.below(items.length)] ?? items[0];
   }
 }
+
+/** The seed of this run: given to play a failure again, else drawn. Name it in every failure. */
+export function runSeed(): number {
+  const given = process.env['ROWCALL_TEST_SEED'];
+  return given === undefined ? Math.floor(Math.random() * 1e9) : Number(given);
+}

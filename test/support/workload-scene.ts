@@ -1,10 +1,10 @@
 /** A whole scene for system tests: database, account, receivers, configuration; and the comparison at its end. */
 
-import { createConnection } from 'mysql2/promise';
-
 import { freePort } from '../../services/free-port.ts';
 import { compareWithSelect, fold } from './fold.ts';
-import { freshAccount, freshDatabase, mysqlUrl } from './mysql.ts';
+import { identities, readLedger } from './ledger.ts';
+import type { LedgerRow } from './ledger.ts';
+import { freshAccount, freshDatabase, mysqlUrl, withConnection } from './mysql.ts';
 import { ReceiverJournal } from './receiver-journal.ts';
 import type { Arrival, Taken } from './receiver-journal.ts';
 import { Receiver } from './receiver.ts';
@@ -14,29 +14,13 @@ import { RowcallProcess, rowcall } from './rowcall-process.ts';
 import type { CommandResult } from './rowcall-process.ts';
 import { tempDir } from './temp-dir.ts';
 import { ExpectedRows, gtidOf } from './workload-expected.ts';
-import type { Dice } from './workload-random.ts';
-import { MARKS_TABLE } from './workload-tables.ts';
+import type { Witness } from './workload-expected.ts';
+import { Dice, seededRandom } from './workload-random.ts';
+import { WorkloadSession } from './workload-session.ts';
 import { createWorkloadTables, runWorkload } from './workload.ts';
 
 export const SECRET = `whsec_${Buffer.from('a secret of thirty-two bytes ...').toString('base64')}`;
 export const SOURCE_GRANTS = ['REPLICATION SLAVE, REPLICATION CLIENT ON *.*'] as const;
-
-export interface LedgerRow {
-  readonly callback: string;
-  readonly topic: string;
-  readonly partition: number;
-  readonly read: number;
-  readonly filtered: number;
-  readonly matched: number;
-  readonly delivered: number;
-  readonly superseded: number;
-  readonly skipped: number;
-  readonly dead: number;
-  readonly parked: number;
-  readonly awaiting: number;
-  readonly retrying: number;
-  readonly pending: number;
-}
 
 export interface SceneOptions {
   readonly name: string;
@@ -175,18 +159,21 @@ export class Scene {
     return rowcall([...args, '-c', this.configFile]);
   }
 
-  async ledger(): Promise<readonly LedgerRow[]> {
-    const { code, stdout, stderr } = await this.command('ledger', '--json');
-    if (code !== 0) throw new Error(`rowcall ledger ended with ${code}: ${stderr}`);
-    return (JSON.parse(stdout) as { items: LedgerRow[] }).items;
+  ledger(): Promise<readonly LedgerRow[]> {
+    return readLedger(this.configFile);
+  }
+
+  /** A session beside the workload's, its rows expected like theirs. */
+  session(): WorkloadSession {
+    const { serverUrl: url, database, expected } = this;
+    return new WorkloadSession({ url, database, expected });
   }
 
   /** Everything that is wrong, as sentences; empty when every promise held. Call it at rest. */
   async findings(): Promise<readonly string[]> {
     const findings = [...this.journal.violations];
-    const ids = this.expected.ids((mark) => this.#gtidOfMark(mark));
-    const connection = await createConnection(this.serverUrl);
-    try {
+    const ids = this.expected.ids((witness) => this.#gtidOf(witness));
+    await withConnection(this.serverUrl, async (connection) => {
       for (const callback of this.receivers.keys()) {
         const taken = this.journal.taken(callback);
         findings.push(...compareIds(callback, ids, taken));
@@ -194,9 +181,7 @@ export class Scene {
         const differences = await compareWithSelect(connection, this.database, folded);
         findings.push(...differences.map((text) => `${callback}: ${text}`));
       }
-    } finally {
-      await connection.end();
-    }
+    });
     findings.push(...(await this.#settledBooks()));
     return findings;
   }
@@ -241,27 +226,15 @@ export class Scene {
     return findings;
   }
 
-  #gtidOfMark(mark: number): string | undefined {
+  #gtidOf({ table, tx }: Witness): string | undefined {
     const [callback] = this.receivers.keys();
-    const table = `${this.database}.${MARKS_TABLE}`;
+    const name = `${this.database}.${table}`;
     for (const event of this.journal.taken(callback ?? '').values()) {
-      if (event.table === table && event.after?.['tx'] === mark) return gtidOf(event.id);
+      const isOf = event.table === name && (tx === undefined || event.after?.['tx'] === tx);
+      if (isOf) return gtidOf(event.id);
     }
     return undefined;
   }
-}
-
-/** G6, for one row of the ledger. */
-export function identities(row: LedgerRow): string[] {
-  const place = `${row.callback} ${row.topic}/${row.partition}`;
-  const settled = row.delivered + row.superseded + row.skipped + row.dead;
-  const open = row.parked + row.awaiting + row.retrying + row.pending;
-  return [
-    ...(row.read === row.matched + row.filtered
-      ? []
-      : [`${place}: read is not matched + filtered`]),
-    ...(row.matched === settled + open ? [] : [`${place}: matched is not the sum of its ends`]),
-  ];
 }
 
 const MAX_IDS_NAMED = 5;
@@ -278,6 +251,19 @@ function compareIds(
     ...(missing.length > 0 ? [`${callback}: ${missing.length} missing: ${name(missing)}`] : []),
     ...(surplus.length > 0 ? [`${callback}: ${surplus.length} unexpected: ${name(surplus)}`] : []),
   ];
+}
+
+/** A scene with three callbacks: `steady` takes everything, `troubled` and `refusing` fail by `seed`. */
+export async function openTroubledScene(
+  options: Omit<SceneOptions, 'callbacks' | 'react'> & { readonly seed: number },
+): Promise<Scene> {
+  const scene = await Scene.open({
+    ...options,
+    callbacks: ['steady', 'troubled', 'refusing'],
+    react: troubled(new Dice(seededRandom(options.seed + 1))),
+  });
+  scene.receivers.get('steady')?.takeAll();
+  return scene;
 }
 
 /** A receiver that fails in every way, each seldom, and for some keys several times in a row. */
@@ -299,10 +285,7 @@ async function createTables(
   database: string,
   statements: readonly string[],
 ): Promise<void> {
-  const connection = await createConnection({ uri: url, database });
-  try {
+  await withConnection(new URL(`/${database}`, url).href, async (connection) => {
     for (const statement of statements) await connection.query(statement);
-  } finally {
-    await connection.end();
-  }
+  });
 }

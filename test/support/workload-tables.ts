@@ -30,7 +30,7 @@ const money = (dice: Dice): string => `${dice.between(-99_999, 99_999)}.${dice.b
 const bigInteger = (dice: Dice): string =>
   dice.pick(['9223372036854775807', '-9223372036854775808', '9007199254740993', '0', '42']);
 
-export const WORKLOAD_TABLES: readonly WorkloadTable[] = [
+export const WORKLOAD_TABLES: readonly [WorkloadTable, ...WorkloadTable[]] = [
   {
     name: 'orders',
     create: `CREATE TABLE {t} (id BIGINT UNSIGNED PRIMARY KEY, customer VARCHAR(20) NOT NULL,

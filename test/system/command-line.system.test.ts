@@ -6,11 +6,12 @@ import type { ResultSetHeader } from 'mysql2/promise';
 import { afterEach, describe, expect, test } from 'vitest';
 
 import { eventually } from '../support/eventually.ts';
+import { identities } from '../support/ledger.ts';
 import { freshAccount, startOwnMysql } from '../support/mysql.ts';
 import { adminStatus, rowcall } from '../support/rowcall-process.ts';
 import type { RowcallProcess } from '../support/rowcall-process.ts';
 import { committedGtid } from '../support/workload-expected.ts';
-import { Scene, identities } from '../support/workload-scene.ts';
+import { Scene } from '../support/workload-scene.ts';
 import type { SceneOptions } from '../support/workload-scene.ts';
 
 const ORDERS = 'CREATE TABLE orders (id INT PRIMARY KEY, status VARCHAR(10) NOT NULL)';

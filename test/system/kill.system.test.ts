@@ -1,8 +1,9 @@
 import { afterEach, expect, test } from 'vitest';
 
 import { pause } from '../support/rowcall-process.ts';
-import { Dice, seededRandom } from '../support/workload-random.ts';
-import { Scene, troubled } from '../support/workload-scene.ts';
+import { Dice, runSeed, seededRandom } from '../support/workload-random.ts';
+import { openTroubledScene } from '../support/workload-scene.ts';
+import type { Scene } from '../support/workload-scene.ts';
 
 const KILLS = 20;
 
@@ -11,12 +12,6 @@ let scene: Scene | undefined;
 afterEach(async () => {
   await scene?.close();
 });
-
-/** The seed of this run: given to play a failure again, else drawn. Named in every failure. */
-function runSeed(): number {
-  const given = process.env['ROWCALL_TEST_SEED'];
-  return given === undefined ? Math.floor(Math.random() * 1e9) : Number(given);
-}
 
 /** Resolves when the callback that takes everything has taken one event more. */
 async function somethingTaken({ journal }: Scene): Promise<void> {
@@ -27,12 +22,7 @@ async function somethingTaken({ journal }: Scene): Promise<void> {
 test('nothing is lost, inverted or changed when rowcall run is killed 20 times at random moments', async () => {
   const seed = runSeed();
   const dice = new Dice(seededRandom(seed));
-  scene = await Scene.open({
-    name: 'kill',
-    callbacks: ['steady', 'troubled', 'refusing'],
-    react: troubled(new Dice(seededRandom(seed + 1))),
-  });
-  scene.receivers.get('steady')?.takeAll();
+  scene = await openTroubledScene({ name: 'kill', seed });
   const refusing = scene.receivers.get('refusing');
   let daemon = scene.start();
   await daemon.ready();

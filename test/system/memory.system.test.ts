@@ -6,9 +6,10 @@ import { createConnection } from 'mysql2/promise';
 import type { Connection, ResultSetHeader } from 'mysql2/promise';
 import { afterEach, beforeAll, expect, test } from 'vitest';
 
+import { identities } from '../support/ledger.ts';
+import type { LedgerRow } from '../support/ledger.ts';
 import { committedGtid } from '../support/workload-expected.ts';
-import { Scene, identities } from '../support/workload-scene.ts';
-import type { LedgerRow } from '../support/workload-scene.ts';
+import { Scene } from '../support/workload-scene.ts';
 
 const LIMIT_MIB = 300;
 const MILLION = 1_000_000;

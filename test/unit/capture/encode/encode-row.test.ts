@@ -5,20 +5,9 @@ import type { Column } from '../../../../src/capture/decode/column.ts';
 import { encodeRow } from '../../../../src/capture/encode/encode-row.ts';
 import type { RowContext } from '../../../../src/capture/encode/encode-row.ts';
 import type { Route } from '../../../../src/capture/route/router.ts';
+import { intColumn } from '../../../support/columns.ts';
 
-const COLUMNS: readonly Column[] = ['id', 'na"me', '__proto__'].map((name, index) => ({
-  index,
-  name,
-  type: 3,
-  size: 0,
-  scale: 0,
-  unsigned: false,
-  nullable: true,
-  collation: null,
-  labels: null,
-  visible: true,
-  hidden: false,
-}));
+const COLUMNS: readonly Column[] = ['id', 'na"me', '__proto__'].map(intColumn);
 
 function routeOf(key: readonly Column[] | null, columns = COLUMNS): Route {
   const table = {

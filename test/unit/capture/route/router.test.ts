@@ -3,18 +3,7 @@ import type { Column } from '../../../../src/capture/decode/column.ts';
 import type { TableVersion } from '../../../../src/capture/decode/table-map.ts';
 import { createRouter, routingHash } from '../../../../src/capture/route/router.ts';
 import type { Router, TableRule } from '../../../../src/capture/route/router.ts';
-
-const COLUMN = {
-  type: 3,
-  size: 0,
-  scale: 0,
-  unsigned: false,
-  nullable: true,
-  collation: null,
-  labels: null,
-  visible: true,
-  hidden: false,
-};
+import { intColumn } from '../../../support/columns.ts';
 
 function tableOf(
   schema: string,
@@ -22,9 +11,7 @@ function tableOf(
   { columns = ['id', 'name'], key = ['id'] }: { columns?: string[]; key?: string[] | null } = {},
 ): TableVersion {
   const made: Column[] = columns.map((name, index) => ({
-    ...COLUMN,
-    index,
-    name,
+    ...intColumn(name, index),
     hidden: name.startsWith('!hidden!'),
   }));
   return {
