@@ -5,7 +5,7 @@ import type { Clock } from './clock.ts';
 /** From this size on an event is handled alone. */
 export const LARGE_EVENT_BYTES = 4 * 1024 * 1024;
 /** A receiver that hangs must not hold the capture up, nor a full log the delivery that would empty it. */
-const MAX_WAIT_MS = 2_000;
+const MAX_WAIT_MS = 5_000;
 
 /**
  * A courtesy, not a lock: whoever waited too long goes on all the same. Invariant: nothing depends on it but

@@ -2,7 +2,7 @@
 
 /** From so many bytes on a buffer is worth a collection of its own. */
 const LARGE_BYTES = 4 * 1024 * 1024;
-/** Smaller ones are collected together. */
+/** Smaller ones are collected together, unless said otherwise when this much has come. */
 const STEP_BYTES = 32 * 1024 * 1024;
 
 /**
@@ -11,13 +11,19 @@ const STEP_BYTES = 32 * 1024 * 1024;
  * daemon does; elsewhere it does nothing.
  */
 export class Reclaim {
+  readonly #stepBytes: number;
   #bytes = 0;
+
+  /** @param stepBytes how much small garbage is collected together */
+  constructor(stepBytes: number = STEP_BYTES) {
+    this.#stepBytes = stepBytes;
+  }
 
   /** @param largest of the buffers let go, where they are many: together they may come to much without one being large */
   released(bytes: number, largest = bytes): void {
     this.#bytes += bytes;
     if (largest >= LARGE_BYTES) this.#collect('major');
-    else if (this.#bytes >= STEP_BYTES) this.#collect('minor');
+    else if (this.#bytes >= this.#stepBytes) this.#collect('minor');
   }
 
   /** Before work on a buffer of so many bytes: what came before it is collected first, if it is large. */
@@ -30,4 +36,10 @@ export class Reclaim {
     const { gc } = globalThis;
     gc?.({ type, execution: 'sync' });
   }
+}
+
+/** Whether collections can be asked for at all. */
+export function canReclaim(): boolean {
+  const { gc } = globalThis;
+  return gc !== undefined;
 }

@@ -5,13 +5,9 @@
 
 import type { Connection } from 'mysql2/promise';
 import { present } from '../../shared/assert.ts';
+import { PacketJoiner, type RawPacket, type RawPacketParser } from './packet-joiner.ts';
 
-/** What mysql2 hands a command. `offset` stands at the status byte. The object is used again for the next. */
-interface Packet {
-  readonly buffer: Buffer;
-  readonly offset: number;
-  readonly end: number;
-}
+type Packet = Readonly<Pick<RawPacket, 'buffer' | 'offset' | 'end'>>;
 
 interface OutgoingPacket {
   readonly buffer: Buffer;
@@ -25,6 +21,8 @@ interface Command {
 }
 
 interface RawConnection {
+  /** Where it hands what the socket gave. */
+  packetParser: RawPacketParser | PacketJoiner;
   readonly stream: { readonly bytesRead: number; destroy(): void };
   addCommand(command: Command): void;
   _resetSequenceId(): void;
@@ -79,6 +77,11 @@ export class DumpConnection {
   }
 
   start(): void {
+    // Between two packets: the answer to what was asked before is read, and the dump is not asked for.
+    const { packetParser } = this.#raw;
+    if (!(packetParser instanceof PacketJoiner)) {
+      this.#raw.packetParser = new PacketJoiner(packetParser);
+    }
     this.#raw.on('error', (error) => {
       this.#listener.onError(error);
     });

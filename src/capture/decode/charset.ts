@@ -11,6 +11,7 @@ import {
   quoteBase64,
   quoteBytes,
   quoteUtf8,
+  textOf,
 } from './json-text.ts';
 import type { JsonText } from './json-text.ts';
 
@@ -82,7 +83,7 @@ export type TextQuoter = (bytes: Buffer, from: number, to: number) => JsonText;
 function quoteLatin1(bytes: Buffer, from: number, to: number): JsonText {
   if (to - from >= LARGE_BYTES) return quoteBytes(bytes.subarray(from, to), LATIN1_TABLE);
   if (isPlainAscii(bytes, from, to)) return `"${bytes.toString('latin1', from, to)}"`;
-  return Buffer.from(quoteBytes(bytes.subarray(from, to), LATIN1_TABLE)).toString('utf8');
+  return textOf(quoteBytes(bytes.subarray(from, to), LATIN1_TABLE));
 }
 
 function quoteAscii(bytes: Buffer, from: number, to: number): JsonText {

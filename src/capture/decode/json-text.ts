@@ -7,10 +7,21 @@ import { isUtf8 } from 'node:buffer';
 import { RowcallError } from '../../errors.ts';
 import { malformed } from '../byte-cursor.ts';
 
-/** JSON text: a string, or its UTF-8 bytes where a string would be large. */
-export type JsonText = string | Uint8Array;
+/** JSON text: a string or, where a string would be large, what writes it. */
+export type JsonText = string | LargeText;
 
-/** From so many bytes on, text is kept as bytes: a string of it would cost up to twice as much again. */
+/**
+ * JSON text that is checked and measured but not made: it is written where it is wanted, so that there is never a
+ * copy of it beside the record that it becomes a part of. It reads the event's bytes to do so and keeps them in memory.
+ */
+export interface LargeText {
+  /** Of the text in UTF-8. */
+  readonly byteLength: number;
+  /** Writes the text from `at` on, where `byteLength` bytes must be free. Returns where it ends. */
+  readonly writeTo: (target: Buffer, at: number) => number;
+}
+
+/** From so many bytes on, a value is written straight into its record: a string of it would cost up to twice as much again. */
 export const LARGE_BYTES = 64 * 1024;
 
 /** Base64 is written in steps of so many bytes (a multiple of 3, so that only the last one is padded). */
@@ -76,85 +87,144 @@ function requireUtf8(bytes: Buffer): void {
   if (!isUtf8(bytes)) throw new RowcallError('VALUE_INVALID', 'The text is not valid UTF-8');
 }
 
-/** A JSON string as bytes, in one pass to measure and one to write: never more than one copy in memory. */
-export function quoteBytes(bytes: Uint8Array, { lengths, bytes: escapes }: ByteTable): Uint8Array {
+/** A JSON string of any bytes, in one pass to measure and one to write. */
+export function quoteBytes(bytes: Uint8Array, table: ByteTable): LargeText {
+  const { lengths } = table;
   // Counted loops: the iterator of a typed array costs several times as much here.
   const count = bytes.length;
-  let total = 2;
-  for (let i = 0; i < count; i += 1) total += lengths[bytes[i] ?? 0] ?? 0;
-  const out = Buffer.allocUnsafe(total);
-  out[0] = QUOTE;
-  let at = 1;
+  let byteLength = 2;
+  for (let i = 0; i < count; i += 1) byteLength += lengths[bytes[i] ?? 0] ?? 0;
+  // A byte that becomes one byte stands for itself.
+  const plain = byteLength === count + 2;
+  return {
+    byteLength,
+    writeTo: (target, start) => {
+      target[start] = QUOTE;
+      if (plain) target.set(bytes, start + 1);
+      else writeEscaped(bytes, table, target, start + 1);
+      target[start + byteLength - 1] = QUOTE;
+      return start + byteLength;
+    },
+  };
+}
+
+function writeEscaped(
+  bytes: Uint8Array,
+  { lengths, bytes: escapes }: ByteTable,
+  target: Buffer,
+  start: number,
+): void {
+  const count = bytes.length;
+  let at = start;
   for (let i = 0; i < count; i += 1) {
     const byte = bytes[i] ?? 0;
     const length = lengths[byte] ?? 0;
-    for (let j = 0; j < length; j += 1) out[at + j] = escapes[byte * WIDEST + j] ?? 0;
+    for (let j = 0; j < length; j += 1) target[at + j] = escapes[byte * WIDEST + j] ?? 0;
     at += length;
   }
-  out[at] = QUOTE;
-  return out;
 }
 
 /** A JSON string of base64. */
 export function quoteBase64(bytes: Buffer, from: number, to: number): JsonText {
   if (to - from < LARGE_BYTES) return `"${bytes.toString('base64', from, to)}"`;
-  const out = Buffer.allocUnsafe(2 + 4 * Math.ceil((to - from) / 3));
-  out.writeUInt8(QUOTE, 0);
-  let at = 1;
-  for (let step = from; step < to; step += BASE64_STEP) {
-    at += out.write(bytes.toString('base64', step, Math.min(step + BASE64_STEP, to)), at, 'latin1');
-  }
-  out.writeUInt8(QUOTE, at);
-  return out;
+  return {
+    byteLength: 2 + 4 * Math.ceil((to - from) / 3),
+    writeTo: (target, start) => {
+      let at = target.writeUInt8(QUOTE, start);
+      for (let step = from; step < to; step += BASE64_STEP) {
+        const text = bytes.toString('base64', step, Math.min(step + BASE64_STEP, to));
+        at += target.write(text, at, 'latin1');
+      }
+      return target.writeUInt8(QUOTE, at);
+    },
+  };
 }
 
 /** The text as a string, for the few that must be one: parts of a key. */
 export function textOf(json: JsonText): string {
-  return typeof json === 'string' ? json : Buffer.from(json).toString('utf8');
+  if (typeof json === 'string') return json;
+  const bytes = Buffer.allocUnsafe(json.byteLength);
+  json.writeTo(bytes, 0);
+  return bytes.toString('utf8');
+}
+
+/** Takes a text piece by piece. */
+export interface TextSink {
+  readonly push: (piece: JsonText) => void;
 }
 
 /**
- * Joins pieces into one text. Small ones gather in a string, and whenever that has grown large it turns
- * into bytes; so a document of any size is never a string of its own size.
+ * The text that `compose` pushes, as a string.
+ *
+ * @param maxBytes the most that the text may come to; more is a damaged document
  */
-export class JsonTextBuilder {
-  #text = '';
-  #bytes = 0;
-  readonly #chunks: Uint8Array[] = [];
-  readonly #maxBytes: number;
+export function composeText(maxBytes: number, compose: (sink: TextSink) => void): string {
+  let text = '';
+  compose({
+    push: (piece) => {
+      text += textOf(piece);
+      requireAtMost(text.length, maxBytes);
+    },
+  });
+  return text;
+}
 
-  /** @param maxBytes the most that the text may come to; more is a damaged document */
-  constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes;
+/**
+ * The text that `compose` pushes, without making it: it is called once to measure, and again whenever the text is
+ * written. So whatever can be wrong with it is found here, before anybody counts on the text.
+ *
+ * @param maxBytes the most that the text may come to; more is a damaged document
+ */
+export function composeLarge(maxBytes: number, compose: (sink: TextSink) => void): LargeText {
+  const run = (target: Buffer | null, start: number): number => {
+    const writer = new TextWriter(target, start, start + maxBytes);
+    compose(writer);
+    return writer.end();
+  };
+  return { byteLength: run(null, 0), writeTo: run };
+}
+
+/** Writes pieces one behind the other or, without a target, only measures them. Small ones are gathered, since each write costs. */
+class TextWriter implements TextSink {
+  readonly #target: Buffer | null;
+  readonly #limit: number;
+  #at: number;
+  #text = '';
+
+  constructor(target: Buffer | null, start: number, limit: number) {
+    this.#target = target;
+    this.#at = start;
+    this.#limit = limit;
   }
 
   push(piece: JsonText): void {
     if (typeof piece === 'string') {
       this.#text += piece;
       if (this.#text.length >= LARGE_BYTES) this.#flush();
-    } else {
-      this.#flush();
-      this.#add(piece);
+      return;
     }
+    this.#flush();
+    this.#at =
+      this.#target === null ? this.#at + piece.byteLength : piece.writeTo(this.#target, this.#at);
+    requireAtMost(this.#at, this.#limit);
   }
 
-  finish(): JsonText {
-    if (this.#chunks.length === 0) return this.#text;
+  /** Where the text ends. */
+  end(): number {
     this.#flush();
-    return Buffer.concat(this.#chunks, this.#bytes);
+    return this.#at;
   }
 
   #flush(): void {
-    if (this.#text === '') return;
-    this.#add(Buffer.from(this.#text, 'utf8'));
+    this.#at +=
+      this.#target === null
+        ? Buffer.byteLength(this.#text, 'utf8')
+        : this.#target.write(this.#text, this.#at, 'utf8');
     this.#text = '';
+    requireAtMost(this.#at, this.#limit);
   }
+}
 
-  #add(chunk: Uint8Array): void {
-    this.#chunks.push(chunk);
-    this.#bytes += chunk.byteLength;
-    if (this.#bytes > this.#maxBytes) {
-      throw malformed('The document is larger than its bytes allow');
-    }
-  }
+function requireAtMost(bytes: number, maxBytes: number): void {
+  if (bytes > maxBytes) throw malformed('The document is larger than its bytes allow');
 }

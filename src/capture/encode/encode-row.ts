@@ -8,9 +8,10 @@ import {
   HEADER_OLD_KEY,
 } from '../../change-event.ts';
 import type { EventHalf, LogRecord, OperationCode } from '../../change-event.ts';
-import { present } from '../../shared/assert.ts';
+import { assert, present } from '../../shared/assert.ts';
+import { allocateShared } from '../../shared/shared-bytes.ts';
 import { textOf } from '../decode/json-text.ts';
-import type { JsonText } from '../decode/json-text.ts';
+import type { JsonText, LargeText } from '../decode/json-text.ts';
 import type { RowChange, RowImage } from '../decode/rows.ts';
 import type { Route } from '../route/router.ts';
 
@@ -183,8 +184,8 @@ function eventTexts({ context, route, texts }: EncodedRow): NonNullable<RouteTex
 }
 
 /**
- * The bytes of one envelope. Text gathers in a string; a value that comes as bytes is copied once, into
- * the envelope itself.
+ * The bytes of one envelope. Text gathers in a string; a large value waits as it stands in the event and is written
+ * once, into the envelope itself, so that of a row of many megabytes there is the event and the envelope, and no third.
  */
 class Envelope {
   #text = '';
@@ -206,7 +207,7 @@ class Envelope {
       if (typeof value === 'string') {
         text += value;
       } else {
-        this.#addBytes(text, value);
+        this.#addLarge(text, value);
         text = '';
       }
     }
@@ -215,15 +216,25 @@ class Envelope {
 
   finish(): Uint8Array {
     if (this.#parts === null) return Buffer.from(this.#text, 'utf8');
-    const parts = [...this.#parts, this.#text].map((part) =>
-      typeof part === 'string' ? Buffer.from(part, 'utf8') : part,
-    );
-    return Buffer.concat(parts);
+    const parts = [...this.#parts, this.#text];
+    let bytes = 0;
+    for (const part of parts) bytes += byteLength(part);
+    const whole = allocateShared(bytes);
+    let at = 0;
+    for (const part of parts) {
+      at = typeof part === 'string' ? at + whole.write(part, at, 'utf8') : part.writeTo(whole, at);
+    }
+    assert(at === bytes, 'an envelope is as long as was measured');
+    return whole;
   }
 
-  #addBytes(before: string, value: Uint8Array): void {
+  #addLarge(before: string, value: LargeText): void {
     this.#parts ??= [];
     this.#parts.push(this.#text + before, value);
     this.#text = '';
   }
+}
+
+function byteLength(text: JsonText): number {
+  return typeof text === 'string' ? Buffer.byteLength(text, 'utf8') : text.byteLength;
 }

@@ -1,6 +1,7 @@
 /** Callbacks over HTTP: one signed request per attempt, its answer read to the end or to a limit. */
 
 import type { KeyObject } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { Pool } from 'undici';
 import type { Clock } from '../../shared/clock.ts';
 import { classifyError } from './classify.ts';
@@ -8,7 +9,13 @@ import { Exchange } from './exchange.ts';
 import { guardedConnector, plainConnector, type Resolve } from './outgoing-guard.ts';
 import type { Outcome, OutgoingEvent, Sender } from './sender.ts';
 import { Slots } from './slots.ts';
-import { signingKey, webhookBody, webhookHeaders } from './standard-webhook.ts';
+import {
+  bodyBytes,
+  signingKey,
+  type WebhookBody,
+  webhookBody,
+  webhookHeaders,
+} from './standard-webhook.ts';
 
 /** Measured: more sockets to one host halve the rate. Attempts beyond them wait, before their time begins. */
 const MAX_SOCKETS = 64;
@@ -109,22 +116,27 @@ export class HttpSender implements Sender {
 
   #attempt(event: OutgoingEvent, attempt: number, signal: AbortSignal): Promise<Outcome> {
     const { maxBodyBytes, clock, callback } = this.#options;
-    let body: Buffer;
+    let body: WebhookBody;
     try {
       body = webhookBody(event);
     } catch (error) {
       return Promise.resolve(classifyError(error, 'exchanging'));
     }
-    if (body.byteLength > maxBodyBytes) {
-      const error = `the body of ${body.byteLength} bytes is over deliver.max_body (${maxBodyBytes})`;
+    const bytes = bodyBytes(body);
+    if (bytes > maxBodyBytes) {
+      const error = `the body of ${bytes} bytes is over deliver.max_body (${maxBodyBytes})`;
       return Promise.resolve({ kind: 'failed', error });
     }
     const timestamp = Math.floor(clock.now() / 1000);
     const headers = webhookHeaders({ event, body, callback, attempt, timestamp, keys: this.#keys });
-    return this.#exchange([...headers, ...this.#headers], body, signal);
+    const [whole, ...more] = body;
+    if (more.length === 0) return this.#exchange([...headers, ...this.#headers], whole, signal);
+    // Pieces of a known length, not chunks: receivers need not know how it was sent.
+    const length = ['content-length', String(bytes)];
+    return this.#exchange([...headers, ...length, ...this.#headers], Readable.from(body), signal);
   }
 
-  #exchange(headers: string[], body: Buffer, signal: AbortSignal): Promise<Outcome> {
+  #exchange(headers: string[], body: Uint8Array | Readable, signal: AbortSignal): Promise<Outcome> {
     const { clock, timeoutMs, method } = this.#options;
     return new Promise((resolve, reject) => {
       const onAbort = (): void => {

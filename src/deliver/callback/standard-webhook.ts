@@ -2,6 +2,7 @@
 
 import { createHmac, createSecretKey, hash, type KeyObject } from 'node:crypto';
 import { envelopeData, OPERATION_OF } from '../../change-event.ts';
+import { LARGE_EVENT_BYTES } from '../../shared/large-work.ts';
 import type { OutgoingEvent } from './sender.ts';
 
 const SECRET_PREFIX = 'whsec_';
@@ -17,27 +18,37 @@ export function eventType(event: Pick<OutgoingEvent, 'table' | 'operation'>): st
 }
 
 /**
- * The body: the same bytes on every attempt. Before, after and source are cut out of the envelope as they are.
+ * The body, in the pieces that make it: the same bytes on every attempt. Before, after and source are cut out of the
+ * envelope as they are: copied where that is small, so that there is one piece, and else a view of it.
  *
  * @throws RowcallError ENVELOPE_INVALID
  */
-export function webhookBody(event: OutgoingEvent): Buffer {
+export function webhookBody(event: OutgoingEvent): WebhookBody {
   const id = JSON.stringify(event.id);
   const type = JSON.stringify(eventType(event));
   const timestamp = new Date(event.timestampMs).toISOString();
   const head = `{"id":${id},"type":${type},"timestamp":"${timestamp}","data":{"key":${event.key ?? 'null'},`;
   const data = envelopeData(event.value);
+  if (data.byteLength >= LARGE_EVENT_BYTES) return [Buffer.from(head, 'utf8'), data, TAIL];
   const headBytes = Buffer.byteLength(head);
-  const body = Buffer.allocUnsafe(headBytes + data.byteLength + 2);
+  const body = Buffer.allocUnsafe(headBytes + data.byteLength + TAIL.byteLength);
   body.write(head, 0, 'utf8');
   body.set(data, headBytes);
-  body.write('}}', headBytes + data.byteLength, 'latin1');
-  return body;
+  body.set(TAIL, headBytes + data.byteLength);
+  return [body];
+}
+
+export type WebhookBody = readonly [Uint8Array, ...Uint8Array[]];
+
+const TAIL = Buffer.from('}}');
+
+export function bodyBytes(body: WebhookBody): number {
+  return body.reduce((sum, piece) => sum + piece.byteLength, 0);
 }
 
 export interface WebhookAttempt {
   readonly event: OutgoingEvent;
-  readonly body: Uint8Array;
+  readonly body: WebhookBody;
   readonly callback: string;
   /** From 1. */
   readonly attempt: number;
@@ -80,15 +91,16 @@ export function webhookHeaders(attempt: WebhookAttempt): string[] {
 export function signatures(message: {
   readonly id: string;
   readonly timestamp: number;
-  readonly body: Uint8Array;
+  readonly body: WebhookBody;
   readonly keys: readonly KeyObject[];
 }): string {
   const { id, timestamp, body, keys } = message;
   const prefix = `${id}.${timestamp}.`;
   return keys
     .map((key) => {
-      const mac = createHmac('sha256', key).update(prefix).update(body).digest('base64');
-      return `v1,${mac}`;
+      const mac = createHmac('sha256', key).update(prefix);
+      for (const piece of body) mac.update(piece);
+      return `v1,${mac.digest('base64')}`;
     })
     .join(' ');
 }

@@ -22,6 +22,11 @@ import { Window } from './window.ts';
 /** Lanes may use this share of the concurrency while the fast path has work. */
 const LANE_SHARE = 0.25;
 
+/** What ends the turn that a piece of work took for a large event; null while it has none. */
+interface Turn {
+  leave: (() => void) | null;
+}
+
 export interface DispatcherParts {
   readonly options: CallbackOptions;
   readonly settler: Settler;
@@ -164,11 +169,11 @@ export class Dispatcher {
       if (lane !== undefined && (this.#laneTurn || key === undefined)) {
         this.#due.shift();
         this.#laneTurn = false;
-        this.#run(this.#tryLane(lane));
+        this.#run((turn) => this.#tryLane(lane, turn));
       } else if (key !== undefined) {
         this.#ready.shift();
         this.#laneTurn = true;
-        this.#run(this.#tryHead(key));
+        this.#run((turn) => this.#tryHead(key, turn));
       } else {
         return;
       }
@@ -181,13 +186,19 @@ export class Dispatcher {
   }
 
   /** An attempt's own failure is an outcome; what rejects here is the drain's deadline, the store, or a defect. */
-  #run(work: Promise<void>): void {
+  #run(work: (turn: Turn) => Promise<void>): void {
     this.#working += 1;
-    work
+    const turn: Turn = { leave: null };
+    work(turn)
       .catch((error: unknown) => {
         if (!this.#parts.abandon.aborted) this.#parts.onFailure(error);
       })
       .finally(() => {
+        if (turn.leave !== null) {
+          // Nothing holds the event any more: it goes before the next one comes.
+          this.#reclaim.released(LARGE_EVENT_BYTES);
+          turn.leave();
+        }
         this.#working -= 1;
         if (this.#working > 0) return;
         const waiting = this.#idle;
@@ -196,10 +207,10 @@ export class Dispatcher {
       });
   }
 
-  async #tryHead(key: string): Promise<void> {
+  async #tryHead(key: string, turn: Turn): Promise<void> {
     const queue = present(this.#keys.get(key), `the queue of ${key}`);
     const event = present(queue[0], `the head of ${key}`);
-    const outcome = await this.#attempt(outgoing(event), 1);
+    const outcome = await this.#attempt(outgoing(event), 1, turn);
     switch (outcome.kind) {
       case 'unreachable':
         // The head stays the head: it is the first to go when the endpoint is back.
@@ -252,11 +263,10 @@ export class Dispatcher {
   }
 
   #settle(events: readonly PendingEvent[]): void {
-    this.#run(
-      this.#durable(events).then(() => {
-        this.#parts.onLanes();
-      }),
-    );
+    this.#run(async () => {
+      await this.#durable(events);
+      this.#parts.onLanes();
+    });
   }
 
   /** The outcomes of the events are durable when it resolves; then they leave the window. */
@@ -269,14 +279,14 @@ export class Dispatcher {
     }
   }
 
-  async #tryLane(lane: DueLane): Promise<void> {
+  async #tryLane(lane: DueLane, turn: Turn): Promise<void> {
     const { lanes, settler, clock, counters } = this.#parts;
     const key = laneKey(lane.topic, lane.key);
     const value = present(lane.head.value, 'the envelope of a lane event');
     const attempt = lane.attempts + 1;
     this.#lanesInFlight += 1;
     const event = outgoingFromLane(lane, lane.head, value);
-    const outcome = await this.#attempt(event, attempt, () => {
+    const outcome = await this.#attempt(event, attempt, turn, () => {
       this.#lanesInFlight -= 1;
     });
     const { callback, topic } = lane;
@@ -323,19 +333,18 @@ export class Dispatcher {
     };
   }
 
-  /** A large event waits for its turn in its slot, before its request is made. */
-  async #attempt(event: OutgoingEvent, attempt: number, onEnd?: () => void): Promise<Outcome> {
+  /** A large event waits for its turn in its slot, before its request is made; whoever asked ends the turn. */
+  async #attempt(
+    event: OutgoingEvent,
+    attempt: number,
+    turn: Turn,
+    onEnd?: () => void,
+  ): Promise<Outcome> {
     const { options, abandon, large } = this.#parts;
     return this.#send(async () => {
-      if (event.value.byteLength < LARGE_EVENT_BYTES) {
-        return options.sender.send(event, attempt, abandon);
-      }
-      const leave = await large.enter(event.value.byteLength);
-      try {
-        return await options.sender.send(event, attempt, abandon);
-      } finally {
-        leave();
-      }
+      const bytes = event.value.byteLength;
+      if (bytes >= LARGE_EVENT_BYTES) turn.leave = await large.enter(bytes);
+      return options.sender.send(event, attempt, abandon);
     }, onEnd);
   }
 

@@ -4,7 +4,8 @@ import type { LogReader } from './log-reader.ts';
 
 /**
  * Invariant: the timer runs only while somebody listens and the log is open, so that it keeps neither an
- * idle process awake nor a closed file in use.
+ * idle process awake nor a closed file in use. While news is held nobody is told, and afterwards all are who
+ * would have been.
  */
 export class AppendWatch {
   readonly #reader: LogReader;
@@ -14,6 +15,9 @@ export class AppendWatch {
   readonly #listeners = new Set<{ readonly call: () => void }>();
   #stopTimer: (() => void) | undefined;
   #version = -1;
+  /** Calls of `hold` whose release is to come. */
+  #held = 0;
+  #untold = false;
 
   constructor(reader: LogReader, clock: Clock, pollMs: number) {
     this.#reader = reader;
@@ -34,7 +38,22 @@ export class AppendWatch {
     };
   }
 
+  /** Tells nobody until the returned function is called, once. */
+  hold(): () => void {
+    this.#held += 1;
+    return () => {
+      this.#held -= 1;
+      if (this.#held > 0 || !this.#untold) return;
+      this.#untold = false;
+      this.notify();
+    };
+  }
+
   notify(): void {
+    if (this.#held > 0) {
+      this.#untold = true;
+      return;
+    }
     for (const { call } of [...this.#listeners]) call();
   }
 

@@ -83,8 +83,18 @@ export type Result = Results[keyof Results];
 export type Reply =
   { readonly ok: true; readonly value: Result } | { readonly ok: false; readonly error: WireError };
 
-/** The buffers that travel with a command. */
+/** The buffers that travel with a command; shared memory does not travel, it is read where it lies. */
 export function buffersOf(command: Command): ArrayBuffer[] {
   if (command.type !== 'append') return [];
   return command.encoded.flatMap(({ batches }) => batches.map(({ bytes }) => bytes.buffer));
+}
+
+/** Bytes of the largest value that a command refers to in shared memory; 0 for none. */
+export function sharedBytesOf(command: Command): number {
+  if (command.type !== 'append') return 0;
+  let largest = 0;
+  for (const { batches } of command.encoded) {
+    for (const { shared } of batches) largest = Math.max(largest, shared?.value.byteLength ?? 0);
+  }
+  return largest;
 }

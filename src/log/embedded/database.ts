@@ -27,8 +27,8 @@ const BUSY_TIMEOUT_MS = 30_000;
  * `partitions.start` and `.next` are the bounds; every offset between them is in exactly one batch.
  * `batches.seq` grows with time over all partitions: the oldest go first. The index covers whatever
  * is asked about batches without their bytes, because a batch's row spans many pages. `batches.bytes` is
- * the length of all; what is over CHUNK_BYTES stands in `chunks`, from n = 1 on, because SQLite holds
- * a row it writes or reads twice in memory.
+ * the length of all; of a batch over CHUNK_BYTES a first part stands in `records` and what follows in `chunks`, from
+ * n = 1 on, in parts of any length up to CHUNK_BYTES, because SQLite holds a row it writes or reads twice in memory.
  */
 const SCHEMA = `
   CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;

@@ -91,6 +91,7 @@ export class EmbeddedLog implements ChangeLog {
       onWritten: () => {
         this.#watch.notify();
       },
+      holdNews: () => this.#watch.hold(),
       onFailed: () => {
         this.#discard(channel);
       },

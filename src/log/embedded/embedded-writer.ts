@@ -4,7 +4,7 @@ import { RowcallError, toRowcallError } from '../../errors.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { ChangeLogWriter, PartitionBatch, TopicInfo, TopicSpec } from '../change-log.ts';
 import type { BatchBuffers } from './batch-buffers.ts';
-import type { AppendCommand, OpenedWriter } from './commands.ts';
+import { type AppendCommand, type OpenedWriter, type Refusal, sharedBytesOf } from './commands.ts';
 import { fromWire, toWire } from '../../error-wire.ts';
 import { encodeBatches } from './record-batch.ts';
 import type { WriteChannel } from './write-channel.ts';
@@ -19,6 +19,8 @@ export interface WriterDeps {
   readonly newId: () => string;
   /** Called after an append or new topics became readable. */
   readonly onWritten: () => void;
+  /** Keeps readers from hearing of anything until the returned function is called. */
+  readonly holdNews: () => () => void;
   /** Called when the writer died of anything but a successor. */
   readonly onFailed: () => void;
 }
@@ -58,9 +60,9 @@ export class EmbeddedWriter implements ChangeLogWriter {
   }
 
   append(batches: readonly PartitionBatch[], checkpoint: string): Promise<void> {
-    const { channel, clock, onWritten } = this.#deps;
+    const { clock, onWritten } = this.#deps;
     return this.#alive(async () => {
-      const refusal = await channel.submit(this.#command(batches, checkpoint));
+      const refusal = await this.#submit(this.#command(batches, checkpoint));
       if (refusal === null) {
         onWritten();
         return;
@@ -77,6 +79,19 @@ export class EmbeddedWriter implements ChangeLogWriter {
   async close(): Promise<void> {
     this.#dead ??= new RowcallError('WRITER_FENCED', 'The writer was closed');
     await Promise.allSettled(this.#inFlight);
+  }
+
+  /** A reader that came at once would find the record in the log while it is still held here: twice in memory. */
+  async #submit(command: AppendCommand): Promise<Refusal | null> {
+    const { channel, clock, holdNews } = this.#deps;
+    if (sharedBytesOf(command) === 0) return channel.submit(command);
+    const release = holdNews();
+    try {
+      return await channel.submit(command);
+    } finally {
+      // By then the owner has heard of it and let go.
+      clock.soon(release);
+    }
   }
 
   /** Encodes. An impossible append takes its turn too, so that those behind it are refused with it. */

@@ -6,6 +6,7 @@ import { toWire, type WireError } from '../../error-wire.ts';
 import type { AppendCommand, Command, Reply, Result } from './commands.ts';
 import { openDatabase } from './database.ts';
 import { LogFile } from './log-file.ts';
+import { batchBytes } from './record-batch.ts';
 import type { LogFileOptions } from './log-file.ts';
 import { Retention } from './retention.ts';
 import { writeFailure } from './log-error.ts';
@@ -111,7 +112,7 @@ function appendsFrom(commands: readonly Command[], start: number): AppendCommand
     if (command.type !== 'append' || bytes >= GROUP_BYTES) break;
     group.push(command);
     for (const { batches } of command.encoded) {
-      for (const batch of batches) bytes += batch.bytes.byteLength;
+      for (const batch of batches) bytes += batchBytes(batch);
     }
   }
   return group;

@@ -8,6 +8,7 @@ import type { LowWaterMark, TopicInfo } from '../change-log.ts';
 import { toWire, type WireError } from '../../error-wire.ts';
 import type { AppendCommand, EncodedBatches, OpenedWriter, Reply } from './commands.ts';
 import { CHUNK_BYTES, SpaceUsed } from './database.ts';
+import { batchBytes, piecesOf, type RecordBatch } from './record-batch.ts';
 import { Refusals } from './refusals.ts';
 import { numberOf, textOf } from '../../shared/sqlite-row.ts';
 
@@ -143,23 +144,21 @@ export class LogFile {
     const row = this.#sql.partition.get(encoded.topic, encoded.partition);
     let next = numberOf(present(row, 'a partition found before'), 'next');
     for (const batch of encoded.batches) {
-      const { count, maxTimestampMs, bytes } = batch;
-      const length = bytes.byteLength;
-      const first = bytes.subarray(0, CHUNK_BYTES);
+      const { count, maxTimestampMs } = batch;
+      const length = batchBytes(batch);
       const { insertBatch, insertChunk } = this.#sql;
+      const [first, ...more] = chunksOf(batch);
       const { lastInsertRowid } = insertBatch.run(
         partition,
         next,
         count,
         maxTimestampMs,
         length,
-        first,
+        present(first, 'the first chunk of a batch'),
       );
-      for (let n = 1; n * CHUNK_BYTES < length; n += 1) {
-        insertChunk.run(lastInsertRowid, n, bytes.subarray(n * CHUNK_BYTES, (n + 1) * CHUNK_BYTES));
-      }
+      more.forEach((chunk, index) => insertChunk.run(lastInsertRowid, index + 1, chunk));
       next += count;
-      this.#appendedBytes += bytes.byteLength;
+      this.#appendedBytes += length;
     }
     this.#sql.moveNext.run(next, partition);
   }
@@ -168,7 +167,7 @@ export class LogFile {
   #full(command: AppendCommand): WireError | null {
     let needed = 0;
     for (const { batches } of command.encoded) {
-      for (const batch of batches) needed += batch.bytes.byteLength + BATCH_OVERHEAD_BYTES;
+      for (const batch of batches) needed += batchBytes(batch) + BATCH_OVERHEAD_BYTES;
     }
     const { maxBytes, path } = this.#options;
     if (needed === 0 || maxBytes === Infinity) return null;
@@ -223,6 +222,17 @@ export class LogFile {
       place: this.#options.path,
     });
   }
+}
+
+/** Views of the batch's bytes, none over CHUNK_BYTES. */
+function chunksOf(batch: RecordBatch): Uint8Array[] {
+  const chunks: Uint8Array[] = [];
+  for (const piece of piecesOf(batch)) {
+    for (let at = 0; at < piece.byteLength; at += CHUNK_BYTES) {
+      chunks.push(piece.subarray(at, at + CHUNK_BYTES));
+    }
+  }
+  return chunks;
 }
 
 function prepareAll(db: DatabaseSync) {

@@ -3,6 +3,7 @@ import type { DatabaseSync } from 'node:sqlite';
 
 import { RowcallError } from '../../errors.ts';
 import { assert, present } from '../../shared/assert.ts';
+import { Reclaim } from '../../shared/reclaim.ts';
 import type {
   Fetched,
   LowWaterMark,
@@ -16,6 +17,8 @@ import type { StoredBatch } from './record-batch.ts';
 import type { Row } from '../../shared/sqlite-row.ts';
 import { bytesOf, numberOf, textOf } from '../../shared/sqlite-row.ts';
 
+/** SQLite gives each chunk in a buffer of its own: beside a large record they may come to this much before they are let go. */
+const CHUNK_GARBAGE_BYTES = 8 * 1024 * 1024;
 /** Index entries looked through at a time in the search for a timestamp, some milliseconds of work. */
 const SEARCH_STEP = 10_000;
 
@@ -42,6 +45,7 @@ export class LogReader {
   readonly #db: DatabaseSync;
   readonly #space: SpaceUsed;
   readonly #sql;
+  readonly #reclaim = new Reclaim(CHUNK_GARBAGE_BYTES);
 
   constructor(db: DatabaseSync) {
     this.#db = db;
@@ -161,6 +165,7 @@ export class LogReader {
     const first = bytesOf(row, 'records');
     const length = numberOf(row, 'bytes');
     if (length <= CHUNK_BYTES) return first;
+    this.#reclaim.before(length);
     const whole = Buffer.allocUnsafeSlow(length);
     whole.set(first);
     let at = first.byteLength;
@@ -170,6 +175,7 @@ export class LogReader {
       if (at + bytes.byteLength > length) break;
       whole.set(bytes, at);
       at += bytes.byteLength;
+      this.#reclaim.released(bytes.byteLength);
     }
     return whole.subarray(0, at);
   }

@@ -14,6 +14,7 @@ import { recordBytes } from '../../change-event.ts';
 import type { LogRecord, OperationCode } from '../../change-event.ts';
 import { RowcallError } from '../../errors.ts';
 import { present } from '../../shared/assert.ts';
+import { isShared } from '../../shared/shared-bytes.ts';
 import type { StoredRecord } from '../change-log.ts';
 
 const VERSION = 1;
@@ -36,11 +37,23 @@ export interface RecordBatch {
   readonly count: number;
   readonly maxTimestampMs: number;
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /** The value of a batch of one record that lies in shared memory: it belongs into `bytes` at `at`. */
+  readonly shared: { readonly at: number; readonly value: Uint8Array<SharedArrayBuffer> } | null;
+}
+
+export function batchBytes({ bytes, shared }: RecordBatch): number {
+  return bytes.byteLength + (shared === null ? 0 : shared.value.byteLength);
+}
+
+/** What is stored, in order: one piece for nearly every batch. */
+export function piecesOf({ bytes, shared }: RecordBatch): readonly Uint8Array[] {
+  if (shared === null) return [bytes];
+  return [bytes.subarray(0, shared.at), shared.value, bytes.subarray(shared.at)];
 }
 
 /**
- * Encodes records in order into as few batches as their size allows. The values are copied: the caller
- * may use its buffers again. `allocate` gives a buffer of at least so many bytes, which has its ArrayBuffer
+ * Encodes records in order into as few batches as their size allows. Values are copied, so that the caller may use
+ * its buffers again; those in shared memory are large and stay where they are. `allocate` gives a buffer of at least so many bytes, which has its ArrayBuffer
  * to itself (Buffer.allocUnsafe's pool is shared, and must not be transferred to another thread).
  *
  * @throws RowcallError RECORD_TOO_LARGE naming table and event id.
@@ -62,13 +75,13 @@ export function encodeBatches(
       );
     }
     if (index > first && bound + size > BATCH_TARGET_BYTES) {
-      batches.push(encodeOne(records.slice(first, index), allocate(bound)));
+      batches.push(encodeRun(records.slice(first, index), bound, allocate));
       first = index;
       bound = HEADER_BYTES;
     }
     bound += size;
   });
-  if (first < records.length) batches.push(encodeOne(records.slice(first), allocate(bound)));
+  if (first < records.length) batches.push(encodeRun(records.slice(first), bound, allocate));
   return batches;
 }
 
@@ -83,22 +96,60 @@ function upperBound(record: LogRecord): number {
   return bytes + 3 * characters;
 }
 
-function encodeOne(records: readonly LogRecord[], buffer: Buffer<ArrayBuffer>): RecordBatch {
+/** @param bound what the records take at most */
+function encodeRun(
+  records: readonly LogRecord[],
+  bound: number,
+  allocate: (bytes: number) => Buffer<ArrayBuffer>,
+): RecordBatch {
+  const [first] = records;
+  const value = first?.value ?? null;
+  // A shared value is larger than a batch's target, so that its record has the batch to itself.
+  return first !== undefined && value !== null && isShared(value) && records.length === 1
+    ? encodeShared(first, value, allocate(bound - value.byteLength))
+    : encodeCopied(records, allocate(bound));
+}
+
+function encodeCopied(records: readonly LogRecord[], buffer: Buffer<ArrayBuffer>): RecordBatch {
   let at = HEADER_BYTES;
   let maxTimestampMs = -Infinity;
   let table: string | undefined;
   for (const record of records) {
-    at = writeRecord(buffer, at, record, table);
+    at = writeHead(buffer, at, record, table);
+    if (record.value !== null) {
+      buffer.set(record.value, at);
+      at += record.value.byteLength;
+    }
+    if (record.headers !== undefined) at = writeHeaders(buffer, at, record.headers);
     table = record.table;
     maxTimestampMs = Math.max(maxTimestampMs, record.timestampMs);
   }
-  buffer.writeUInt32LE(VERSION, 0);
-  buffer.writeUInt32LE(records.length, 8);
+  writeCounts(buffer, records.length);
   buffer.writeUInt32LE(crc32(buffer.subarray(8, at)), 4);
-  return { count: records.length, maxTimestampMs, bytes: buffer.subarray(0, at) };
+  return { count: records.length, maxTimestampMs, bytes: buffer.subarray(0, at), shared: null };
 }
 
-function writeRecord(
+function encodeShared(
+  record: LogRecord,
+  value: Uint8Array<SharedArrayBuffer>,
+  buffer: Buffer<ArrayBuffer>,
+): RecordBatch {
+  const at = writeHead(buffer, HEADER_BYTES, record, undefined);
+  const end = record.headers === undefined ? at : writeHeaders(buffer, at, record.headers);
+  writeCounts(buffer, 1);
+  const checksum = crc32(value, crc32(buffer.subarray(8, at)));
+  buffer.writeUInt32LE(crc32(buffer.subarray(at, end), checksum), 4);
+  const bytes = buffer.subarray(0, end);
+  return { count: 1, maxTimestampMs: record.timestampMs, bytes, shared: { at, value } };
+}
+
+function writeCounts(buffer: Buffer, count: number): void {
+  buffer.writeUInt32LE(VERSION, 0);
+  buffer.writeUInt32LE(count, 8);
+}
+
+/** A record up to its value; the value's length is the last of it. */
+function writeHead(
   buffer: Buffer,
   start: number,
   record: LogRecord,
@@ -115,16 +166,17 @@ function writeRecord(
   at = writeText(buffer, at, record.id);
   if (!sameTable) at = writeText(buffer, at, record.table);
   if (record.key !== null) at = writeText(buffer, at, record.key);
-  if (record.value !== null) {
-    at = buffer.writeUInt32LE(record.value.byteLength, at);
-    buffer.set(record.value, at);
-    at += record.value.byteLength;
-  }
-  if (record.headers !== undefined) {
-    at = buffer.writeUInt32LE(record.headers.length, at);
-    for (const [name, value] of record.headers) {
-      at = writeText(buffer, writeText(buffer, at, name), value);
-    }
+  return record.value === null ? at : buffer.writeUInt32LE(record.value.byteLength, at);
+}
+
+function writeHeaders(
+  buffer: Buffer,
+  start: number,
+  headers: NonNullable<LogRecord['headers']>,
+): number {
+  let at = buffer.writeUInt32LE(headers.length, start);
+  for (const [name, value] of headers) {
+    at = writeText(buffer, writeText(buffer, at, name), value);
   }
   return at;
 }
@@ -201,7 +253,7 @@ function verified(batch: StoredBatch): Buffer {
   return buffer;
 }
 
-/** Walks the records of one verified batch. Its order of reads is the order of `writeRecord`. */
+/** Walks the records of one verified batch. Its order of reads is the order of `writeHead`, value, headers. */
 class Reader {
   readonly #buffer: Buffer;
   #at: number;

@@ -2,9 +2,11 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 
 import { present } from '../../shared/assert.ts';
+import { systemClock } from '../../shared/clock.ts';
 import { armFailpoint } from '../../shared/failpoint.ts';
+import { Reclaim } from '../../shared/reclaim.ts';
 import type { Command } from './commands.ts';
-import { buffersOf } from './commands.ts';
+import { buffersOf, sharedBytesOf } from './commands.ts';
 import { Executor } from './executor.ts';
 import type { WriterThreadData, WriterThreadMessage } from './write-channel.ts';
 
@@ -12,6 +14,7 @@ const port = present(parentPort, 'the port of a worker thread');
 const data = workerData as WriterThreadData;
 if (data.failpoint !== undefined) armFailpoint(data.failpoint.name, data.failpoint.pass);
 const executor = new Executor(data);
+const reclaim = new Reclaim();
 
 port.on('message', (first: Command | 'close') => {
   // Whatever came while the last transaction ran goes into this one.
@@ -29,6 +32,13 @@ port.on('message', (first: Command | 'close') => {
     const spent = commands.flatMap(buffersOf);
     const message: WriterThreadMessage = { replies, spent };
     port.postMessage(message, spent);
+    const sharedBytes = Math.max(...commands.map(sharedBytesOf));
+    if (sharedBytes > 0) {
+      // In a turn of its own, when nothing here holds the commands any more.
+      systemClock.soon(() => {
+        reclaim.released(sharedBytes);
+      });
+    }
   }
   if (!closing) return;
   executor.close();

@@ -6,8 +6,8 @@
 
 import { ByteCursor, malformed } from '../../byte-cursor.ts';
 import { TYPE } from '../column.ts';
-import { JsonTextBuilder, LARGE_BYTES, quoteUtf8 } from '../json-text.ts';
-import type { JsonText } from '../json-text.ts';
+import { composeLarge, composeText, LARGE_BYTES, quoteUtf8 } from '../json-text.ts';
+import type { JsonText, TextSink } from '../json-text.ts';
 import { DecimalFormat } from './decimal.ts';
 import { doubleText } from './float.ts';
 import { datetimeText, fractionText, hmsText } from './temporal.ts';
@@ -54,10 +54,20 @@ const MAX_DEPTH = 101;
 const MAX_TEXT_PER_BYTE = 32;
 
 export function jsonReader(lengthBytes: number): ValueReader {
-  return lengthPrefixed(lengthBytes, (bytes, from, to) =>
+  return lengthPrefixed(lengthBytes, (bytes, from, to) => {
     // INSERT IGNORE can leave an empty document, which the server reads as JSON null.
-    from === to ? 'null' : new Document(bytes.subarray(from, to)).text(),
-  );
+    if (from === to) return 'null';
+    const document = bytes.subarray(from, to);
+    return composed(document.length, (sink) => {
+      new Document(document, sink).write();
+    });
+  });
+}
+
+/** A text that is made of so many stored bytes. */
+function composed(bytes: number, compose: (sink: TextSink) => void): JsonText {
+  const maxBytes = LARGE_BYTES + bytes * MAX_TEXT_PER_BYTE;
+  return bytes < LARGE_BYTES ? composeText(maxBytes, compose) : composeLarge(maxBytes, compose);
 }
 
 /**
@@ -67,18 +77,17 @@ export function jsonReader(lengthBytes: number): ValueReader {
  */
 class Document {
   readonly #bytes: Buffer;
-  readonly #out: JsonTextBuilder;
+  readonly #out: TextSink;
   #valuesLeft: number;
 
-  constructor(bytes: Buffer) {
+  constructor(bytes: Buffer, out: TextSink) {
     this.#bytes = bytes;
-    this.#out = new JsonTextBuilder(LARGE_BYTES + bytes.length * MAX_TEXT_PER_BYTE);
+    this.#out = out;
     this.#valuesLeft = bytes.length;
   }
 
-  text(): JsonText {
+  write(): void {
     this.#value(new ByteCursor(this.#bytes).u8(), 1, 0);
-    return this.#out.finish();
   }
 
   /** Writes the value of this kind whose own bytes begin at `at`. */
@@ -280,12 +289,12 @@ const BASE64_STEP = BASE64_LINE_BYTES * 512;
 
 /** The server's text for all the rest: the type code and base64, its line breaks included. */
 function opaqueBase64(type: number, bytes: Buffer): JsonText {
-  const out = new JsonTextBuilder(LARGE_BYTES + bytes.length * MAX_TEXT_PER_BYTE);
-  out.push(`"base64:type${type}:`);
-  for (let from = 0; from < bytes.length; from += BASE64_STEP) {
-    const text = bytes.toString('base64', from, Math.min(from + BASE64_STEP, bytes.length));
-    out.push((from === 0 ? '' : '\\n') + text.replace(/.{76}(?=.)/g, '$&\\n'));
-  }
-  out.push('"');
-  return out.finish();
+  return composed(bytes.length, (out) => {
+    out.push(`"base64:type${type}:`);
+    for (let from = 0; from < bytes.length; from += BASE64_STEP) {
+      const text = bytes.toString('base64', from, Math.min(from + BASE64_STEP, bytes.length));
+      out.push((from === 0 ? '' : '\\n') + text.replace(/.{76}(?=.)/g, '$&\\n'));
+    }
+    out.push('"');
+  });
 }

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ByteCursor } from '../../../../src/capture/byte-cursor.ts';
 import { jsonDoubleText, jsonReader } from '../../../../src/capture/decode/types/json.ts';
 import { littleEndian, readValue } from './bytes.ts';
 
@@ -109,6 +110,20 @@ describe('a JSON document', () => {
   it('larger than 64 KiB is whole', () => {
     const node: Node = Array.from({ length: 5000 }, (_, i) => `string number ${i} "quoted" ü`);
     expect(read(document(node, true))).toBe(JSON.stringify(node));
+  });
+
+  it('with a string over 64 KiB inside writes itself wherever its record has room', () => {
+    const node = new Map<string, Node>([
+      ['a', 'ä"\\'.repeat(30_000)],
+      ['b', [1n, 'plain '.repeat(20_000)]],
+    ]);
+    const stored = document(node, true);
+    const bytes = Buffer.concat([littleEndian(stored.length, 4), stored]);
+    const text = jsonReader(4).read(new ByteCursor(bytes));
+    if (typeof text === 'string') throw new Error('expected a text that writes itself');
+    const target = Buffer.alloc(text.byteLength + 10, '.');
+    expect(text.writeTo(target, 7)).toBe(7 + text.byteLength);
+    expect(target.toString()).toBe(`.......${expected(node)}...`);
   });
 
   it('that is empty is null', () => {

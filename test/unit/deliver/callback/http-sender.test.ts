@@ -37,6 +37,22 @@ describe('a callback over HTTP', () => {
     });
   });
 
+  it('of many megabytes, sent in pieces, is one body of known length that verifies', async () => {
+    const endpoint = await httpEndpoint();
+    const sender = httpSender(endpoint.url, { concurrency: 1 });
+    const event = sampleEvent(JSON.stringify({ text: 'ä'.repeat(3 * 1024 * 1024) }));
+    for (const attempt of [1, 2]) {
+      expect(await sender.send(event, attempt, never)).toEqual({ kind: 'delivered' });
+    }
+    const [first, second] = endpoint.arrivals;
+    expect(second?.body === first?.body).toBe(true);
+    expect(first?.headers['content-length']).toBe(String(first?.bytes));
+    expect(first?.headers['transfer-encoding']).toBeUndefined();
+    const body = new Webhook(SECRET).verify(first?.body ?? '', first?.headers ?? {});
+    expect(body).toMatchObject({ id: SAMPLE_ID, data: { source: { table: 'orders' } } });
+    expect(endpoint.connections()).toBe(1);
+  });
+
   it('is verified with each of two secrets, so that one can be rotated out', async () => {
     const other = `whsec_${randomBytes(24).toString('base64')}`;
     const endpoint = await httpEndpoint();

@@ -103,11 +103,11 @@ export class DispatcherScene {
     worker.run(this.#abandon.signal).catch(onFailure);
   }
 
-  /** Offers the next event of the partition. */
-  offer(key: string): void {
+  /** Offers the next event of the partition; its row has so many bytes. */
+  offer(key: string, bytes = 0): void {
     const offset = this.#next;
     this.#next += 1;
-    const value = Buffer.from('{"before":null,"after":{}}');
+    const value = Buffer.from(`{"before":null,"after":{"text":"${'x'.repeat(bytes)}"}}`);
     const timestampMs = 1_000;
     const record = { key: `{"id":"${key}"}`, value, timestampMs, offset };
     this.dispatcher.offer(

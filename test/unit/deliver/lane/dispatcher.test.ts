@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { LARGE_EVENT_BYTES } from '../../../../src/shared/large-work.ts';
 import { DELIVERED, DispatcherScene, FAILED, UNREACHABLE } from './dispatcher-scene.ts';
 
 describe('order per key', () => {
@@ -33,6 +34,23 @@ describe('order per key', () => {
     expect(scene.sending).toEqual([0, 2, 3]);
     expect(scene.dispatcher.inFlight).toBe(3);
     expect(scene.dispatcher.windowEvents).toBe(9);
+  });
+});
+
+describe('a large event', () => {
+  test('has the turn to itself until its outcome is durable; small ones do not wait for it', async () => {
+    const scene = await DispatcherScene.open();
+    scene.offer('a', LARGE_EVENT_BYTES);
+    scene.offer('b', LARGE_EVENT_BYTES);
+    scene.offer('c');
+    await scene.pass(0);
+    expect(scene.sending).toEqual([2, 0]);
+    scene.hold();
+    await scene.answer(0, DELIVERED);
+    expect(scene.sending).toEqual([2]);
+    await scene.release();
+    await scene.pass(0);
+    expect(scene.sending).toEqual([2, 1]);
   });
 });
 

@@ -10,6 +10,7 @@ import { openDatabase } from '../../../../src/log/embedded/database.ts';
 import { openEmbeddedLog } from '../../../../src/log/embedded/embedded-log.ts';
 import { systemClock } from '../../../../src/shared/clock.ts';
 import { silentLogger } from '../../../../src/shared/logger.ts';
+import { eventually } from '../../../support/eventually.ts';
 
 let folder: string;
 let path: string;
@@ -23,14 +24,16 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-const open = async (create = true): Promise<ChangeLog> => {
+const NONE = Buffer.alloc(0);
+
+const open = async (create = true, thread = false): Promise<ChangeLog> => {
   const log = await openEmbeddedLog({
     path,
     maxBytes: Infinity,
     retention: { ageMs: Infinity, sizeBytes: Infinity },
     clock: systemClock,
     logger: silentLogger,
-    thread: false,
+    thread,
     create,
   });
   logs.push(log);
@@ -123,6 +126,47 @@ describe('the file of an embedded log', () => {
     const log = await open(false);
     expect(await log.topics()).toEqual([]);
   });
+
+  test.each([
+    ['here', false],
+    ['by its thread', true],
+  ])(
+    'a value in shared memory is written %s from where it lies, and stays whole',
+    async (_where, thread) => {
+      const log = await open(true, thread);
+      const writer = await log.openWriter('shop');
+      await writer.createTopics([{ name: 't', partitions: 1 }]);
+      const value = Buffer.from(new SharedArrayBuffer(5 * 1024 * 1024 + 7)).fill('large');
+      const records = ['a', 'b', 'c'].map((id) => ({
+        key: null,
+        value: id === 'b' ? value : Buffer.from(id),
+        timestampMs: 1,
+        id,
+        table: 's.t',
+        operation: 'c' as const,
+        headers: [['name', 'text']] as const,
+      }));
+      let written = false;
+      const toldAt: boolean[] = [];
+      log.onAppend(() => toldAt.push(written));
+      await writer.append([{ topic: 't', partition: 0, records }], 'c1');
+      written = true;
+      // Who reads hears of it when it is not held for writing any more.
+      await eventually(() => {
+        expect(toldAt[0]).toBe(true);
+      });
+      const read = await log.read({ topic: 't', partition: 0 }, 0, Infinity);
+      expect(read.records.map(({ id, headers }) => [id, headers])).toEqual(
+        records.map(({ id, headers }) => [id, headers]),
+      );
+      expect(read.records.map((one) => Buffer.compare(one.value ?? NONE, value) === 0)).toEqual([
+        false,
+        true,
+        false,
+      ]);
+      expect(value.includes('largelarge')).toBe(true);
+    },
+  );
 
   test('a chunk lost from a large record is found', async () => {
     await filled();

@@ -7,8 +7,10 @@ import { recordBytes } from '../../../../src/change-event.ts';
 import { BatchBuffers } from '../../../../src/log/embedded/batch-buffers.ts';
 import {
   BATCH_TARGET_BYTES,
+  batchBytes,
   decodeBatch,
   encodeBatches,
+  piecesOf,
   RecordSink,
 } from '../../../../src/log/embedded/record-batch.ts';
 import type { RecordBatch } from '../../../../src/log/embedded/record-batch.ts';
@@ -145,6 +147,20 @@ describe('a record batch', () => {
     const others = batches.filter(({ bytes }) => bytes.byteLength <= BATCH_TARGET_BYTES);
     expect(others.length).toBe(batches.length - 1);
     expect(decodeAll(batches)).toHaveLength(records.length);
+  });
+
+  test('with a value in shared memory stores the same bytes, and does not copy it', () => {
+    const value = Buffer.from(new SharedArrayBuffer(BATCH_TARGET_BYTES)).fill('shared');
+    for (const headers of [{}, { headers: [['name', 'text']] as const }]) {
+      const record: LogRecord = { ...small, ...headers, value };
+      const [before, batch, after, ...more] = encodeBatches([small, record, small]);
+      if (batch === undefined) throw new Error('expected three batches');
+      expect([before?.count, batch.count, after?.count, more.length]).toEqual([1, 1, 1, 0]);
+      expect(piecesOf(batch)[1]).toBe(value);
+      const copied = one([{ ...record, value: Buffer.from(value) }]);
+      expect(Buffer.concat(piecesOf(batch)).equals(copied.bytes)).toBe(true);
+      expect(batchBytes(batch)).toBe(copied.bytes.byteLength);
+    }
   });
 
   test('a size limit never keeps the first record out', () => {
