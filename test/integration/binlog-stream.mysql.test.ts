@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { MysqlServer } from '../../services/mysql.ts';
 import type { BinlogEvent } from '../../src/capture/binlog/binlog-event.ts';
 import { openBinlogStream } from '../../src/capture/binlog/binlog-stream.ts';
 import type { BinlogStream, BinlogStreamOptions } from '../../src/capture/binlog/binlog-stream.ts';
@@ -8,14 +9,20 @@ import { GtidSet } from '../../src/gtid-set.ts';
 import { systemClock } from '../../src/shared/clock.ts';
 import type { Clock } from '../../src/shared/clock.ts';
 import { eventually } from '../support/eventually.ts';
-import { freshAccount, freshDatabase, mysqlUrl, withConnection } from '../support/mysql.ts';
+import { freshAccount, freshDatabase, startOwnMysql, withConnection } from '../support/mysql.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
 
 const MIB = 1024 * 1024;
 
+/** Of this file alone: what other tests write would be in what these read. */
+let server: MysqlServer;
+beforeAll(async () => {
+  server = await startOwnMysql({ fast: true });
+});
+
 function optionsOf(start: DumpStart, more: Partial<BinlogStreamOptions> = {}): BinlogStreamOptions {
   return {
-    connection: { uri: mysqlUrl() },
+    connection: { uri: server.url },
     serverId: 71_000 + Math.floor(Math.random() * 1_000_000),
     heartbeatMs: 1000,
     start,
@@ -27,7 +34,7 @@ function optionsOf(start: DumpStart, more: Partial<BinlogStreamOptions> = {}): B
 
 /** Where the server's log ends now. */
 async function endOfLog(): Promise<{ gtidSet: GtidSet; file: string; position: number }> {
-  return withSource({ uri: mysqlUrl() }, new AbortController().signal, async (source) => {
+  return withSource({ uri: server.url }, new AbortController().signal, async (source) => {
     const files = await source.query('SHOW BINARY LOGS');
     const last = files.at(-1);
     const executed = (await source.value('SELECT @@GLOBAL.gtid_executed')) ?? '';
@@ -68,7 +75,7 @@ const types = (events: readonly BinlogEvent[]): string[] => events.map((event) =
 
 describe('the binlog stream', () => {
   it('gives by GTID what it gives by file and position, at the same places', async () => {
-    const { url, name } = await freshDatabase('stream');
+    const { url, name } = await freshDatabase('stream', server.url);
     const start = await endOfLog();
     await run(
       url,
@@ -104,7 +111,7 @@ describe('the binlog stream', () => {
   });
 
   it('goes on in the next file after a rotation', async () => {
-    const { url } = await freshDatabase('rotate');
+    const { url } = await freshDatabase('rotate', server.url);
     const start = await endOfLog();
     const stream = await openBinlogStream(optionsOf(start), AbortSignal.timeout(60_000));
     await run(url, 'FLUSH BINARY LOGS', 'CREATE TABLE after_rotate (id INT)');
@@ -132,7 +139,7 @@ describe('the binlog stream', () => {
   });
 
   it('brings a row of 30 MB whole, in a queue smaller than that', async () => {
-    const { url } = await freshDatabase('large');
+    const { url } = await freshDatabase('large', server.url);
     const start = await endOfLog();
     await run(
       url,
@@ -152,7 +159,7 @@ describe('the binlog stream', () => {
   });
 
   it('gives the event loop a turn between the batches of a long queue', async () => {
-    const { url } = await freshDatabase('turns');
+    const { url } = await freshDatabase('turns', server.url);
     const start = await endOfLog();
     await run(
       url,
@@ -205,14 +212,14 @@ describe('the binlog stream', () => {
   });
 
   it('notices a source that fell silent within three heartbeats and a bit', async () => {
-    const target = new URL(mysqlUrl());
+    const target = new URL(server.url);
     await using proxy = await TcpProxy.listen({
       host: target.hostname,
       port: Number(target.port),
     });
     const start = await endOfLog();
     const stream = await openBinlogStream(
-      optionsOf(start, { heartbeatMs: 200, connection: { uri: proxy.through(mysqlUrl()) } }),
+      optionsOf(start, { heartbeatMs: 200, connection: { uri: proxy.through(server.url) } }),
       AbortSignal.timeout(60_000),
     );
     await readUntil(stream, (event) => event.type === 'heartbeat');
@@ -223,14 +230,14 @@ describe('the binlog stream', () => {
   });
 
   it('tells a lost connection, after the events that came before', async () => {
-    const target = new URL(mysqlUrl());
+    const target = new URL(server.url);
     await using proxy = await TcpProxy.listen({
       host: target.hostname,
       port: Number(target.port),
     });
     const start = await endOfLog();
     const stream = await openBinlogStream(
-      optionsOf(start, { connection: { uri: proxy.through(mysqlUrl()) } }),
+      optionsOf(start, { connection: { uri: proxy.through(server.url) } }),
       AbortSignal.timeout(60_000),
     );
     await readUntil(stream, (event) => event.type === 'format-description');
@@ -250,7 +257,7 @@ describe('the binlog stream', () => {
   });
 
   it('keeps memory bounded while its reader does not read', async () => {
-    const { url } = await freshDatabase('paused');
+    const { url } = await freshDatabase('paused', server.url);
     const start = await endOfLog();
     await run(url, 'CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v LONGBLOB)');
     for (let count = 0; count < 60; count += 1) {
@@ -300,7 +307,7 @@ describe('what refuses', () => {
   };
 
   it('a wrong password is SOURCE_ACCESS_DENIED, without the password', async () => {
-    const url = new URL(mysqlUrl());
+    const url = new URL(server.url);
     url.password = 'secret-guess';
     const error: unknown = await open(url.href).catch((caught: unknown) => caught);
     expect(error).toMatchObject({ code: 'SOURCE_ACCESS_DENIED' });
@@ -308,7 +315,7 @@ describe('what refuses', () => {
   });
 
   it('a missing privilege is SOURCE_ACCESS_DENIED', async () => {
-    const url = await freshAccount(['REPLICATION CLIENT ON *.*']);
+    const url = await freshAccount(['REPLICATION CLIENT ON *.*'], server.url);
     await expect(open(url)).rejects.toMatchObject({ code: 'SOURCE_ACCESS_DENIED' });
   });
 
@@ -319,7 +326,7 @@ describe('what refuses', () => {
   });
 
   it('a file that the server does not have ends the dump', async () => {
-    await expect(open(mysqlUrl(), { file: 'binlog.999999', position: 4 })).rejects.toMatchObject({
+    await expect(open(server.url, { file: 'binlog.999999', position: 4 })).rejects.toMatchObject({
       code: 'BINLOG_DUMP_REFUSED',
     });
   });

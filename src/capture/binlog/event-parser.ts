@@ -12,6 +12,7 @@ import type { EventCode } from './event-codes.ts';
 
 const HEADER_BYTES = 19;
 const CHECKSUM_BYTES = 4;
+const CRC32_NAMED = Buffer.of(1);
 /** Where a file's first event begins, behind the magic number. */
 export const FIRST_POSITION = 4;
 const WRAP = 2 ** 32;
@@ -137,12 +138,14 @@ export class EventParser {
     if (checksum === 'none') return bytes.length;
     const end = bytes.length - CHECKSUM_BYTES;
     if (end < HEADER_BYTES) throw malformed(name, 'it is too short for its checksum', this.place);
-    if (!checksumMatches(bytes)) {
-      throw new RowcallError('BINLOG_CHECKSUM', `The checksum of a ${name} event does not match`, {
-        place: formatPlace(this.place),
-      });
-    }
+    if (!checksumMatches(bytes)) throw this.#mismatch(name);
     return end;
+  }
+
+  #mismatch(name: string): RowcallError {
+    return new RowcallError('BINLOG_CHECKSUM', `The checksum of a ${name} event does not match`, {
+      place: formatPlace(this.place),
+    });
   }
 
   /** Counts the event in. The header's position must agree with ours, gaps apart. */
@@ -177,6 +180,7 @@ export class EventParser {
     if (algorithm > 1) throw malformed(name, `checksum algorithm ${algorithm}`, this.place);
     const checksum = algorithm === 1 ? 'crc32' : 'none';
     this.#verify(bytes, checksum, name);
+    if (checksum === 'none' && hidesChecksum(bytes)) throw this.#mismatch(name);
     const body = bytes.subarray(HEADER_BYTES, bytes.length - CHECKSUM_BYTES - 1);
     const format = readFormat(bodyOf(body, name, this.place), checksum);
     const again = raw.end === 0 || this.#position !== FIRST_POSITION;
@@ -257,6 +261,17 @@ function bodyOf(bytes: Buffer, event: string, place: FilePosition): ByteCursor {
 function checksumMatches(bytes: Buffer): boolean {
   const end = bytes.length - CHECKSUM_BYTES;
   return crc32(bytes.subarray(0, end)) === bytes.readUInt32LE(end);
+}
+
+/**
+ * Whether a format description that names no checksums carries the one that it would have if it named CRC32: then
+ * the byte that names them is damaged, and all that follows would be taken unverified. In a file without checksums
+ * these bytes are filled too, but over the byte as it is.
+ */
+function hidesChecksum(bytes: Buffer): boolean {
+  const end = bytes.length - CHECKSUM_BYTES;
+  const named = crc32(CRC32_NAMED, crc32(bytes.subarray(0, end - 1)));
+  return named === bytes.readUInt32LE(end);
 }
 
 /**

@@ -118,7 +118,8 @@ describe('a recorded dump', () => {
         damaged[index] = (damaged[index] ?? 0) ^ (1 << bit);
         expect(() => parser.parse(damaged)).toThrow(RowcallError);
       }),
-      { numRuns: 2000 },
+      // The bit that says CRC32 in a format description: without it nothing after it would be verified.
+      { numRuns: 2000, examples: [[1, (recorded[1]?.length ?? 0) - 5, 0]] },
     );
   });
 });
