@@ -1,8 +1,9 @@
 /** A SQLite file of our own: made for its owner alone, told apart from others, its errors told by result code. */
 
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import type { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync } from 'node:sqlite';
 
 import { type ErrorCode, RowcallError, toRowcallError } from '../errors.ts';
 import { present } from './assert.ts';
@@ -31,18 +32,66 @@ export function makeFile(path: string, kind: FileKind): void {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     // SQLite gives -wal and -shm the mode of the file itself.
     closeSync(openSync(path, 'a', 0o600));
-    const handle = openSync(folder, 'r');
-    try {
-      fsyncSync(handle);
-    } finally {
-      closeSync(handle);
-    }
+    syncFolder(folder);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new RowcallError(kind.unusable, `The ${kind.noun} cannot be made: ${reason}`, {
       place: path,
       cause: error,
     });
+  }
+}
+
+/**
+ * Makes the database where there is no file: built under another name and put in its place whole, so that whoever
+ * opens it meanwhile finds all of it or nothing. Built in place, the first two to open it would lock each other out,
+ * because SQLite does not wait for the lock that a change to WAL needs.
+ *
+ * @throws RowcallError of the kind's `unusable`
+ */
+export function makeDatabase(
+  path: string,
+  kind: FileKind,
+  build: (db: DatabaseSync) => void,
+): void {
+  if (existsSync(path)) return;
+  const part = `${path}.new-${process.pid}-${randomUUID().slice(0, 8)}`;
+  makeFile(part, kind);
+  try {
+    const db = new DatabaseSync(part);
+    try {
+      build(db);
+    } finally {
+      // The last to close a file takes its -wal and -shm away.
+      db.close();
+    }
+    linkUnlessThere(part, path);
+  } catch (error) {
+    if (error instanceof RowcallError) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    const message = `The ${kind.noun} cannot be made: ${reason}`;
+    throw new RowcallError(kind.unusable, message, { place: path, cause: error });
+  } finally {
+    rmSync(part, { force: true });
+  }
+  syncFolder(dirname(resolve(path)));
+}
+
+function linkUnlessThere(from: string, to: string): void {
+  try {
+    linkSync(from, to);
+  } catch (error) {
+    // Another process was first.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+}
+
+function syncFolder(folder: string): void {
+  const handle = openSync(folder, 'r');
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
   }
 }
 

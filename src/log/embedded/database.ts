@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 
 import { RowcallError } from '../../errors.ts';
 import { present } from '../../shared/assert.ts';
-import { type FileKind, isEmpty, makeFile } from '../../shared/sqlite-file.ts';
+import { type FileKind, isEmpty, makeDatabase } from '../../shared/sqlite-file.ts';
 import { numberOf, pragma } from '../../shared/sqlite-row.ts';
 import { readFailure } from './log-error.ts';
 
@@ -59,13 +59,21 @@ const SCHEMA = `
  * @throws RowcallError LOG_UNUSABLE: the file cannot be opened, is not a log of ours, or a newer version wrote it.
  */
 export function openDatabase(path: string, create: boolean): DatabaseSync {
-  if (create) makeFile(path, LOG_FILE);
-  else if (!existsSync(path)) throw new RowcallError('LOG_UNUSABLE', 'No log', { place: path });
+  if (create) {
+    makeDatabase(path, LOG_FILE, (made) => {
+      makeSchema(made, path);
+    });
+  } else if (!existsSync(path)) {
+    throw new RowcallError('LOG_UNUSABLE', 'No log', { place: path });
+  }
   let db: DatabaseSync | undefined;
   try {
     db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
     // Before the file is known to be ours (or empty), nothing may write to it.
-    if (isEmpty(db, path, LOG_FILE)) makeSchema(db, path);
+    if (isEmpty(db, path, LOG_FILE)) {
+      if (!create) throw new RowcallError('LOG_UNUSABLE', 'The log is empty', { place: path });
+      makeSchema(db, path);
+    }
     checkFormat(db, path);
     // FULL: a commit is on the disk before it is acknowledged. NORMAL could lose the last ones at a power cut.
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');

@@ -6,7 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { RowcallError } from '../../errors.ts';
 import { present } from '../../shared/assert.ts';
 import { MIGRATIONS } from './migrations.ts';
-import { type FileKind, isEmpty, makeFile } from '../../shared/sqlite-file.ts';
+import { type FileKind, isEmpty, makeDatabase } from '../../shared/sqlite-file.ts';
 import { pragma, textOf } from '../../shared/sqlite-row.ts';
 import { readFailure } from './state-error.ts';
 
@@ -31,8 +31,12 @@ export function openDatabase(
   { create, busyTimeoutMs }: { readonly create: boolean; readonly busyTimeoutMs: number },
 ): DatabaseSync {
   if (path !== MEMORY) {
-    if (create) makeFile(path, STATE_FILE);
-    else if (!existsSync(path)) {
+    if (create) {
+      makeDatabase(path, STATE_FILE, (made) => {
+        migrate(made, path);
+        made.exec('PRAGMA journal_mode = WAL');
+      });
+    } else if (!existsSync(path)) {
       throw new RowcallError('STATE_UNUSABLE', 'No state store', { place: path });
     }
   }

@@ -1,7 +1,16 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import type { RowcallError } from '../../../../src/errors.ts';
@@ -69,6 +78,24 @@ const change = (sql: string): void => {
 };
 
 describe('the file of an embedded log', () => {
+  test('made by several at once it is made once, and none is refused', async () => {
+    const threads = Array.from(
+      { length: 6 },
+      () =>
+        new Promise<void>((resolve, reject) => {
+          const thread = new Worker(new URL('../../../support/open-database.ts', import.meta.url), {
+            workerData: path,
+          });
+          thread.once('error', reject);
+          thread.once('exit', () => {
+            resolve();
+          });
+        }),
+    );
+    await Promise.all(threads);
+    expect(readdirSync(folder)).toEqual(['events.db']);
+  });
+
   test('is made with its folder, readable by its owner alone', async () => {
     path = join(folder, 'deep', 'er', 'events.db');
     const log = await open();
