@@ -6,6 +6,7 @@ import { type Start, startPlace } from '../../capture/preflight/start-place.ts';
 import { routingHash } from '../../capture/route/router.ts';
 import type { Config } from '../../config/schema.ts';
 import { RowcallError } from '../../errors.ts';
+import type { TopicInfo } from '../../log/change-log.ts';
 import type { Checkpoint } from '../../position.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { connectionOptions } from '../../source-connection.ts';
@@ -52,10 +53,7 @@ export async function setPosition(options: SetPositionOptions, io: CliIo): Promi
   await withLog(options.config, io, async (log, config) => {
     const text = await log.readCheckpoint(config.name);
     const found = await findPlace(config, start, io.signal);
-    const topics = Object.fromEntries(
-      (await log.topics()).map(({ name, id, partitions }) => [name, { id, partitions }]),
-    );
-    const next: Checkpoint = { ...found, topics };
+    const next: Checkpoint = { ...found, topics: topicsOf(await log.topics(), text) };
     if (text !== null) io.out(`Now:\n${describeText(text)}\n`);
     io.out(`New:\n${describe(next)}\n`);
     if (options.yes !== true) {
@@ -105,16 +103,32 @@ async function findPlace(config: Config, start: Start, signal: AbortSignal): Pro
   }
 }
 
+/** The log's topics, each with its table as far as the checkpoint that is replaced tells it. */
+function topicsOf(topics: readonly TopicInfo[], text: string | null): Checkpoint['topics'] {
+  const before = text === null ? null : readable(text);
+  const remembered = before === null || before instanceof RowcallError ? {} : before.topics;
+  const known = new Map(Object.entries(remembered));
+  return Object.fromEntries(
+    topics.map(({ name, id, partitions }) => {
+      const made = known.get(name);
+      return [name, { id, partitions, table: made?.id === id ? made.table : null }];
+    }),
+  );
+}
+
 /** A checkpoint that cannot be read is what `set` may be there to replace. */
-function describeText(text: string): string {
+function readable(text: string): Checkpoint | RowcallError {
   try {
-    return describe(parseCheckpoint(text));
+    return parseCheckpoint(text);
   } catch (error) {
-    if (error instanceof RowcallError && error.code === 'CHECKPOINT_UNREADABLE') {
-      return `  ${error.message}\n`;
-    }
+    if (error instanceof RowcallError && error.code === 'CHECKPOINT_UNREADABLE') return error;
     throw error;
   }
+}
+
+function describeText(text: string): string {
+  const checkpoint = readable(text);
+  return checkpoint instanceof RowcallError ? `  ${checkpoint.message}\n` : describe(checkpoint);
 }
 
 function describe(checkpoint: Checkpoint): string {
