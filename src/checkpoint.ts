@@ -9,8 +9,8 @@ import type { Checkpoint } from './position.ts';
 const count = z.int().min(0);
 const gtid = z.string().refine((text) => isFormed(() => parseGtid(text)), 'not a GTID');
 
-const checkpoint = z.strictObject({
-  version: z.literal(1),
+/** What is the same in all versions. */
+const common = {
   serverUuid: z.string().min(1),
   gtidSet: z
     .string()
@@ -36,9 +36,31 @@ const checkpoint = z.strictObject({
       tables: z.record(z.string(), z.strictObject({ ordinal: count, keyed: z.boolean() })),
     }),
   ),
-  topics: z.record(z.string(), z.strictObject({ id: z.string(), partitions: count.min(1) })),
   routing: z.string(),
+};
+
+const topic = { id: z.string(), partitions: count.min(1) };
+const table = z.strictObject({ schema: z.string().min(1), table: z.string().min(1) }).nullable();
+
+const current = z.strictObject({
+  version: z.literal(2),
+  ...common,
+  topics: z.record(z.string(), z.strictObject({ ...topic, table })),
 });
+
+/** Before a topic's table was remembered. */
+const first = z
+  .strictObject({
+    version: z.literal(1),
+    ...common,
+    topics: z.record(z.string(), z.strictObject(topic)),
+  })
+  .transform(({ topics, ...rest }): Checkpoint => {
+    const made = Object.entries(topics).map(([name, info]) => [name, { ...info, table: null }]);
+    return { ...rest, version: 2, topics: Object.fromEntries(made) as Checkpoint['topics'] };
+  });
+
+const checkpoint = z.discriminatedUnion('version', [current, first]);
 
 export function formatCheckpoint(value: Checkpoint): string {
   return JSON.stringify(value);

@@ -20,7 +20,7 @@ export function formatPlace(place: FilePosition): string {
  * rows are dropped.
  */
 export interface Checkpoint {
-  readonly version: 1;
+  readonly version: 2;
   readonly serverUuid: string;
   /** Executed GTIDs that are wholly in the log (or filtered); null where the source has GTIDs off. */
   readonly gtidSet: string | null;
@@ -44,10 +44,27 @@ export interface Checkpoint {
    * only after a failover, where another server may send others before the one that was cut.
    */
   readonly open: readonly OpenTransaction[];
-  /** Topics made, with the count their keys are hashed over. */
-  readonly topics: Readonly<Record<string, { readonly id: string; readonly partitions: number }>>;
+  /** Topics made. */
+  readonly topics: Readonly<Record<string, MadeTopic>>;
   /** Hash of the rules that route; a change is logged, and matters only inside an open transaction. */
   readonly routing: string;
+}
+
+/** A table as the source names it. Joined by a dot it is not unique: both names may hold dots. */
+export interface TableName {
+  readonly schema: string;
+  readonly table: string;
+}
+
+export interface MadeTopic {
+  readonly id: string;
+  /** The count that its keys are hashed over. */
+  readonly partitions: number;
+  /**
+   * The first of its tables, whose name tells what the topic was called before characters were replaced. Null
+   * until one is known: the checkpoint was written by an earlier version, or made by hand.
+   */
+  readonly table: TableName | null;
 }
 
 /** Rows of one transaction that are in the log: per `schema.table` the ordinal of the last one. */

@@ -57,6 +57,7 @@ export class EventHandler {
 
   constructor(parts: EventHandlerParts) {
     this.#parts = parts;
+    this.#keepTopics();
   }
 
   /** Handles one event; a promise only where a rows event must wait for the log. */
@@ -228,7 +229,7 @@ export class EventHandler {
     if (this.#parts.place.transaction === null) {
       throw malformed(event, 'Rows outside a transaction');
     }
-    const partitions = await this.#partitions(route.topic);
+    const partitions = await this.#partitions(route);
     const { appender } = this.#parts;
     let index = 0;
     for (const change of decodeRows(event, table, route.columns)) {
@@ -282,14 +283,25 @@ export class EventHandler {
   }
 
   /** The partition count that the topic's keys are hashed over; makes the topic when it is new. */
-  async #partitions(topic: string): Promise<number> {
+  async #partitions({ topic, table: { schema, table } }: Route): Promise<number> {
     const { place, writer, partitions } = this.#parts;
     const known = place.topic(topic);
-    if (known !== undefined) return known.partitions;
+    if (known !== undefined) {
+      if (known.table === null) place.giveTopic(topic, { schema, table });
+      return known.partitions;
+    }
     const [made] = await writer.createTopics([{ name: topic, partitions }]);
     const info = present(made, 'the topic just made');
-    place.topicMade(topic, info);
+    place.topicMade(topic, { id: info.id, partitions: info.partitions, table: { schema, table } });
     return info.partitions;
+  }
+
+  /** Tables seen at an earlier start keep their topics; one that the rules lead elsewhere leaves its own. */
+  #keepTopics(): void {
+    const { place, router } = this.#parts;
+    for (const [topic, { table }] of place.topics) {
+      if (table !== null && !router.keepTopic(topic, table)) place.giveTopic(topic, null);
+    }
   }
 }
 

@@ -3,7 +3,7 @@ import { Place } from '../../src/capture/append/place.ts';
 import type { Checkpoint } from '../../src/position.ts';
 import type { StateChange } from '../../src/state/state-store.ts';
 import { SERVER_UUID } from './simulation-history.ts';
-import type { PlantedBug } from './simulation.ts';
+import type { PlantedBug } from './simulation-process.ts';
 
 /** The GTID set grows at BEGIN: a crash before the commit skips the transaction. */
 class HastyPlace extends Place {

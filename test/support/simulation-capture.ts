@@ -1,14 +1,15 @@
-/** The capture leg over a simulated source: the real handler, place and appender; connection and proof are the source's. */
-import { Appender } from '../../src/capture/append/appender.ts';
+/** The capture leg over a simulated source: all of it but the connection and the proof of the place. */
 import { Place } from '../../src/capture/append/place.ts';
 import type { BinlogEvent } from '../../src/capture/binlog/binlog-event.ts';
-import { EventHandler } from '../../src/capture/event-handler.ts';
+import type { CaptureCounters } from '../../src/capture/event-handler.ts';
+import { BinlogFollower, type EventStream } from '../../src/capture/follow-binlog.ts';
 import { createRouter } from '../../src/capture/route/router.ts';
 import { formatCheckpoint, parseCheckpoint } from '../../src/checkpoint.ts';
 import { RowcallError } from '../../src/errors.ts';
 import type { ChangeLog, ChangeLogWriter } from '../../src/log/change-log.ts';
 import type { Checkpoint } from '../../src/position.ts';
 import type { Clock } from '../../src/shared/clock.ts';
+import type { LargeWork } from '../../src/shared/large-work.ts';
 import { silentLogger } from '../../src/shared/logger.ts';
 import type { Service } from '../../src/shared/service.ts';
 import type { Faults } from './simulation-faults.ts';
@@ -18,7 +19,13 @@ import type { Dice } from './workload-random.ts';
 /** Per batch of events. */
 const LOST = 0.03;
 const POLL_MS = 200;
-const QUIET_SAVE_MS = 1_000;
+/** More often than in production: a simulated transaction takes no second. */
+const QUIET_SAVE_MS = 250;
+
+function noCounts(): CaptureCounters {
+  const none = { events: 0, bytes: 0, rows: 0, filteredRowEvents: 0 };
+  return { ...none, transactions: 0, lastCommitMs: 0 };
+}
 
 export interface CaptureShape {
   readonly partitions: number;
@@ -32,6 +39,7 @@ export interface CaptureParts {
   readonly history: History;
   readonly shape: CaptureShape;
   readonly log: ChangeLog;
+  readonly large: LargeWork;
   readonly clock: Clock;
   readonly faults: Faults;
   readonly dice: Dice;
@@ -41,6 +49,18 @@ export interface CaptureParts {
 export class SimulatedCapture implements Service {
   readonly name = 'capture';
   readonly #parts: CaptureParts;
+  /** As long as its process lives, over all its sessions. */
+  readonly #router = createRouter({
+    name: CONFIG_NAME,
+    rules: [
+      {
+        match: ['shop.*', '!shop.secret'],
+        topic: '{name}.{schema}.{table}',
+        key: null,
+        excludeColumns: [],
+      },
+    ],
+  });
 
   constructor(parts: CaptureParts) {
     this.#parts = parts;
@@ -75,8 +95,26 @@ export class SimulatedCapture implements Service {
       const place =
         this.#parts.shape.makePlace?.(checkpoint) ??
         new Place(checkpoint, { uuid: SERVER_UUID, routing: 'r' });
-      const stream = new SimulatedStream(this.#parts, checkpoint);
-      return await this.#read(stream, writer, place, signal);
+      const broken = new AbortController();
+      const stream = new SimulatedStream(
+        this.#parts,
+        checkpoint,
+        AbortSignal.any([signal, broken.signal]),
+      );
+      const { shape, clock, large } = this.#parts;
+      const follower = new BinlogFollower({
+        ...{ name: CONFIG_NAME, version: '0', router: this.#router, counters: noCounts() },
+        ...{ place, writer, clock, large, signal },
+        partitions: shape.partitions,
+        maxBufferedBytes: shape.maxBufferedBytes,
+        quietSaveMs: QUIET_SAVE_MS,
+        logger: silentLogger,
+        listener: { onStreaming: () => undefined, onProgress: () => undefined },
+        onFailure: (error) => {
+          broken.abort(error);
+        },
+      });
+      return await follower.run(stream);
     } finally {
       await writer.close();
     }
@@ -88,7 +126,7 @@ export class SimulatedCapture implements Service {
     const [file] = history.files;
     if (file === undefined) throw new Error('The source has no file');
     const first: Checkpoint = {
-      version: 1,
+      version: 2,
       serverUuid: SERVER_UUID,
       gtidSet: history.gtids ? `${SERVER_UUID}:1-${EXECUTED_BEFORE}` : null,
       file: file.name,
@@ -102,84 +140,19 @@ export class SimulatedCapture implements Service {
     await writer.append([], formatCheckpoint(first));
     return first;
   }
-
-  /** The loop of session.ts. */
-  async #read(
-    stream: SimulatedStream,
-    writer: ChangeLogWriter,
-    place: Place,
-    signal: AbortSignal,
-  ): Promise<never> {
-    const { clock, shape } = this.#parts;
-    const checkpoint = (): string => formatCheckpoint(place.checkpoint());
-    const broken = new AbortController();
-    const ending = AbortSignal.any([signal, broken.signal]);
-    const appender = new Appender({
-      ...{ writer, checkpoint, clock, signal },
-      logger: silentLogger,
-      maxBufferedBytes: shape.maxBufferedBytes,
-      onFailure: (error) => {
-        broken.abort(error);
-      },
-    });
-    const handler = new EventHandler({
-      ...{ name: CONFIG_NAME, version: '0', partitions: shape.partitions },
-      ...{ place, appender, writer, clock, logger: silentLogger },
-      router: createRouter({
-        name: CONFIG_NAME,
-        rules: [
-          {
-            match: ['shop.*', '!shop.secret'],
-            topic: '{name}.{schema}.{table}',
-            key: null,
-            excludeColumns: [],
-          },
-        ],
-      }),
-      counters: {
-        events: 0,
-        bytes: 0,
-        rows: 0,
-        filteredRowEvents: 0,
-        transactions: 0,
-        lastCommitMs: 0,
-      },
-    });
-    let cancel = (): void => undefined;
-    const tick = (): void => {
-      // Also within a transaction, and more often than session.ts does.
-      if (appender.idle && !appender.failed && place.dirty) appender.flushSoon();
-      cancel = clock.timer(QUIET_SAVE_MS, tick);
-    };
-    tick();
-    try {
-      for (;;) {
-        for (const event of await stream.next(ending)) {
-          const pending = handler.take(event);
-          if (pending !== undefined) await pending;
-        }
-        if (appender.hasRecords && (place.transaction === null || appender.mustFlush)) {
-          appender.flushSoon();
-        }
-      }
-    } catch (error) {
-      if (!appender.failed) await appender.drain();
-      throw error;
-    } finally {
-      cancel();
-    }
-  }
 }
 
 /** A dump from a checkpoint: by GTID set, else by file and position. It is lost now and then, at any event. */
-class SimulatedStream {
+class SimulatedStream implements EventStream {
   readonly #parts: CaptureParts;
+  readonly #signal: AbortSignal;
   readonly #pending: BinlogEvent[] = [];
   #file: string;
   #next: number;
 
-  constructor(parts: CaptureParts, checkpoint: Checkpoint) {
+  constructor(parts: CaptureParts, checkpoint: Checkpoint, signal: AbortSignal) {
     this.#parts = parts;
+    this.#signal = signal;
     const { history } = parts;
     this.#next = history.gtids
       ? Number(/(\d+)$/.exec(checkpoint.gtidSet ?? '')?.[1]) - EXECUTED_BEFORE
@@ -188,8 +161,9 @@ class SimulatedStream {
     this.#pending.push(...history.file(this.#file).head);
   }
 
-  async next(signal: AbortSignal): Promise<readonly BinlogEvent[]> {
+  async next(): Promise<readonly BinlogEvent[]> {
     const { clock, dice, faults } = this.#parts;
+    const signal = this.#signal;
     await clock.sleep(faults.delay(), signal);
     while (this.#pending.length === 0) {
       if (this.#fill()) break;

@@ -1,34 +1,17 @@
 /** One seed, one whole run of the way of a row: source, log, delivery, receivers, and whatever goes wrong. */
-import type { Place } from '../../src/capture/append/place.ts';
-import type { CallbackOptions } from '../../src/deliver/callback-options.ts';
-import type { Sender } from '../../src/deliver/callback/sender.ts';
-import { Deliver } from '../../src/deliver/deliver.ts';
 import { recountLedger } from '../../src/deliver/recount.ts';
 import { type ErrorCode, RowcallError } from '../../src/errors.ts';
-import type { ChangeLog, ChangeLogWriter } from '../../src/log/change-log.ts';
-import { RetentionKeeper } from '../../src/log/retention-keeper.ts';
-import type { Checkpoint } from '../../src/position.ts';
-import { LargeWork } from '../../src/shared/large-work.ts';
-import { silentLogger } from '../../src/shared/logger.ts';
-import type { Service } from '../../src/shared/service.ts';
-import { supervise } from '../../src/shared/supervise.ts';
+import type { ChangeLog } from '../../src/log/change-log.ts';
 import { openSqliteState } from '../../src/state/sqlite/sqlite-state.ts';
 import type { StateStore } from '../../src/state/state-store.ts';
 import { Books } from './simulation-books.ts';
-import { SimulatedCapture } from './simulation-capture.ts';
 import { Faults } from './simulation-faults.ts';
 import { History } from './simulation-history.ts';
 import { LogCheck, require } from './simulation-log-check.ts';
-import {
-  faultyLog,
-  faultyState,
-  type PortParts,
-  type SimulatedProcess,
-  SimulatedSender,
-} from './simulation-ports.ts';
+import { type PlantedBug, runLegs, type Running } from './simulation-process.ts';
 import { Receiver } from './simulation-receiver.ts';
 import { type Owner, Scheduler } from './simulation-scheduler.ts';
-import { type CallbackPlan, planOf, type SimulationPlan } from './simulation-plan.ts';
+import { planOf, type SimulationPlan } from './simulation-plan.ts';
 import { Dice, seededRandom } from './workload-random.ts';
 
 /** More tasks than any run needs: what comes here goes round in circles. */
@@ -47,14 +30,6 @@ const EXPECTED_ENDS: ReadonlySet<ErrorCode> = new Set([
   'WRITER_FENCED',
   'SHUTDOWN_TIMEOUT',
 ]);
-
-/** Wrong parts, to see that the simulation finds them. Each stands where the right one would. */
-export interface PlantedBug {
-  readonly place?: (checkpoint: Checkpoint) => Place;
-  readonly writer?: (writer: ChangeLogWriter) => ChangeLogWriter;
-  readonly state?: (state: StateStore) => StateStore;
-  readonly sender?: (sender: Sender) => Sender;
-}
 
 /** Makes the log that the processes share. */
 export interface LogHome {
@@ -83,15 +58,6 @@ export class SimulationFailure extends Error {
       { cause },
     );
   }
-}
-
-interface Running extends SimulatedProcess {
-  readonly legs: { readonly capture: boolean; readonly deliver: boolean };
-  readonly stop: AbortController;
-  /** Null until it is open. */
-  log: ChangeLog | null;
-  /** Another took its place: it is not started again. */
-  replaced: boolean;
 }
 
 /** @throws SimulationFailure */
@@ -133,6 +99,8 @@ class Simulation {
   #violation: Error | null = null;
   #processes = 0;
   #calm = false;
+  /** Whoever was about to start again does not any more. */
+  #ending = false;
 
   static async open(seed: number, home: LogHome, bug: PlantedBug): Promise<Simulation> {
     return new Simulation(seed, home, bug, await openSqliteState({ path: ':memory:' }));
@@ -238,6 +206,7 @@ class Simulation {
   }
 
   #start(legs: Running['legs']): void {
+    if (this.#ending) return;
     this.#processes += 1;
     const process: Running = {
       name: `process-${this.#processes}`,
@@ -263,74 +232,24 @@ class Simulation {
   async #runProcess(process: Running): Promise<void> {
     const clock = this.#scheduler.clockOf(process);
     process.log = await this.#home.open(clock);
-    const parts: PortParts = {
-      owner: process,
-      faults: this.#faults,
-      dice: this.#faultDice,
-      scheduler: this.#scheduler,
-      logCheck: this.#logCheck,
-      books: this.#books,
-    };
-    const log = this.#bugged(faultyLog(process.log, parts));
-    const services: Service[] = [];
-    if (process.legs.deliver) {
-      const state = faultyState(this.#state, parts);
-      services.push(
-        await Deliver.open({
-          log,
-          state: this.#bug.state?.(state) ?? state,
-          callbacks: this.#plan.callbacks.map((plan) => this.#options(plan, parts)),
-          large: new LargeWork(clock),
-          clock,
-          random: seededRandom(this.#seed + this.#processes),
-          logger: silentLogger,
-          acceptLostState: false,
-          drainTimeoutMs: 3_000,
-        }),
-      );
-    }
-    if (process.legs.capture) {
-      const consumers = this.#plan.callbacks.map(({ name }) => name);
-      services.unshift(new RetentionKeeper({ log, consumers, clock, logger: silentLogger }));
-      const makePlace = this.#bug.place;
-      const shape = { ...this.#plan.capture, ...(makePlace === undefined ? {} : { makePlace }) };
-      const { faults, dice } = parts;
-      const history = this.#history;
-      services.push(new SimulatedCapture({ history, shape, log, clock, faults, dice }));
-    }
-    await supervise(services, process.stop.signal, {
-      clock,
-      deadlineMs: 10_000,
-      onDeadline: (names) => new RowcallError('SHUTDOWN_TIMEOUT', names.join(', ')),
-    });
-  }
-
-  #bugged(log: ChangeLog): ChangeLog {
-    const wrap = this.#bug.writer;
-    if (wrap === undefined) return log;
-    return { ...log, openWriter: async (name) => wrap(await log.openWriter(name)) };
-  }
-
-  #options(plan: CallbackPlan, parts: PortParts): CallbackOptions {
-    const receiver = this.#receivers.get(plan.name);
-    if (receiver === undefined) throw new Error(`No receiver for ${plan.name}`);
-    const sender = new SimulatedSender(receiver, plan.concurrency, parts);
-    return {
-      name: plan.name,
-      tables: plan.tables,
-      operations: plan.operations,
-      changed: plan.changedName ? ['name'] : [],
-      from: plan.from,
-      concurrency: plan.concurrency,
-      retry: {
-        initialIntervalMs: 500,
-        backoffCoefficient: 2,
-        maximumIntervalMs: 4_000,
-        jitter: 0.2,
+    await runLegs(process, {
+      ports: {
+        owner: process,
+        faults: this.#faults,
+        dice: this.#faultDice,
+        scheduler: this.#scheduler,
+        logCheck: this.#logCheck,
+        books: this.#books,
       },
-      lanes: plan.lanes,
-      sender: this.#bug.sender?.(sender) ?? sender,
-    };
+      log: process.log,
+      state: this.#state,
+      plan: this.#plan,
+      history: this.#history,
+      receivers: this.#receivers,
+      bug: this.#bug,
+      clock,
+      random: seededRandom(this.#seed + this.#processes),
+    });
   }
 
   /** As kill -9 does: nothing of the process happens any more; its requests arrive now or never. */
@@ -375,13 +294,15 @@ class Simulation {
 
   /** A graceful end: everything that was settled is then marked in the log too. */
   async #stopAll(): Promise<void> {
+    this.#ending = true;
     for (const process of this.#running) {
       process.replaced = true;
       process.stop.abort(new Error('Told to stop'));
     }
     while (this.#running.size > 0) {
       this.#throwViolation();
-      require(await this.#scheduler.step(), 'liveness', () => 'a process does not stop');
+      const goesOn = (await this.#scheduler.step()) && this.#scheduler.steps < MAX_STEPS;
+      require(goesOn, 'liveness', () => 'a process does not stop');
     }
     this.#throwViolation();
   }

@@ -5,7 +5,7 @@ import type { Checkpoint } from '../../src/position.ts';
 const UUID = '00000000-0000-0000-0000-00000000000a';
 
 const CHECKPOINT: Checkpoint = {
-  version: 1,
+  version: 2,
   serverUuid: UUID,
   gtidSet: `${UUID}:1-5`,
   file: 'binlog.000003',
@@ -27,7 +27,10 @@ const CHECKPOINT: Checkpoint = {
     },
     { transaction: `${UUID}:7`, commitUs: null, timestamp: null, tables: {} },
   ],
-  topics: { 'shop.d.t': { id: 'x', partitions: 8 } },
+  topics: {
+    'shop.d.t': { id: 'x', partitions: 8, table: { schema: 'd', table: 't' } },
+    everything: { id: 'y', partitions: 1, table: null },
+  },
   routing: 'abc',
 };
 
@@ -38,8 +41,24 @@ describe('a checkpoint', () => {
     expect(parseCheckpoint(formatCheckpoint(bare))).toEqual(bare);
   });
 
+  it('of the first version is read, with the tables of its topics unknown', () => {
+    const text = JSON.stringify({
+      ...CHECKPOINT,
+      version: 1,
+      topics: { 'shop.d.t': { id: 'x', partitions: 8 } },
+    });
+    expect(parseCheckpoint(text)).toEqual({
+      ...CHECKPOINT,
+      topics: { 'shop.d.t': { id: 'x', partitions: 8, table: null } },
+    });
+    expect(() => parseCheckpoint(text.replace('"partitions"', '"partition"'))).toThrow(
+      expect.objectContaining({ code: 'CHECKPOINT_UNREADABLE' }) as Error,
+    );
+  });
+
   it.each<[string, object]>([
-    ['version', { version: 2 }],
+    ['version', { version: 3 }],
+    ['topics.t.table', { topics: { t: { id: 'x', partitions: 1 } } }],
     ['gtidSet', { gtidSet: 'nonsense' }],
     ['gtidSet', { gtidSet: undefined }],
     ['position', { position: 3 }],

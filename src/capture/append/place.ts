@@ -3,7 +3,7 @@
 import { filePlaceId } from '../../change-event.ts';
 import { RowcallError } from '../../errors.ts';
 import { formatGtid, GtidSet } from '../../gtid-set.ts';
-import type { Checkpoint, OpenTransaction } from '../../position.ts';
+import type { Checkpoint, MadeTopic, OpenTransaction, TableName } from '../../position.ts';
 import { assert, present } from '../../shared/assert.ts';
 import type { BinlogEvent, EventPlace } from '../binlog/binlog-event.ts';
 
@@ -39,7 +39,7 @@ export class Place {
   /** Transactions cut by an earlier crash, whose rows up to the ordinals are in the log. */
   readonly #cut: Map<string, OpenTransaction>;
   /** A map, as a topic may be called `constructor`. */
-  readonly #topics: Map<string, { readonly id: string; readonly partitions: number }>;
+  readonly #topics: Map<string, MadeTopic>;
   #file: string;
   #position: number;
   #fileCreated: number;
@@ -159,20 +159,30 @@ export class Place {
     this.#dirty = true;
   }
 
-  topicMade(name: string, topic: { readonly id: string; readonly partitions: number }): void {
-    this.#topics.set(name, { id: topic.id, partitions: topic.partitions });
+  topicMade(name: string, topic: MadeTopic): void {
+    this.#topics.set(name, topic);
     this.#dirty = true;
   }
 
-  topic(name: string): { readonly id: string; readonly partitions: number } | undefined {
+  topic(name: string): MadeTopic | undefined {
     return this.#topics.get(name);
+  }
+
+  get topics(): ReadonlyMap<string, MadeTopic> {
+    return this.#topics;
+  }
+
+  /** The topic is from now on this table's; null: of the next one that is led there. */
+  giveTopic(name: string, table: TableName | null): void {
+    const { id, partitions } = present(this.#topics.get(name), `topic ${name}`);
+    this.topicMade(name, { id, partitions, table });
   }
 
   /** Call it between two rows only, with the records of every row counted so far. */
   checkpoint(): Checkpoint {
     this.#dirty = false;
     return {
-      version: 1,
+      version: 2,
       serverUuid: this.serverUuid,
       gtidSet: this.#gtids?.toString() ?? null,
       file: this.#file,

@@ -38,7 +38,7 @@ export async function startPlace(
   const server = await readServerPlace(at.source);
   const found = await find(start, server, at, signal);
   return {
-    version: 1,
+    version: 2,
     serverUuid: server.uuid,
     ...found,
     open: [],

@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { RowcallError } from '../../errors.ts';
+import type { TableName } from '../../position.ts';
 import { globPattern, globPrefixPattern } from '../../shared/glob.ts';
 import type { Column } from '../decode/column.ts';
 import type { TableVersion } from '../decode/table-map.ts';
@@ -37,6 +38,14 @@ export interface Router {
    *   KEY_COLUMN_MISSING, TOPIC_COLLISION, TOPIC_INVALID
    */
   route(table: TableVersion): Route | null;
+
+  /**
+   * Tells of a topic that was made for a table at an earlier start, so that no other table takes it unseen.
+   *
+   * @returns false where the rules lead the table elsewhere by now, or nowhere
+   * @throws RowcallError TOPIC_COLLISION
+   */
+  keepTopic(topic: string, table: TableName): boolean;
 
   /** Whether a table of this name would be captured, whatever its columns. */
   couldCapture(schema: string, table: string): boolean;
@@ -107,6 +116,11 @@ class RuleRouter implements Router {
       this.#routes.set(table, known);
     }
     return known.route;
+  }
+
+  keepTopic(topic: string, table: TableName): boolean {
+    const rule = this.#ruleFor(table.schema, `${table.schema}.${table.table}`);
+    return rule !== null && this.#topics.keep(topic, rule.topic, table);
   }
 
   couldCapture(schema: string, table: string): boolean {

@@ -1,6 +1,7 @@
 /** From a rule's template to a topic's name that Kafka takes. */
 
 import { RowcallError } from '../../errors.ts';
+import type { TableName } from '../../position.ts';
 
 /** Kafka's limit; its rules stand in org.apache.kafka.common.internals.Topic. */
 const MAX_LENGTH = 249;
@@ -22,22 +23,43 @@ export class TopicNames {
   }
 
   /** @throws RowcallError TOPIC_COLLISION, TOPIC_INVALID */
-  topicOf(template: string, table: { readonly schema: string; readonly table: string }): string {
-    const parts = { name: this.#name, schema: table.schema, table: table.table };
+  topicOf(template: string, table: TableName): string {
+    const { spelling, topic } = this.#nameOf(template, table);
+    const place = `table ${table.schema}.${table.table}`;
+    this.#check(topic, place);
+    this.#take(topic, spelling, place);
+    return topic;
+  }
+
+  /**
+   * Gives a table the topic that it had at an earlier start.
+   *
+   * @returns false where the template leads the table elsewhere by now
+   * @throws RowcallError TOPIC_COLLISION
+   */
+  keep(topic: string, template: string, table: TableName): boolean {
+    const now = this.#nameOf(template, table);
+    if (now.topic !== topic) return false;
+    this.#take(topic, now.spelling, `table ${table.schema}.${table.table}`);
+    return true;
+  }
+
+  #nameOf(template: string, { schema, table }: TableName): { spelling: string; topic: string } {
+    const parts = { name: this.#name, schema, table };
     const spelling = template.replace(
       PLACEHOLDER,
       (_match, part: 'name' | 'schema' | 'table') => parts[part],
     );
-    const topic = spelling.replace(FORBIDDEN, '_');
-    const place = `table ${table.schema}.${table.table}`;
-    this.#check(topic, place);
+    return { spelling, topic: spelling.replace(FORBIDDEN, '_') };
+  }
+
+  #take(topic: string, spelling: string, place: string): void {
     const other = this.#spellings.get(topic);
     if (other !== undefined && other !== spelling) {
       const message = `Both ${other} and ${spelling} become the topic ${topic}`;
       throw new RowcallError('TOPIC_COLLISION', message, { place });
     }
     this.#spellings.set(topic, spelling);
-    return topic;
   }
 
   #check(topic: string, place: string): void {

@@ -6,6 +6,7 @@ import { type Start, startPlace } from '../../capture/preflight/start-place.ts';
 import { routingHash } from '../../capture/route/router.ts';
 import type { Config } from '../../config/schema.ts';
 import { RowcallError } from '../../errors.ts';
+import type { TopicInfo } from '../../log/change-log.ts';
 import type { Checkpoint } from '../../position.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { connectionOptions } from '../../source-connection.ts';
@@ -53,11 +54,9 @@ export async function setPosition(options: SetPositionOptions, io: CliIo): Promi
   await withLog(options.config, io, async (log, config) => {
     const text = await log.readCheckpoint(config.name);
     const found = await findPlace(config, start, io.signal);
-    const topics = Object.fromEntries(
-      (await log.topics()).map(({ name, id, partitions }) => [name, { id, partitions }]),
-    );
-    const next: Checkpoint = { ...found, topics };
     const now = text === null ? null : readNow(text);
+    const topics = topicsOf(await log.topics(), now?.checkpoint ?? null);
+    const next: Checkpoint = { ...found, topics };
     if (now !== null) io.out(`Now:\n${now.description}\n`);
     io.out(`New:\n${describe(next)}\n`);
     io.out(between(now, next));
@@ -103,6 +102,17 @@ async function findPlace(config: Config, start: Start, signal: AbortSignal): Pro
   } finally {
     await source.close();
   }
+}
+
+/** The log's topics, each with its table as far as the checkpoint that is replaced tells it. */
+function topicsOf(topics: readonly TopicInfo[], before: Checkpoint | null): Checkpoint['topics'] {
+  const known = new Map(Object.entries(before?.topics ?? {}));
+  return Object.fromEntries(
+    topics.map(({ name, id, partitions }) => {
+      const made = known.get(name);
+      return [name, { id, partitions, table: made?.id === id ? made.table : null }];
+    }),
+  );
 }
 
 interface Now {

@@ -8,7 +8,7 @@ const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const server = { uuid: UUID, routing: 'r' };
 
 const start: Checkpoint = {
-  version: 1,
+  version: 2,
   serverUuid: UUID,
   gtidSet: `${UUID}:1-4`,
   file: 'binlog.000001',
@@ -181,10 +181,21 @@ describe('the place in the binlog', () => {
   it('knows a topic by its name alone, even one called as a member of every object is', () => {
     const place = new Place(start, server);
     expect(place.topic('constructor')).toBeUndefined();
-    place.topicMade('constructor', { id: 'x', partitions: 3 });
+    const made = { id: 'x', partitions: 3, table: { schema: 's', table: 't' } };
+    place.topicMade('constructor', made);
     const again = new Place(place.checkpoint(), server);
-    expect(again.topic('constructor')).toEqual({ id: 'x', partitions: 3 });
+    expect(again.topic('constructor')).toEqual(made);
     expect(again.topic('toString')).toBeUndefined();
+  });
+
+  it('gives a topic to another table, and says so in the next checkpoint', () => {
+    const place = new Place(start, server);
+    place.topicMade('t', { id: 'x', partitions: 3, table: null });
+    place.checkpoint();
+    const table = { schema: 's', table: 't' };
+    place.giveTopic('t', table);
+    expect(place.dirty).toBe(true);
+    expect(place.checkpoint().topics).toEqual({ t: { id: 'x', partitions: 3, table } });
   });
 
   it('ends a statement that is its own transaction when the next one begins', () => {

@@ -143,6 +143,46 @@ describe('a topic', () => {
     expect(() => reverse.route(tableOf('shop', 'a b'))).toThrow(failure('TOPIC_COLLISION'));
   });
 
+  describe('made for a table at an earlier start', () => {
+    const before = { schema: 'shop', table: 'a b' };
+
+    it('is not taken by another', () => {
+      const routes = router({});
+      expect(routes.keepTopic('shop.shop.a_b', before)).toBe(true);
+      expect(() => routes.route(tableOf('shop', 'a_b'))).toThrow(failure('TOPIC_COLLISION'));
+      expect(routes.route(tableOf('shop', 'a b'))?.topic).toBe('shop.shop.a_b');
+    });
+
+    it('is free once the rules lead that table elsewhere, or nowhere', () => {
+      for (const rule of [
+        { match: ['shop.a b'], topic: 'shop.other' },
+        { match: ['shop.*', '!shop.a b'] },
+      ]) {
+        const routes = router(rule, { match: ['*', '!shop.a b'] });
+        expect(routes.keepTopic('shop.shop.a_b', before)).toBe(false);
+        expect(routes.route(tableOf('shop', 'a_b'))?.topic).toBe('shop.shop.a_b');
+      }
+    });
+
+    it('stays its own under a rule that spells it out', () => {
+      const routes = router({ match: ['shop.a b'], topic: 'shop.shop.a_b' }, {});
+      expect(routes.keepTopic('shop.shop.a_b', before)).toBe(true);
+      expect(routes.route(tableOf('shop', 'a b'))?.topic).toBe('shop.shop.a_b');
+    });
+
+    it('is told apart where a dot stands in the name of the schema or of the table', () => {
+      const routes = router({ topic: '{schema}' });
+      expect(routes.keepTopic('a.b', { schema: 'a', table: 'b.c' })).toBe(false);
+      expect(routes.keepTopic('a.b', { schema: 'a.b', table: 'c' })).toBe(true);
+    });
+
+    it('that another has taken since is a collision', () => {
+      const routes = router({});
+      routes.route(tableOf('shop', 'a_b'));
+      expect(() => routes.keepTopic('shop.shop.a_b', before)).toThrow(failure('TOPIC_COLLISION'));
+    });
+  });
+
   it('may be shared by tables that are meant to', () => {
     const routes = router({ topic: 'everything' });
     expect(routes.route(tableOf('shop', 'a'))?.topic).toBe('everything');

@@ -6,7 +6,7 @@ const A = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const B = '4e11fa47-71ca-11e1-9e33-c80aa9429562';
 
 const place = (change: Partial<Checkpoint>): Checkpoint => ({
-  version: 1,
+  version: 2,
   serverUuid: A,
   gtidSet: null,
   file: 'binlog.000009',

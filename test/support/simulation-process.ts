@@ -1,0 +1,120 @@
+/** One simulated process: its legs, over ports that fail and die with it. */
+import type { Place } from '../../src/capture/append/place.ts';
+import type { CallbackOptions } from '../../src/deliver/callback-options.ts';
+import type { Sender } from '../../src/deliver/callback/sender.ts';
+import { Deliver } from '../../src/deliver/deliver.ts';
+import { RowcallError } from '../../src/errors.ts';
+import type { ChangeLog, ChangeLogWriter } from '../../src/log/change-log.ts';
+import { RetentionKeeper } from '../../src/log/retention-keeper.ts';
+import type { Checkpoint } from '../../src/position.ts';
+import type { Clock, Random } from '../../src/shared/clock.ts';
+import { LargeWork } from '../../src/shared/large-work.ts';
+import { silentLogger } from '../../src/shared/logger.ts';
+import type { Service } from '../../src/shared/service.ts';
+import { supervise } from '../../src/shared/supervise.ts';
+import type { StateStore } from '../../src/state/state-store.ts';
+import { SimulatedCapture } from './simulation-capture.ts';
+import type { History } from './simulation-history.ts';
+import type { CallbackPlan, SimulationPlan } from './simulation-plan.ts';
+import {
+  faultyLog,
+  faultyState,
+  type PortParts,
+  type SimulatedProcess,
+  SimulatedSender,
+} from './simulation-ports.ts';
+import type { Receiver } from './simulation-receiver.ts';
+
+/** Wrong parts, to see that the simulation finds them. Each stands where the right one would. */
+export interface PlantedBug {
+  readonly place?: (checkpoint: Checkpoint) => Place;
+  readonly writer?: (writer: ChangeLogWriter) => ChangeLogWriter;
+  readonly state?: (state: StateStore) => StateStore;
+  readonly sender?: (sender: Sender) => Sender;
+}
+
+export interface Running extends SimulatedProcess {
+  readonly legs: { readonly capture: boolean; readonly deliver: boolean };
+  readonly stop: AbortController;
+  /** Null until it is open. */
+  log: ChangeLog | null;
+  /** Another took its place: it is not started again. */
+  replaced: boolean;
+}
+
+export interface ProcessParts {
+  readonly ports: PortParts;
+  readonly log: ChangeLog;
+  readonly state: StateStore;
+  readonly plan: SimulationPlan;
+  readonly history: History;
+  /** By callback. */
+  readonly receivers: ReadonlyMap<string, Receiver>;
+  readonly bug: PlantedBug;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** Ends when the process was told to stop; rejects with what ended one of its legs. */
+export async function runLegs(process: Running, parts: ProcessParts): Promise<void> {
+  const { ports, plan, history, bug, clock } = parts;
+  const log = bugged(faultyLog(parts.log, ports), bug);
+  const large = new LargeWork(clock);
+  const services: Service[] = [];
+  if (process.legs.deliver) services.push(await deliverLeg(log, large, parts));
+  if (process.legs.capture) {
+    const consumers = plan.callbacks.map(({ name }) => name);
+    services.unshift(new RetentionKeeper({ log, consumers, clock, logger: silentLogger }));
+    const shape = {
+      ...plan.capture,
+      ...(bug.place === undefined ? {} : { makePlace: bug.place }),
+    };
+    const { faults, dice } = ports;
+    services.push(new SimulatedCapture({ history, shape, log, large, clock, faults, dice }));
+  }
+  await supervise(services, process.stop.signal, {
+    clock,
+    deadlineMs: 10_000,
+    onDeadline: (names) => new RowcallError('SHUTDOWN_TIMEOUT', names.join(', ')),
+  });
+}
+
+function deliverLeg(log: ChangeLog, large: LargeWork, parts: ProcessParts): Promise<Deliver> {
+  const { ports, plan, bug, clock, random } = parts;
+  const state = faultyState(parts.state, ports);
+  return Deliver.open({
+    ...{ log, large, clock, random },
+    state: bug.state?.(state) ?? state,
+    callbacks: plan.callbacks.map((callback) => optionsOf(callback, parts)),
+    logger: silentLogger,
+    acceptLostState: false,
+    drainTimeoutMs: 3_000,
+  });
+}
+
+function bugged(log: ChangeLog, { writer: wrap }: PlantedBug): ChangeLog {
+  if (wrap === undefined) return log;
+  return { ...log, openWriter: async (name) => wrap(await log.openWriter(name)) };
+}
+
+function optionsOf(plan: CallbackPlan, { receivers, ports, bug }: ProcessParts): CallbackOptions {
+  const receiver = receivers.get(plan.name);
+  if (receiver === undefined) throw new Error(`No receiver for ${plan.name}`);
+  const sender = new SimulatedSender(receiver, plan.concurrency, ports);
+  return {
+    name: plan.name,
+    tables: plan.tables,
+    operations: plan.operations,
+    changed: plan.changedName ? ['name'] : [],
+    from: plan.from,
+    concurrency: plan.concurrency,
+    retry: {
+      initialIntervalMs: 500,
+      backoffCoefficient: 2,
+      maximumIntervalMs: 4_000,
+      jitter: 0.2,
+    },
+    lanes: plan.lanes,
+    sender: bug.sender?.(sender) ?? sender,
+  };
+}
