@@ -154,7 +154,7 @@ export class App {
       version: VERSION,
       connection: await connectionOptions(source),
       serverId: source.serverId,
-      replica: { uuid: replicaUuidOf(name), host: hostname() },
+      replica: { uuid: replicaUuidOf(name, source.serverId), host: hostname() },
       minimumRetentionMs: source.minimumRetentionMs,
       heartbeatMs: source.heartbeatMs,
       start: source.start,

@@ -9,6 +9,9 @@ import { type ErrorCode, RowcallError, toRowcallError } from '../errors.ts';
 import { present } from './assert.ts';
 import { numberOf, pragma } from './sqlite-row.ts';
 
+/** What SQLite writes beside a database, and takes for the database's own. */
+const LEFTOVERS = ['-wal', '-journal'] as const;
+
 /** What the log's file and the state's differ in. */
 export interface FileKind {
   /** In the file's header: tells ours from every other SQLite file, the other kind among them. */
@@ -65,6 +68,7 @@ export function makeDatabase(
       // The last to close a file takes its -wal and -shm away.
       db.close();
     }
+    refuseLeftovers(path, kind);
     linkUnlessThere(part, path);
   } catch (error) {
     if (error instanceof RowcallError) throw error;
@@ -75,6 +79,25 @@ export function makeDatabase(
     rmSync(part, { force: true });
   }
   syncFolder(dirname(resolve(path)));
+}
+
+/**
+ * SQLite would play another file's write-ahead log back onto the new one: old pages, an old checkpoint among them.
+ *
+ * @throws RowcallError of the kind's `unusable`
+ */
+function refuseLeftovers(path: string, kind: FileKind): void {
+  const left = LEFTOVERS.map((suffix) => path + suffix).filter((file) => existsSync(file));
+  // In this order: another process that made the file meanwhile has a log of its own beside it.
+  if (left.length === 0 || existsSync(path)) return;
+  throw new RowcallError(
+    kind.unusable,
+    `There is no ${kind.noun}, but ${left.join(' and ')} of an earlier one`,
+    {
+      place: path,
+      cure: `Put ${path} back beside what is left of it. To begin with a new ${kind.noun}, move that away first.`,
+    },
+  );
 }
 
 function linkUnlessThere(from: string, to: string): void {

@@ -12,9 +12,16 @@ export interface ReplicaIdentity {
   readonly host: string;
 }
 
-/** The UUID (RFC 9562, version 8) that a pipeline of this name has on every machine. */
-export function replicaUuidOf(name: string): string {
-  const bytes = createHash('sha256').update(`rowcall replica ${name}`).digest().subarray(0, 16);
+/**
+ * The UUID (RFC 9562, version 8) that a pipeline of this name and server_id has on every machine. With the id, because
+ * two of one name with ids of their own may read side by side, into logs of their own: neither is the other's dead
+ * connection.
+ */
+export function replicaUuidOf(name: string, serverId: number): string {
+  const bytes = createHash('sha256')
+    .update(`rowcall replica ${name} ${serverId}`)
+    .digest()
+    .subarray(0, 16);
   bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x80, 6);
   bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
   return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');

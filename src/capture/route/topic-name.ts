@@ -6,15 +6,17 @@ import type { TableName } from '../../position.ts';
 /** Kafka's limit; its rules stand in org.apache.kafka.common.internals.Topic. */
 const MAX_LENGTH = 249;
 const FORBIDDEN = /[^A-Za-z0-9._-]/gu;
+/** No name of MySQL's has it. */
+const INNER_DOT = '\0';
 const PLACEHOLDER = /\{(name|schema|table)\}/g;
 
 /**
- * Gives tables their topics. Invariant: a name that came about by replacing characters belongs to one
- * spelling only; otherwise two tables would silently share one topic, keys and order mixed.
+ * Gives tables their topics. Invariant: a name that came about by replacing characters, or by joining names with
+ * dots of their own, belongs to one spelling only; otherwise two tables would silently share one topic, keys and order mixed.
  */
 export class TopicNames {
   readonly #name: string;
-  /** What each topic was called before characters were replaced. */
+  /** What each topic was called before characters were replaced, with the dots within names told apart. */
   readonly #spellings = new Map<string, string>();
 
   /** @param name the configuration's `name` */
@@ -46,17 +48,17 @@ export class TopicNames {
 
   #nameOf(template: string, { schema, table }: TableName): { spelling: string; topic: string } {
     const parts = { name: this.#name, schema, table };
-    const spelling = template.replace(
-      PLACEHOLDER,
-      (_match, part: 'name' | 'schema' | 'table') => parts[part],
+    // Table `b.c` of schema `a` and table `c` of schema `a.b` would be spelled alike.
+    const spelling = template.replace(PLACEHOLDER, (_match, part: 'name' | 'schema' | 'table') =>
+      parts[part].replaceAll('.', INNER_DOT),
     );
-    return { spelling, topic: spelling.replace(FORBIDDEN, '_') };
+    return { spelling, topic: plain(spelling).replace(FORBIDDEN, '_') };
   }
 
   #take(topic: string, spelling: string, place: string): void {
     const other = this.#spellings.get(topic);
     if (other !== undefined && other !== spelling) {
-      const message = `Both ${other} and ${spelling} become the topic ${topic}`;
+      const message = `Both ${quoted(other)} and ${quoted(spelling)} become the topic ${topic}`;
       throw new RowcallError('TOPIC_COLLISION', message, { place });
     }
     this.#spellings.set(topic, spelling);
@@ -81,6 +83,17 @@ export class TopicNames {
     const rest = topic.slice(prefix.length);
     return ['checkpoint', 'schema_changes', 'transactions'].includes(rest) || OWN_SUFFIX.test(rest);
   }
+}
+
+function plain(spelling: string): string {
+  return spelling.replaceAll(INNER_DOT, '.');
+}
+
+/** For a person: a name with dots of its own stands as MySQL would quote it. */
+function quoted(spelling: string): string {
+  if (!spelling.includes(INNER_DOT)) return spelling;
+  const parts = spelling.split('.');
+  return parts.map((part) => (part.includes(INNER_DOT) ? `\`${plain(part)}\`` : part)).join('.');
 }
 
 /** `<name>.<callback>.dead-letters`; a callback's name is of [a-z0-9-]. */

@@ -211,6 +211,7 @@ export class Dispatcher {
     const queue = present(this.#keys.get(key), `the queue of ${key}`);
     const event = present(queue[0], `the head of ${key}`);
     const outcome = await this.#attempt(outgoing(event), 1, turn);
+    if (outcome === null) return;
     switch (outcome.kind) {
       case 'unreachable':
         // The head stays the head: it is the first to go when the endpoint is back.
@@ -289,6 +290,7 @@ export class Dispatcher {
     const outcome = await this.#attempt(event, attempt, turn, () => {
       this.#lanesInFlight -= 1;
     });
+    if (outcome === null) return;
     const { callback, topic } = lane;
     const at = { callback, topic, key: lane.key, offset: lane.head.offset };
     if (outcome.kind === 'unreachable') {
@@ -333,23 +335,27 @@ export class Dispatcher {
     };
   }
 
-  /** A large event waits for its turn in its slot, before its request is made; whoever asked ends the turn. */
+  /**
+   * A large event waits for its turn in its slot, before its request is made; whoever asked ends the turn. Null when
+   * we are to stop by then: no attempt was made, and the event comes again as if it had not been read.
+   */
   async #attempt(
     event: OutgoingEvent,
     attempt: number,
     turn: Turn,
     onEnd?: () => void,
-  ): Promise<Outcome> {
+  ): Promise<Outcome | null> {
     const { options, abandon, large } = this.#parts;
     return this.#send(async () => {
       const bytes = event.value.byteLength;
       if (bytes >= LARGE_EVENT_BYTES) turn.leave = await large.enter(bytes);
+      if (this.#stopping) return null;
       return options.sender.send(event, attempt, abandon);
     }, onEnd);
   }
 
   /** One attempt in a slot; the slot is free as soon as the outcome is known, the key is not. */
-  async #send(send: () => Promise<Outcome>, onEnd?: () => void): Promise<Outcome> {
+  async #send<T>(send: () => Promise<T>, onEnd?: () => void): Promise<T> {
     this.#inFlight += 1;
     try {
       return await send();

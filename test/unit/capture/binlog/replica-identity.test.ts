@@ -3,9 +3,10 @@ import { encodeRegistration } from '../../../../src/capture/binlog/dump-request.
 import { replicaUuidOf } from '../../../../src/capture/binlog/replica-identity.ts';
 
 it('has a UUID that is the same for a name and another for any other', () => {
-  expect(replicaUuidOf('shop')).toBe(replicaUuidOf('shop'));
-  expect(replicaUuidOf('shop')).not.toBe(replicaUuidOf('shop2'));
-  expect(replicaUuidOf('shop')).toMatch(
+  expect(replicaUuidOf('shop', 7)).toBe(replicaUuidOf('shop', 7));
+  expect(replicaUuidOf('shop', 7)).not.toBe(replicaUuidOf('shop2', 7));
+  expect(replicaUuidOf('shop', 7)).not.toBe(replicaUuidOf('shop', 8));
+  expect(replicaUuidOf('shop', 7)).toMatch(
     /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
   );
 });

@@ -134,6 +134,12 @@ describe('a topic', () => {
     expect(router({}).route(tableOf('my shop', 'größe'))?.topic).toBe('shop.my_shop.gr__e');
   });
 
+  it('that dots within names would give to two tables is a collision', () => {
+    const routes = router({ match: ['*'] });
+    expect(routes.route(tableOf('a.b', 'c'))?.topic).toBe('shop.a.b.c');
+    expect(() => routes.route(tableOf('a', 'b.c'))).toThrow(failure('TOPIC_COLLISION'));
+  });
+
   it('that two spellings would share is a collision', () => {
     const routes = router({});
     routes.route(tableOf('shop', 'a b'));

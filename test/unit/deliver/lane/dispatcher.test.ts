@@ -243,4 +243,17 @@ describe('stopping', () => {
     expect(await scene.ledger()).toEqual({ read: 2, matched: 2, delivered: 2 });
     expect(await scene.next()).toBe(2);
   });
+
+  test('a large event that waits for its turn is not sent any more', async () => {
+    const scene = await DispatcherScene.open();
+    for (const key of ['a', 'b']) scene.offer(key, LARGE_EVENT_BYTES);
+    await scene.pass(0);
+    expect(scene.sending).toEqual([0]);
+    const stopping = scene.dispatcher.stop();
+    await scene.answer(0, DELIVERED);
+    await stopping;
+    expect(scene.sending).toEqual([]);
+    expect(await scene.ledger()).toEqual({ read: 1, matched: 1, delivered: 1 });
+    expect(await scene.next()).toBe(1);
+  });
 });

@@ -3,6 +3,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -256,5 +257,22 @@ describe('the file of an embedded log', () => {
     logs.push(log);
     expect(await log.applyRetention(10, [])).toBeGreaterThan(3 * 1024 * 1024);
     expect((await log.usage()).bytes).toBeLessThan(300_000);
+  });
+
+  test('is not made anew beside what an earlier one left, which SQLite would play back into it', async () => {
+    await filled();
+    const lost = await open();
+    await (await lost.openWriter('shop')).append([], 'c9');
+    // As kill -9 leaves it, with the file itself lost afterwards.
+    const wal = readFileSync(`${path}-wal`);
+    for (const log of logs.splice(0)) await log.close();
+    rmSync(path);
+    writeFileSync(`${path}-wal`, wal);
+    await expect(open()).rejects.toEqual(unusable);
+    expect(existsSync(path)).toBe(false);
+    rmSync(`${path}-wal`);
+    const log = await open();
+    expect(await log.readCheckpoint('shop')).toBeNull();
+    expect(await log.topics()).toEqual([]);
   });
 });
