@@ -128,8 +128,8 @@ export default defineConfig(
   fence(
     ['src/*.ts', 'src/operate/**'],
     ADAPTERS,
-    'Only stores.ts knows the adapters; everything else takes the ports.',
-    ['src/stores.ts'],
+    'Only stores.ts and kafka-stores.ts know the adapters; everything else takes the ports.',
+    ['src/stores.ts', 'src/kafka-stores.ts'],
   ),
   {
     files: ['test/**', 'demo/**', 'bench/**', 'services/**', 'scripts/**'],

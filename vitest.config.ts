@@ -1,22 +1,30 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * Six projects, from a second to minutes. `unit`, `contract`, `simulate` and `tidy` need no server;
- * `integration` and `system` take a real MySQL from test/support/mysql.setup.ts.
+ * Seven projects, from a second to minutes. `unit`, `contract`, `simulate` and `tidy` need no server;
+ * `integration` and `system` take a real MySQL from test/support/mysql.setup.ts. Files of any folder
+ * whose name ends with `.kafka.test.ts` are the project `kafka`: only a run of such files starts a broker.
  */
-const project = (
-  name: string,
-  options: { needsMysql?: boolean; timeout: number },
-): {
-  test: Record<string, unknown>;
-} => ({
+const KAFKA_TESTS = '.kafka.test.ts';
+const MYSQL = 'test/support/mysql.setup.ts';
+const KAFKA = 'test/support/kafka.setup.ts';
+
+interface Options {
+  readonly timeout: number;
+  readonly setup?: readonly string[];
+  readonly include?: string;
+  readonly exclude?: readonly string[];
+}
+
+const project = (name: string, options: Options): { test: Record<string, unknown> } => ({
   test: {
     name,
-    include: [`test/${name}/**/*.test.ts`],
+    include: [options.include ?? `test/${name}/**/*.test.ts`],
+    exclude: options.exclude ?? [`**/*${KAFKA_TESTS}`],
     pool: 'forks',
     testTimeout: options.timeout,
     hookTimeout: 180_000,
-    ...(options.needsMysql === true ? { globalSetup: ['test/support/mysql.setup.ts'] } : {}),
+    globalSetup: options.setup ?? [],
   },
 });
 
@@ -28,8 +36,14 @@ export default defineConfig({
       project('tidy', { timeout: 60_000 }),
       project('contract', { timeout: 60_000 }),
       project('simulate', { timeout: 300_000 }),
-      project('integration', { needsMysql: true, timeout: 120_000 }),
-      project('system', { needsMysql: true, timeout: 300_000 }),
+      project('integration', { setup: [MYSQL], timeout: 120_000 }),
+      project('system', { setup: [MYSQL], timeout: 300_000 }),
+      project('kafka', {
+        setup: [MYSQL, KAFKA],
+        timeout: 300_000,
+        include: `test/**/*${KAFKA_TESTS}`,
+        exclude: [],
+      }),
     ],
   },
 });

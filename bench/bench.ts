@@ -1,73 +1,40 @@
-/** `npm run bench`: how fast rows come into the embedded log and callbacks out of it, beside zongji on the same binlog. */
+/**
+ * `npm run bench`: how fast rows come into the log and callbacks out of it, over the embedded log and over
+ * Kafka, beside others on the same binlog.
+ */
 
-import { parseArgs } from 'node:util';
-
-import { median, percentile, printTable } from './figures.ts';
+import { DEBEZIUM_VERSION } from '../services/kafka-connect/worker-jars.ts';
+import { DEBEZIUM, kafkaLog, rowcallPeer, ZONGJI_KAFKAJS } from './kafka-peers.ts';
+import type { Delivery, KafkaPeer } from './kafka-peers.ts';
+import { kafkaLatency, kafkaRate } from './kafka-runs.ts';
+import type { Workload } from './kafka-runs.ts';
+import { BenchKafka } from './kafka-topics.ts';
+import type { Latencies } from './latency.ts';
+import type { Rate } from './figures.ts';
+import { HELP, readOptions } from './options.ts';
+import type { Options } from './options.ts';
+import { latencyTable, rateTable } from './report.ts';
+import type { Measured, RateGroup } from './report.ts';
 import { captureRun, deliverRun, latencyRun, zongjiRun } from './runs.ts';
-import type { Latencies, Rate } from './runs.ts';
-import { createOrders, currentPlace, fill, openSource } from './source.ts';
-import type { BinlogPlace, Source } from './source.ts';
-
-const HELP = `npm run bench -- [options]
-
-Everything runs on this machine against a real MySQL: the server, rowcall, the receiver. Read the figures
-as ratios within one run; every one is the median of the rounds.
-
-  --rows N          rows at 1,000 to an INSERT (default 300000)
-  --transactions N  transactions of one row (default 50000)
-  --callbacks N     callbacks out of a full log (default 50000)
-  --rate N          events per second of the latency run (default 1000)
-  --seconds N       its length (default 10)
-  --rounds N        (default 3)
-  --help            this text
-
-ROWCALL_MYSQL_URL takes that server instead of one of its own.
-`;
+import { createOrders, currentPlace, fill, fillMixed, openSource } from './source.ts';
+import type { Source } from './source.ts';
 
 const PER_INSERT = 1000;
-const DEFAULTS = {
-  rows: '300000',
-  transactions: '50000',
-  callbacks: '50000',
-  rate: '1000',
-  seconds: '10',
-  rounds: '3',
-} as const;
+const DELIVERIES: readonly Delivery[] = ['exactly-once', 'at-least-once'];
+const MIXED_TABLES = ['mixed_1', 'mixed_2', 'mixed_3', 'mixed_4'];
+const ZONGJI = 'zongji alone';
 
-type Sizes = Readonly<Record<keyof typeof DEFAULTS, number>>;
+/** Everything that the measurements share. */
+interface Bench {
+  readonly options: Options;
+  readonly source: Source;
+  readonly kafka: BenchKafka | undefined;
+  readonly peers: readonly KafkaPeer[];
+}
 
-function readSizes(): Sizes | undefined {
-  const string = (name: keyof typeof DEFAULTS): { type: 'string'; default: string } => ({
-    type: 'string',
-    default: DEFAULTS[name],
-  });
-  const { values } = parseArgs({
-    options: {
-      rows: string('rows'),
-      transactions: string('transactions'),
-      callbacks: string('callbacks'),
-      rate: string('rate'),
-      seconds: string('seconds'),
-      rounds: string('rounds'),
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) return undefined;
-  const number = (name: keyof typeof DEFAULTS): number => {
-    const value = Number(values[name]);
-    if (!Number.isInteger(value) || value < 1) {
-      throw new Error(`--${name} must be a whole number from 1 on`);
-    }
-    return value;
-  };
-  return {
-    rows: number('rows'),
-    transactions: number('transactions'),
-    callbacks: number('callbacks'),
-    rate: number('rate'),
-    seconds: number('seconds'),
-    rounds: number('rounds'),
-  };
+interface Measure<T> {
+  readonly name: string;
+  readonly run: () => Promise<T>;
 }
 
 const say = (line: string): void => {
@@ -75,123 +42,187 @@ const say = (line: string): void => {
 };
 
 /** Rounds of several measurements in turn, so that a busy minute of the machine hits all of them. */
-async function inTurn<T>(rounds: number, measures: readonly (() => Promise<T>)[]): Promise<T[][]> {
-  const results: T[][] = measures.map(() => []);
+async function inTurn<T>(
+  rounds: number,
+  measures: readonly Measure<T>[],
+): Promise<readonly Measured<T>[]> {
+  const results = measures.map(({ name }) => ({ name, rounds: [] as T[] }));
   for (let round = 1; round <= rounds; round += 1) {
-    for (const [n, measure] of measures.entries()) results[n]?.push(await measure());
+    for (const [n, { run }] of measures.entries()) results[n]?.rounds.push(await run());
     say(`  round ${round} of ${rounds}`);
   }
   return results;
 }
 
-function rateRow(name: string, rates: readonly Rate[], base?: readonly Rate[]): string[] {
-  const rate = median(rates.map(({ perSecond }) => perSecond));
-  const of = base === undefined ? undefined : median(base.map(({ perSecond }) => perSecond));
-  return [
-    name,
-    String(Math.round(rate)),
-    of === undefined ? '' : (rate / of).toFixed(2),
-    median(rates.map(({ cpuSeconds }) => cpuSeconds)).toFixed(1),
-    median(rates.map(({ peakMiB }) => peakMiB)).toFixed(0),
+async function ratePart(bench: Bench, title: string, workload: Workload): Promise<RateGroup> {
+  const { source, kafka, peers, options } = bench;
+  const [table = '', ...others] = workload.tables;
+  const embedded: Measure<Rate>[] = [
+    { name: 'rowcall, embedded log', run: () => captureRun(source, table, workload) },
+    { name: ZONGJI, run: () => zongjiRun(source, table, workload) },
   ];
+  const overKafka = peers.flatMap((peer) =>
+    kafka === undefined
+      ? []
+      : [{ name: peer.name, run: () => kafkaRate({ source, kafka }, peer, workload) }],
+  );
+  // The embedded ones know one table and its inserts only.
+  const measures = [...(options.embedded && others.length === 0 ? embedded : []), ...overKafka];
+  return { title, rates: await inTurn(options.sizes.rounds, measures) };
 }
 
-async function capturePart(
-  source: Source,
-  what: {
+async function insertsPart(
+  bench: Bench,
+  title: string,
+  what: { readonly table: string; readonly rows: number; readonly perInsert: number },
+): Promise<RateGroup> {
+  say(`${title}: writing ${what.rows} rows`);
+  await createOrders(bench.source, what.table);
+  const start = await currentPlace(bench.source);
+  await fill(bench.source, what.table, { ...what, sessions: what.perInsert === 1 ? 8 : 2 });
+  return ratePart(bench, title, { tables: [what.table], start, rows: what.rows, keys: what.rows });
+}
+
+async function mixedPart(bench: Bench): Promise<RateGroup> {
+  const transactions = bench.options.sizes.mixed;
+  say(`mixed: writing ${transactions} transactions`);
+  for (const table of MIXED_TABLES) await createOrders(bench.source, table);
+  const start = await currentPlace(bench.source);
+  const rows = await fillMixed(bench.source, MIXED_TABLES, { transactions, sessions: 8 });
+  return ratePart(bench, 'mixed', { tables: MIXED_TABLES, start, rows, keys: 2 * transactions });
+}
+
+async function callbacksPart({ source, options }: Bench): Promise<RateGroup> {
+  const rows = options.sizes.callbacks;
+  say(`callbacks: ${rows} out of a full log`);
+  await createOrders(source, 'called');
+  const place = { start: await currentPlace(source), rows };
+  await fill(source, 'called', { rows, perInsert: PER_INSERT, sessions: 2 });
+  const run = (): Promise<Rate> => deliverRun(source, 'called', place);
+  const measures = [{ name: 'rowcall, signed, progress durable', run }];
+  return { title: 'callbacks', rates: await inTurn(options.sizes.rounds, measures) };
+}
+
+/** Each run has a table of its own, so that the rows of no other are in its way. */
+async function latencyPart(
+  bench: Bench,
+  kind: string,
+  measures: readonly {
     readonly name: string;
-    readonly table: string;
-    readonly rows: number;
-    readonly perInsert: number;
-  },
-  rounds: number,
-): Promise<{ readonly lines: string[][]; readonly start: BinlogPlace }> {
-  say(`${what.name}: writing ${what.rows} rows`);
-  await createOrders(source, what.table);
-  const start = await currentPlace(source);
-  await fill(source, what.table, { ...what, sessions: what.perInsert === 1 ? 8 : 2 });
-  const place = { start, rows: what.rows };
-  const [rowcall = [], zongji = []] = await inTurn(rounds, [
-    () => captureRun(source, what.table, place),
-    () => zongjiRun(source, what.table, place),
-  ]);
-  return {
-    start,
-    lines: [
-      rateRow(`${what.name}: rowcall, rows/s into the log`, rowcall, zongji),
-      rateRow(`${what.name}: zongji, rows/s read and dropped`, zongji),
-    ],
-  };
+    readonly run: (table: string) => Promise<Latencies>;
+  }[],
+): Promise<readonly Measured<Latencies>[]> {
+  const { sizes } = bench.options;
+  say(`commit to ${kind}: ${sizes.rate} events/s for ${sizes.seconds} s`);
+  let runs = 0;
+  return inTurn(
+    sizes.rounds,
+    measures.map(({ name, run }) => ({
+      name,
+      run: async () => {
+        runs += 1;
+        const table = `${kind}_${runs}`;
+        await createOrders(bench.source, table);
+        return run(table);
+      },
+    })),
+  );
 }
 
-async function latencyPart(source: Source, sizes: Sizes): Promise<string[]> {
-  say(`latency: ${sizes.rate} events/s for ${sizes.seconds} s`);
-  let round = 0;
-  const [runs = []] = await inTurn<Latencies>(sizes.rounds, [
-    async () => {
-      round += 1;
-      const table = `latency_${round}`;
-      await createOrders(source, table);
-      return latencyRun(source, table, { perSecond: sizes.rate, seconds: sizes.seconds });
-    },
-  ]);
-  const of = (pick: (run: Latencies) => readonly number[], share: number): string =>
-    median(runs.map((run) => percentile(pick(run), share))).toFixed(1);
-  const { fromCommit, fromSent } = {
-    fromCommit: (run: Latencies) => run.fromCommit,
-    fromSent: (run: Latencies) => run.fromSent,
+function callbackLatencies(bench: Bench): Promise<readonly Measured<Latencies>[]> {
+  const { source, kafka, options } = bench;
+  const pace = { perSecond: options.sizes.rate, seconds: options.sizes.seconds };
+  const embedded = {
+    name: 'rowcall, embedded log',
+    run: (table: string) => latencyRun(source, { table, ...pace }),
   };
-  return [
-    `${Math.round(median(runs.map((run) => run.perSecond)))} events/s`,
-    of(fromCommit, 0.5),
-    of(fromCommit, 0.99),
-    of(fromSent, 0.5),
-    of(fromSent, 0.99),
-    median(runs.map((run) => run.peakMiB)).toFixed(0),
+  const overKafka = DELIVERIES.flatMap((delivery) =>
+    kafka === undefined
+      ? []
+      : [
+          {
+            name: rowcallPeer(delivery).name,
+            run: async (table: string) => {
+              const name = kafka.prefix('callback');
+              const log = kafkaLog(kafka, delivery);
+              const latencies = await latencyRun(source, { table, ...pace }, { name, log });
+              await kafka.removeAll(name);
+              return latencies;
+            },
+          },
+        ],
+  );
+  return latencyPart(bench, 'callback', [...(options.embedded ? [embedded] : []), ...overKafka]);
+}
+
+function recordLatencies(bench: Bench, kafka: BenchKafka): Promise<readonly Measured<Latencies>[]> {
+  const { source, options, peers } = bench;
+  const pace = { perSecond: options.sizes.rate, seconds: options.sizes.seconds };
+  const measures = peers.map((peer) => ({
+    name: peer.name,
+    run: (table: string) => kafkaLatency({ source, kafka }, peer, { table, ...pace }),
+  }));
+  return latencyPart(bench, 'record', measures);
+}
+
+async function measureAll(bench: Bench): Promise<string[]> {
+  const { options, kafka } = bench;
+  const { sizes } = options;
+  const groups = [
+    await insertsPart(bench, '1,000 per INSERT', {
+      table: 'orders',
+      rows: sizes.rows,
+      perInsert: PER_INSERT,
+    }),
+    await insertsPart(bench, 'one row', {
+      table: 'single',
+      rows: sizes.transactions,
+      perInsert: 1,
+    }),
   ];
+  if (kafka !== undefined) groups.push(await mixedPart(bench));
+  if (options.embedded) groups.push(await callbacksPart(bench));
+  const tables = [
+    rateTable(groups, [ZONGJI, ZONGJI_KAFKAJS.name, DEBEZIUM.name]),
+    latencyTable('commit to callback', await callbackLatencies(bench)),
+  ];
+  if (kafka !== undefined) {
+    tables.push(latencyTable('commit to record', await recordLatencies(bench, kafka)));
+  }
+  return tables;
+}
+
+function title({ source, kafka, options }: Bench): string {
+  return [
+    `MySQL ${source.server.version}`,
+    ...(kafka === undefined ? [] : [`Kafka ${kafka.server.version ?? 'as given'}`]),
+    ...(options.debezium ? [`Debezium ${DEBEZIUM_VERSION}`] : []),
+    `Node ${process.version}`,
+    `median of ${options.sizes.rounds} rounds`,
+  ].join(', ');
 }
 
 async function main(): Promise<void> {
-  const sizes = readSizes();
-  if (sizes === undefined) {
+  const options = readOptions();
+  if (options === undefined) {
     process.stdout.write(HELP);
     return;
   }
   const source = await openSource(say);
   try {
-    const bulk = {
-      name: '1,000 per INSERT',
-      table: 'orders',
-      rows: sizes.rows,
-      perInsert: PER_INSERT,
-    };
-    const single = { name: 'one row', table: 'single', rows: sizes.transactions, perInsert: 1 };
-    const rates = [
-      ...(await capturePart(source, bulk, sizes.rounds)).lines,
-      ...(await capturePart(source, single, sizes.rounds)).lines,
-    ];
-    say(`callbacks: ${sizes.callbacks} out of a full log`);
-    await createOrders(source, 'called');
-    const place = { start: await currentPlace(source), rows: sizes.callbacks };
-    await fill(source, 'called', { ...place, perInsert: PER_INSERT, sessions: 2 });
-    const [callbacks = []] = await inTurn(sizes.rounds, [
-      () => deliverRun(source, 'called', place),
-    ]);
-    rates.push(rateRow('callbacks/s, signed, progress durable', callbacks));
-    const latency = await latencyPart(source, sizes);
-    const head = ['what', 'per second', 'of zongji', 'CPU s', 'peak MiB'];
-    const latencyHead = [
-      'commit to callback',
-      'p50 ms',
-      'p99 ms',
-      'sent p50',
-      'sent p99',
-      'peak MiB',
-    ];
-    process.stdout.write(
-      `\nMySQL ${source.server.version}, Node ${process.version}, median of ${sizes.rounds} rounds\n\n` +
-        `${printTable(head, rates)}\n\n${printTable(latencyHead, [latency])}\n`,
-    );
+    const kafka = options.kafka ? await BenchKafka.open(say) : undefined;
+    try {
+      const peers = [
+        ...DELIVERIES.map(rowcallPeer),
+        ZONGJI_KAFKAJS,
+        ...(options.debezium ? [DEBEZIUM] : []),
+      ];
+      const bench: Bench = { options, source, kafka, peers };
+      const tables = await measureAll(bench);
+      process.stdout.write(`\n${title(bench)}\n\n${tables.join('\n\n')}\n`);
+    } finally {
+      await kafka?.close();
+    }
   } finally {
     await source.close();
   }

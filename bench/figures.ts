@@ -9,6 +9,10 @@ export interface ProcessCost {
   readonly peakMiB: number;
 }
 
+export interface Rate extends ProcessCost {
+  readonly perSecond: number;
+}
+
 /** Linux's unit of times in /proc: USER_HZ is 100 on every architecture that Node runs on. */
 const TICKS_PER_SECOND = 100;
 

@@ -12,6 +12,8 @@ const KEY = Buffer.from('"key":{"id":');
 
 export interface ReceiverStats {
   readonly count: number;
+  /** Different keys among them; only of records. */
+  readonly distinct: number;
   /** process.hrtime in ms: one clock for all processes of a machine. */
   readonly firstMs: number;
   readonly lastMs: number;
@@ -68,7 +70,7 @@ server.listen(0, '127.0.0.1', () => {
   process.send?.({ port: (server.address() as AddressInfo).port });
 });
 process.on('message', () => {
-  process.send?.({ count, firstMs, lastMs, times } satisfies ReceiverStats);
+  process.send?.({ count, distinct: 0, firstMs, lastMs, times } satisfies ReceiverStats);
 });
 process.on('disconnect', () => {
   process.exit(0);

@@ -1,77 +1,23 @@
 /** One measurement each: into the log, out of the log, from end to end, and the base of the ratio. */
 
-import { fork } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-
-import { createConnection } from 'mysql2/promise';
-
-import { freePort } from '../services/free-port.ts';
 import { openEmbeddedLog } from '../src/log/embedded/embedded-log.ts';
 import type { ChangeLog } from '../src/log/change-log.ts';
 import { RowcallError } from '../src/errors.ts';
 import { systemClock } from '../src/shared/clock.ts';
 import { silentLogger } from '../src/shared/logger.ts';
-import { writeConfig } from '../test/support/rowcall-process-config.ts';
 import { RowcallProcess, pause } from '../test/support/rowcall-process.ts';
+import { answer, forkFile, Receiver } from './children.ts';
 import { processCost } from './figures.ts';
-import type { ProcessCost } from './figures.ts';
-import type { ReceiverStats } from './raw-receiver.ts';
-import { currentPlace, insertOrders } from './source.ts';
+import type { Rate } from './figures.ts';
+import { followEvenly } from './latency.ts';
+import type { Latencies, Pace } from './latency.ts';
+import { asRunning, withRowcall } from './rowcall-setup.ts';
+import type { PreparedRowcall, RowcallSetup } from './rowcall-setup.ts';
+import { currentPlace } from './source.ts';
 import type { BinlogPlace, Source } from './source.ts';
 import type { ZongjiResult } from './zongji-reader.ts';
 
-export interface Rate extends ProcessCost {
-  readonly perSecond: number;
-}
-
-export interface Latencies extends ProcessCost {
-  /** In ms, per event: from the statement sent, and from its COMMIT acknowledged. */
-  readonly fromSent: readonly number[];
-  readonly fromCommit: readonly number[];
-  readonly perSecond: number;
-}
-
-const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
 const TIMEOUT_MS = 300_000;
-
-/** One Rowcall with its folder; gone when `work` has ended. */
-async function withRowcall<T>(
-  source: Source,
-  setup: { readonly table: string; readonly start: BinlogPlace; readonly url?: string },
-  work: (rowcall: { configFile: string; admin: string; logPath: string }) => Promise<T>,
-): Promise<T> {
-  const folder = mkdtempSync(join(tmpdir(), 'rowcall-bench-'));
-  const admin = `127.0.0.1:${await freePort()}`;
-  const configFile = writeConfig({
-    folder,
-    name: 'bench',
-    sourceUrl: source.accountUrl,
-    admin,
-    tables: [`${source.database}.${setup.table}`],
-    source: { start: { file: setup.start.file, position: setup.start.position } },
-    callbacks:
-      setup.url === undefined
-        ? []
-        : [
-            {
-              name: 'bench',
-              url: setup.url,
-              secret: SECRET,
-              tables: [`${source.database}.*`],
-              options: { concurrency: 64 },
-            },
-          ],
-  });
-  try {
-    return await work({ configFile, admin, logPath: join(folder, 'data', 'events.db') });
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
 
 /** Rows per second from the binlog into the embedded log, durable, from the first rows on. */
 export function captureRun(
@@ -79,7 +25,7 @@ export function captureRun(
   table: string,
   { start, rows }: { readonly start: BinlogPlace; readonly rows: number },
 ): Promise<Rate> {
-  return withRowcall(source, { table, start }, async (rowcall) => {
+  return withRowcall(source, { tables: [table], start }, async (rowcall) => {
     const daemon = new RowcallProcess({ ...rowcall, command: 'connect' });
     try {
       const log = await openWhenThere(rowcall.logPath, daemon);
@@ -142,13 +88,13 @@ export async function deliverRun(
   table: string,
   { start, rows }: { readonly start: BinlogPlace; readonly rows: number },
 ): Promise<Rate> {
-  const receiver = await RawReceiver.start([]);
+  const { receiver, url } = await Receiver.ofCallbacks([]);
   try {
-    return await withRowcall(source, { table, start, url: receiver.url }, async (rowcall) => {
+    return await withRowcall(source, { tables: [table], start, url }, async (rowcall) => {
       await fillLog(rowcall, rows);
       const daemon = new RowcallProcess({ ...rowcall, command: 'deliver' });
       try {
-        const stats = await receiver.until(rows, daemon);
+        const stats = await receiver.until(rows, asRunning(daemon));
         const perSecond = ((rows - 1) * 1000) / (stats.lastMs - stats.firstMs);
         return { perSecond, ...processCost(daemon.pid) };
       } finally {
@@ -160,10 +106,7 @@ export async function deliverRun(
   }
 }
 
-async function fillLog(
-  rowcall: { configFile: string; admin: string; logPath: string },
-  rows: number,
-): Promise<void> {
+async function fillLog(rowcall: PreparedRowcall, rows: number): Promise<void> {
   const daemon = new RowcallProcess({ ...rowcall, command: 'connect' });
   try {
     const log = await openWhenThere(rowcall.logPath, daemon);
@@ -177,24 +120,22 @@ async function fillLog(
   }
 }
 
-const LATENCY_SESSIONS = 4;
-
-/** One-row transactions at an even pace, each followed to its arrival at the receiver. */
+/** One-row transactions at an even pace, each followed to its callback; over the embedded log unless `log` is another. */
 export async function latencyRun(
   source: Source,
-  table: string,
-  { perSecond, seconds }: { readonly perSecond: number; readonly seconds: number },
+  { table, ...pace }: Pace & { readonly table: string },
+  log: Pick<RowcallSetup, 'name' | 'log'> = {},
 ): Promise<Latencies> {
-  const receiver = await RawReceiver.start(['--times']);
+  const { receiver, url } = await Receiver.ofCallbacks(['--times']);
   const start = await currentPlace(source);
   try {
-    return await withRowcall(source, { table, start, url: receiver.url }, async (rowcall) => {
+    return await withRowcall(source, { ...log, tables: [table], start, url }, async (rowcall) => {
       const daemon = new RowcallProcess(rowcall);
       try {
         await daemon.ready();
-        const sent = await writeEvenly(source, table, { perSecond, seconds });
-        const stats = await receiver.until(sent.size, daemon);
-        return { ...latenciesOf(sent, stats, seconds), ...processCost(daemon.pid) };
+        const ends = { sender: asRunning(daemon), receiver };
+        const latencies = await followEvenly({ source, table }, pace, ends);
+        return { ...latencies, ...processCost(daemon.pid) };
       } finally {
         await daemon.kill();
       }
@@ -204,114 +145,17 @@ export async function latencyRun(
   }
 }
 
-type Sent = Map<number, { readonly sentMs: number; readonly committedMs: number }>;
-
-const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6;
-
-async function writeEvenly(
-  source: Source,
-  table: string,
-  { perSecond, seconds }: { readonly perSecond: number; readonly seconds: number },
-): Promise<Sent> {
-  const sent: Sent = new Map();
-  const total = perSecond * seconds;
-  const startMs = monotonicMs() + 200;
-  const session = async (index: number): Promise<void> => {
-    const connection = await createConnection(source.url);
-    try {
-      for (let id = 1 + index; id <= total; id += LATENCY_SESSIONS) {
-        const dueMs = startMs + (id * 1000) / perSecond;
-        const waitMs = dueMs - monotonicMs();
-        if (waitMs > 0) await pause(waitMs);
-        const sentMs = monotonicMs();
-        await insertOrders(connection, table, { from: id, count: 1 });
-        sent.set(id, { sentMs, committedMs: monotonicMs() });
-      }
-    } finally {
-      await connection.end();
-    }
-  };
-  await Promise.all(Array.from({ length: LATENCY_SESSIONS }, (_, index) => session(index)));
-  return sent;
-}
-
-function latenciesOf(
-  sent: Sent,
-  stats: ReceiverStats,
-  seconds: number,
-): { fromSent: number[]; fromCommit: number[]; perSecond: number } {
-  const fromSent: number[] = [];
-  const fromCommit: number[] = [];
-  for (let n = 0; n < stats.times.length; n += 2) {
-    const write = sent.get(stats.times[n] ?? 0);
-    const arrivedMs = stats.times[n + 1];
-    if (write === undefined || arrivedMs === undefined) continue;
-    fromSent.push(arrivedMs - write.sentMs);
-    // The server sends the binlog before it acknowledges: the callback may be there first.
-    fromCommit.push(Math.max(0, arrivedMs - write.committedMs));
-  }
-  return { fromSent, fromCommit, perSecond: sent.size / seconds };
-}
-
 export async function zongjiRun(
   source: Source,
   table: string,
   { start, rows }: { readonly start: BinlogPlace; readonly rows: number },
 ): Promise<Rate> {
-  const child = fork(fileURLToPath(new URL('./zongji-reader.ts', import.meta.url)));
+  const child = forkFile('./zongji-reader.ts');
   try {
     child.send({ url: source.server.url, database: source.database, table, ...start, rows });
     const result = await answer<ZongjiResult>(child);
     return { perSecond: (result.rows * 1000) / result.ms, ...processCost(child.pid ?? 0) };
   } finally {
     if (child.connected) child.disconnect();
-  }
-}
-
-/** The child's next message. @throws Error when it ends instead. */
-function answer<T>(child: ChildProcess): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onMessage = (message: unknown): void => {
-      child.removeListener('exit', onExit);
-      resolve(message as T);
-    };
-    const onExit = (code: number | null): void => {
-      child.removeListener('message', onMessage);
-      reject(new Error(`A child of the benchmark ended with ${code ?? 'a signal'}`));
-    };
-    child.once('message', onMessage);
-    child.once('exit', onExit);
-  });
-}
-
-/** The receiver's process, seen from here. */
-class RawReceiver {
-  readonly url: string;
-  readonly #child: ChildProcess;
-
-  private constructor(child: ChildProcess, port: number) {
-    this.#child = child;
-    this.url = `http://127.0.0.1:${port}/hooks`;
-  }
-
-  static async start(args: readonly string[]): Promise<RawReceiver> {
-    const child = fork(fileURLToPath(new URL('./raw-receiver.ts', import.meta.url)), [...args]);
-    const { port } = await answer<{ port: number }>(child);
-    return new RawReceiver(child, port);
-  }
-
-  async until(count: number, daemon: RowcallProcess): Promise<ReceiverStats> {
-    const deadline = performance.now() + TIMEOUT_MS;
-    while (performance.now() < deadline && daemon.running) {
-      this.#child.send('stats');
-      const stats = await answer<ReceiverStats>(this.#child);
-      if (stats.count >= count) return stats;
-      await pause(100);
-    }
-    throw new Error(`the receiver did not get ${count} callbacks: ${daemon.stderr.slice(-2000)}`);
-  }
-
-  end(): void {
-    if (this.#child.connected) this.#child.disconnect();
   }
 }

@@ -12,6 +12,8 @@ import type { MysqlServer } from '../services/mysql.ts';
 export interface BinlogPlace {
   readonly file: string;
   readonly position: number;
+  /** What was executed by then; empty where the server numbers no transactions. */
+  readonly gtidSet: string;
 }
 
 export interface Source {
@@ -67,7 +69,12 @@ export async function currentPlace(source: Source): Promise<BinlogPlace> {
     // SHOW BINARY LOG STATUS is 8.2 and later, SHOW MASTER STATUS until 8.3; this one stands in all.
     const [files] = await connection.query<RowDataPacket[]>('SHOW BINARY LOGS');
     const last = files.at(-1);
-    return { file: String(last?.['Log_name']), position: Number(last?.['File_size']) };
+    const [sets] = await connection.query<RowDataPacket[]>('SELECT @@gtid_executed AS executed');
+    return {
+      file: String(last?.['Log_name']),
+      position: Number(last?.['File_size']),
+      gtidSet: String(sets[0]?.['executed']).replaceAll('\n', ''),
+    };
   } finally {
     await connection.end();
   }
@@ -89,11 +96,46 @@ export async function fill(
       await insertOrders(connection, table, { from, count });
     }
   };
+  await inSessions(source, shape.sessions, session);
+}
+
+/**
+ * Writes `transactions`, in turn over the tables: two orders inserted, the first one updated, the second
+ * deleted. Returns how many row changes that makes.
+ */
+export async function fillMixed(
+  source: Source,
+  tables: readonly string[],
+  shape: { readonly transactions: number; readonly sessions: number },
+): Promise<number> {
+  let next = 0;
+  const session = async (connection: Connection): Promise<void> => {
+    while (next < shape.transactions) {
+      const n = next;
+      next += 1;
+      const table = tables[n % tables.length] ?? '';
+      const id = 1 + 2 * n;
+      await connection.beginTransaction();
+      await insertOrders(connection, table, { from: id, count: 2 });
+      await connection.query(`UPDATE ${table} SET status = 'PAID' WHERE id = ?`, [id]);
+      await connection.query(`DELETE FROM ${table} WHERE id = ?`, [id + 1]);
+      await connection.commit();
+    }
+  };
+  await inSessions(source, shape.sessions, session);
+  return 4 * shape.transactions;
+}
+
+async function inSessions(
+  source: Source,
+  sessions: number,
+  work: (connection: Connection) => Promise<void>,
+): Promise<void> {
   const connections = await Promise.all(
-    Array.from({ length: shape.sessions }, () => createConnection(source.url)),
+    Array.from({ length: sessions }, () => createConnection(source.url)),
   );
   try {
-    await Promise.all(connections.map(session));
+    await Promise.all(connections.map(work));
   } finally {
     await Promise.all(connections.map((connection) => connection.end()));
   }

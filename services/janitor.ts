@@ -4,7 +4,7 @@ import type { ChildProcessByStdio } from 'node:child_process';
 import type { Writable } from 'node:stream';
 
 /**
- * $1 the folder to remove, $2 the signal, $3 what stands in the server's command line: a pid alone
+ * $1 the folder to remove (empty: none), $2 the signal, $3 what stands in the server's command line: a pid alone
  * could by then belong to a stranger. Each line of standard input is the pid to watch (empty: none).
  * The wait is bounded, because in a container without a reaper a dead process stays as a zombie.
  */
@@ -19,12 +19,12 @@ if [ -n "$pid" ] && tr '\\0' ' ' < "/proc/$pid/cmdline" 2>/dev/null | grep -qF -
     n=$((n + 1)); sleep 0.1
   done
 fi
-rm -rf -- "$1"
+[ -z "$1" ] || rm -rf -- "$1"
 `;
 
 export interface JanitorOptions {
-  /** Removed when the run has ended. */
-  readonly folder: string;
+  /** Removed when the run has ended; undefined where the process has none of its own. */
+  readonly folder: string | undefined;
   /** Sent to the watched process when the run ended without stopping it. */
   readonly signal: 'TERM' | 'KILL';
   /** A text that stands in the command line of the watched process and of no other. */
@@ -42,7 +42,7 @@ export class Janitor {
   constructor(options: JanitorOptions) {
     this.#child = spawn(
       'sh',
-      ['-c', SCRIPT, 'rowcall-janitor', options.folder, options.signal, options.mark],
+      ['-c', SCRIPT, 'rowcall-janitor', options.folder ?? '', options.signal, options.mark],
       { stdio: ['pipe', 'ignore', 'ignore'], detached: true, cwd: '/' },
     );
     // It never keeps this process alive; its own end is of no interest.

@@ -12,20 +12,25 @@ import { HttpSender } from './deliver/callback/http-sender.ts';
 import { loadHandler, ModuleSender } from './deliver/callback/module-sender.ts';
 import type { Sender } from './deliver/callback/sender.ts';
 import { Deliver } from './deliver/deliver.ts';
+import { DeliverInTurn } from './deliver/deliver-in-turn.ts';
+import { openCursors } from './deliver/intake/open-cursors.ts';
 import { RowcallError } from './errors.ts';
 import type { ChangeLog } from './log/change-log.ts';
+import { formatLogFinding, requireUsableLog } from './log/finding.ts';
 import { RetentionKeeper } from './log/retention-keeper.ts';
 import { AdminServer } from './operate/admin/server.ts';
+import { abortable } from './shared/abort.ts';
 import { present } from './shared/assert.ts';
 import { LargeWork } from './shared/large-work.ts';
 import type { Clock, Random } from './shared/clock.ts';
 import { closeAfter } from './shared/close-after.ts';
-import type { Logger } from './shared/logger.ts';
+import { type Logger, silentLogger } from './shared/logger.ts';
 import type { Service } from './shared/service.ts';
 import { supervise } from './shared/supervise.ts';
 import { connectionOptions } from './source-connection.ts';
-import type { StateStore } from './state/state-store.ts';
-import { lockLogForCapture, openDispatcherState, openLog } from './stores.ts';
+import type { Cursor, StateStore } from './state/state-store.ts';
+import { captureInTurn } from './capture-turn.ts';
+import { checkLog, dispatcherMembership, openDispatcherState, openLog } from './stores.ts';
 import { VERSION } from './version.ts';
 
 /** Which legs this process runs. */
@@ -40,6 +45,8 @@ export interface AppParts {
   readonly logger: Logger;
   readonly legs: Legs;
   readonly acceptLostState: boolean;
+  /** Captures at once, whoever else does; only a log in Kafka can be taken over. */
+  readonly takeOver: boolean;
   /** Handlers given in code, by callback. */
   readonly handlers: Readonly<Record<string, Handler>>;
 }
@@ -51,21 +58,24 @@ export interface AppParts {
 export class App {
   readonly #config: Config;
   readonly #parts: AppParts;
+  #takesOver: boolean;
 
   constructor(config: Config, parts: AppParts) {
     this.#config = config;
     this.#parts = parts;
+    this.#takesOver = parts.takeOver;
   }
 
   /** Runs until the signal aborts (then resolves) or a part cannot go on (then rejects with its error). */
   async run(signal: AbortSignal): Promise<void> {
     const { legs, logger } = this.#parts;
     if (legs.deliver) for (const warning of configWarnings(this.#config)) logger.warn({}, warning);
-    const lock = legs.capture ? lockLogForCapture(this.#config) : null;
+    const work = (turn: AbortSignal): Promise<void> => this.#open(turn);
     try {
-      await this.#open(signal);
-    } finally {
-      lock?.release();
+      if (!legs.capture) await work(signal);
+      else await captureInTurn(this.#config, this.#parts, work, signal);
+    } catch (error) {
+      if (!signal.aborted || error !== signal.reason) throw error;
     }
   }
 
@@ -73,34 +83,35 @@ export class App {
     const { clock, logger, legs } = this.#parts;
     const log = await openLog(this.#config, { clock, logger, create: true });
     await closeAfter(log, logger, async () => {
-      if (!legs.deliver) return this.#supervise(log, null, signal);
-      const state = await openDispatcherState(this.#config);
+      await this.#takeOver(log);
+      if (!legs.deliver) {
+        await this.#proveLog(log, [], signal);
+        return this.#supervise(log, null, signal);
+      }
+      const state = await this.#openState(signal);
       return closeAfter(state, logger, () => this.#supervise(log, state, signal));
     });
   }
 
   async #supervise(log: ChangeLog, state: StateStore | null, signal: AbortSignal): Promise<void> {
-    const { clock, random, logger } = this.#parts;
+    const { clock, logger } = this.#parts;
     const { admin, callbacks } = this.#config;
+    if (state !== null) await this.#proveLog(log, await state.cursors(), signal);
     const options = state === null ? [] : await this.#buildCallbacks();
     const large = new LargeWork(clock);
     const capture = this.#parts.legs.capture ? await this.#buildCapture(log, large) : null;
     const deliver =
-      state === null
-        ? null
-        : await Deliver.open({
-            log,
-            state,
-            callbacks: options,
-            large,
-            clock,
-            random,
-            logger,
-            acceptLostState: this.#parts.acceptLostState,
-            drainTimeoutMs: drainTimeoutMs(this.#config),
-          });
+      state === null ? null : await this.#buildDeliver({ log, state, options, large });
     const services: Service[] = [
-      new AdminServer({ ...admin.listen, clock, logger, log, capture, deliver }),
+      new AdminServer({
+        ...admin.listen,
+        clock,
+        logger,
+        log,
+        capture,
+        deliver,
+        standby: () => (deliver instanceof DeliverInTurn ? deliver.standby : null),
+      }),
     ];
     if (capture !== null) {
       const consumers = callbacks.map((callback) => callback.name);
@@ -114,6 +125,89 @@ export class App {
       onDeadline: (names) =>
         new RowcallError('SHUTDOWN_TIMEOUT', `Still running at the deadline: ${names.join(', ')}`),
     });
+  }
+
+  /** Fences whoever captures before anything else is waited for; once, since a turn that came back is no wish. */
+  async #takeOver(log: ChangeLog): Promise<void> {
+    if (!this.#takesOver) return;
+    this.#takesOver = false;
+    const writer = await log.openWriter(this.#config.name);
+    await writer.close();
+  }
+
+  /** Another dispatcher of this state may be about to end: a standby whose turn it is waits for it. */
+  async #openState(signal: AbortSignal): Promise<StateStore> {
+    const { clock } = this.#parts;
+    const until = clock.monotonic() + this.#config.shutdownTimeoutMs;
+    for (;;) {
+      try {
+        return await openDispatcherState(this.#config);
+      } catch (error) {
+        const mayPass = this.#config.log.type === 'kafka' && clock.monotonic() < until;
+        const taken = error instanceof RowcallError && error.code === 'STATE_UNUSABLE';
+        if (!mayPass || !taken) throw error;
+        await clock.sleep(STATE_RETRY_MS, signal);
+      }
+    }
+  }
+
+  /** @throws RowcallError of what stops a start: the log is not what we wrote, or forgets what callbacks need */
+  async #proveLog(log: ChangeLog, cursors: readonly Cursor[], signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#parts;
+    const findings = checkLog(this.#config, log, cursors, clock.now());
+    for (const finding of requireUsableLog(await abortable(findings, signal))) {
+      logger.warn({ check: finding.check }, formatLogFinding(finding));
+    }
+  }
+
+  async #buildDeliver(parts: {
+    readonly log: ChangeLog;
+    readonly state: StateStore;
+    readonly options: readonly CallbackOptions[];
+    readonly large: LargeWork;
+  }): Promise<Deliver | DeliverInTurn> {
+    const { log, state, options, large } = parts;
+    const { clock, random, logger, acceptLostState } = this.#parts;
+    const make = (): Promise<Deliver> =>
+      Deliver.open({
+        log,
+        state,
+        callbacks: options,
+        large,
+        clock,
+        random,
+        logger,
+        acceptLostState,
+        drainTimeoutMs: drainTimeoutMs(this.#config),
+      });
+    const stateId = state.id;
+    const membership = await dispatcherMembership(this.#config, { clock, logger, stateId });
+    if (membership === null) return make();
+    // It opens in its turn, which may come after capture has begun.
+    if (this.#parts.legs.capture) await this.#proveState(log, state, options);
+    const callbacks = options.map(({ name }) => name);
+    return new DeliverInTurn({
+      membership,
+      make,
+      log,
+      stateId,
+      callbacks,
+      clock,
+      logger,
+    });
+  }
+
+  /**
+   * State and log must belong together before capture saves its first place into a log that may be a new one
+   * by mistake. Delivery proves the same again when it begins, and tells of what it finds then.
+   */
+  async #proveState(
+    log: ChangeLog,
+    state: StateStore,
+    callbacks: readonly CallbackOptions[],
+  ): Promise<void> {
+    const { acceptLostState } = this.#parts;
+    await openCursors(callbacks, { log, state, acceptLostState, logger: silentLogger });
   }
 
   #buildCallbacks(): Promise<CallbackOptions[]> {
@@ -169,3 +263,6 @@ export class App {
     });
   }
 }
+
+/** How often a state store that another process still holds is tried again. */
+const STATE_RETRY_MS = 100;

@@ -172,6 +172,31 @@ export const ERRORS = {
     exit: 3,
     cure: 'Check log.path: the disk, its permissions, and that no other program writes the file.',
   },
+  LOG_UNREACHABLE: {
+    retriable: true,
+    exit: 1,
+    cure: 'Check that the brokers run and that log.brokers names them.',
+  },
+  LOG_ACCESS_DENIED: {
+    retriable: false,
+    exit: 3,
+    cure: 'Check log.sasl, and that its account has the right named above (topic, group or transactional id).',
+  },
+  LOG_TLS: {
+    retriable: false,
+    exit: 3,
+    cure: 'Check log.tls: mode, ca, and the name the certificate bears.',
+  },
+  LOG_UNFIT: {
+    retriable: false,
+    exit: 3,
+    cure: 'Do what is printed with each finding; rowcall doctor shows them all.',
+  },
+  TOPIC_COMPACTED: {
+    retriable: false,
+    exit: 3,
+    cure: 'Set cleanup.policy=delete: a compacted topic forgets events that callbacks have not seen.',
+  },
   LOG_CORRUPT: {
     retriable: false,
     exit: 3,
@@ -180,7 +205,12 @@ export const ERRORS = {
   LOG_WRITE_FAILED: {
     retriable: true,
     exit: 1,
-    cure: 'Check the disk of log.path: space, permissions, errors.',
+    cure: 'Check where the log is: the disk of log.path, or the brokers. It is gone on from the checkpoint.',
+  },
+  TOPIC_NOT_MADE: {
+    retriable: false,
+    exit: 3,
+    cure: 'Correct log.topics as the broker says, or make the topic by hand.',
   },
   RECORD_TOO_LARGE: {
     retriable: false,
@@ -204,6 +234,11 @@ export const ERRORS = {
     retriable: false,
     exit: 3,
     cure: 'The log was read by callbacks whose state is not here. Restore state.path, or start with --accept-lost-state.',
+  },
+  STATE_FOREIGN: {
+    retriable: false,
+    exit: 3,
+    cure: 'Another dispatcher delivers with another state store. Run one dispatcher; to move it, stop the other and bring its state file here.',
   },
   STATE_UNUSABLE: {
     retriable: false,

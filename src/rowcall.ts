@@ -50,6 +50,7 @@ export async function createRowcall(
     logger: options.logger ?? silentLogger,
     legs: { capture: true, deliver: true },
     acceptLostState: options.acceptLostState ?? false,
+    takeOver: false,
     handlers,
   });
 }

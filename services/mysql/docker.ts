@@ -1,9 +1,7 @@
 /** MySQL in a container, where a Docker engine answers. */
 import type { Container } from 'dockerode';
-import { existsSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import type { ContainerRuntimeClient } from 'testcontainers';
+import { dockerEngine } from '../docker-engine.ts';
 import { freePort } from '../free-port.ts';
 import { waitForVersion } from './answer.ts';
 import { ADMIN, adminUrl, serverSettings } from './mysql-server.ts';
@@ -21,31 +19,14 @@ const STOP_TIMEOUT_SECONDS = 60;
  */
 export async function dockerMysql(options: MysqlOptions): Promise<MysqlServer | undefined> {
   const progress = options.progress ?? (() => undefined);
-  if (!mayHaveEngine()) return undefined;
-  // Loaded only where it is of use: it takes most of a second.
-  const { GenericContainer, getContainerRuntimeClient } = await import('testcontainers');
-  const client = await getContainerRuntimeClient().catch(() => undefined);
-  if (client === undefined) {
-    progress('MySQL: Docker is configured here, but no engine answers');
-    return undefined;
-  }
+  const engine = await dockerEngine('MySQL', progress);
+  if (engine === undefined) return undefined;
   const image = `mysql:${options.version ?? NEWEST}`;
   progress(`MySQL: starting ${image} in Docker (the first time it is downloaded)`);
   const port = options.port ?? (await freePort());
-
-  /** Published to this machine alone, which Testcontainers has no setting for. */
-  class LoopbackContainer extends GenericContainer {
-    protected override beforeContainerCreated(): Promise<void> {
-      this.hostConfig.PortBindings = {
-        [`${CONTAINER_PORT}/tcp`]: [{ HostIp: '127.0.0.1', HostPort: String(port) }],
-      };
-      return Promise.resolve();
-    }
-  }
-  const isLocal = client.info.containerRuntime.host === 'localhost';
-  const container = new (isLocal ? LoopbackContainer : GenericContainer)(image)
+  const container = engine
+    .container(image, [{ container: CONTAINER_PORT, host: port }])
     .withEnvironment({ MYSQL_ROOT_PASSWORD: ADMIN.password, MYSQL_ROOT_HOST: '%' })
-    .withExposedPorts({ container: CONTAINER_PORT, host: port })
     .withCommand(serverSettings(options, Math.random()))
     .withStartupTimeout(START_TIMEOUT_MS)
     .withAutoCleanup(options.keep !== true);
@@ -53,24 +34,8 @@ export async function dockerMysql(options: MysqlOptions): Promise<MysqlServer | 
     container.withBindMounts([{ source: options.dataDir, target: '/var/lib/mysql', mode: 'rw' }]);
   }
   const started = await container.start();
-  const host = isLocal ? '127.0.0.1' : started.getHost();
-  return DockerMysql.attach(client, started.getId(), { host, port });
-}
-
-/** Cheap signs of an engine, so that machines without one do not load the client for nothing. */
-function mayHaveEngine(): boolean {
-  const home = homedir();
-  const runtime = process.env['XDG_RUNTIME_DIR'];
-  return (
-    (process.env['DOCKER_HOST'] ?? '') !== '' ||
-    [
-      '/var/run/docker.sock',
-      join(home, '.testcontainers.properties'),
-      join(home, '.docker/run/docker.sock'),
-      join(home, '.docker/desktop/docker.sock'),
-      ...(runtime === undefined ? [] : [join(runtime, 'docker.sock')]),
-    ].some((path) => existsSync(path))
-  );
+  const host = engine.isLocal ? '127.0.0.1' : started.getHost();
+  return DockerMysql.attach(engine.client, started.getId(), { host, port });
 }
 
 /** One container with one published port, the same over stop and start. */

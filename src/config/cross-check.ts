@@ -89,12 +89,12 @@ function checkSource(source: Section): Problem[] {
       );
     }
   }
-  return [...found, ...checkTls(section(source['tls']))];
+  return [...found, ...checkTls(section(source['tls']), 'source')];
 }
 
-function checkTls(tls: Section): Problem[] {
+function checkTls(tls: Section, owner: 'source' | 'log'): Problem[] {
   const at = (key: string, message: string): Problem =>
-    problem(['source', 'tls', key], message, 'key');
+    problem([owner, 'tls', key], message, 'key');
   const found: Problem[] = [];
   const mode = tls['mode'];
   if (mode === 'off') {
@@ -110,8 +110,9 @@ function checkTls(tls: Section): Problem[] {
 }
 
 function checkStorage(root: Section, baseDir: string): Problem[] {
-  const found: Problem[] = [];
   const log = section(root['log']);
+  if (log['type'] === 'kafka') return checkTls(section(log['tls']), 'log');
+  const found: Problem[] = [];
   const retained = quantity(section(log['retention'])['size'] ?? '10GiB', parseSize);
   const limit = quantity(log['max_size'] ?? '50GiB', parseSize);
   if (retained !== null && limit !== null && retained > limit) {
@@ -122,20 +123,15 @@ function checkStorage(root: Section, baseDir: string): Problem[] {
       ),
     );
   }
-  const [logPath, statePath] = [
-    log['path'] ?? './data/events.db',
-    section(root['state'])['path'] ?? './data/state.db',
-  ];
-  if (
-    typeof logPath === 'string' &&
-    typeof statePath === 'string' &&
-    resolve(baseDir, logPath) === resolve(baseDir, statePath)
-  ) {
-    found.push(
-      problem(['state', 'path'], 'must be another file than log.path: each has one writer'),
-    );
-  }
-  return found;
+  return [...found, ...checkFiles(root, baseDir)];
+}
+
+function checkFiles(root: Section, baseDir: string): Problem[] {
+  const logPath = section(root['log'])['path'] ?? './data/events.db';
+  const statePath = section(root['state'])['path'] ?? './data/state.db';
+  if (typeof logPath !== 'string' || typeof statePath !== 'string') return [];
+  if (resolve(baseDir, logPath) !== resolve(baseDir, statePath)) return [];
+  return [problem(['state', 'path'], 'must be another file than log.path: each has one writer')];
 }
 
 function quantity(value: unknown, parse: (text: string) => number | null): number | null {

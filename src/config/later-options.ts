@@ -7,8 +7,6 @@
 export const LATER_KEYS: Readonly<Record<string, readonly string[]>> = {
   '': ['completions'],
   'source.start': ['timestamp'],
-  log: ['brokers', 'tls', 'sasl', 'compression', 'delivery', 'oversize'],
-  'log.topics': ['create', 'replication_factor', 'config'],
   checkpoint: ['path'],
   tables: ['format', 'bigint', 'tombstones', 'truncate', 'values'],
   'tables.columns': ['mask', 'hash'],
@@ -21,7 +19,7 @@ export const LATER_KEYS: Readonly<Record<string, readonly string[]>> = {
 
 /** Values by option. */
 export const LATER_VALUES: Readonly<Record<string, readonly string[]>> = {
-  'log.type': ['kafka'],
+  'log.oversize': ['claim-check'],
   'checkpoint.type': ['file'],
   'state.type': ['mysql'],
   'callbacks.operations': ['truncate'],

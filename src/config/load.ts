@@ -8,7 +8,7 @@ import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
 import { RowcallError } from '../errors.ts';
 import { crossCheck, type CrossCheckContext } from './cross-check.ts';
-import { knownKeys } from './known-keys.ts';
+import { childOf, knownKeys } from './known-keys.ts';
 import {
   describeIssue,
   flattenIssues,
@@ -162,7 +162,9 @@ function check(value: unknown, whole: ReadonlySet<string>, context: CrossCheckCo
   // Each round turns at least one text into another type, so there are no more rounds than texts.
   while (!result.success && convertWhole(value, result.error.issues, whole)) result = parse();
   const problems = [
-    ...(result.success ? [] : problemsOf(result.error.issues, knownKeys)),
+    ...(result.success
+      ? []
+      : problemsOf(result.error.issues, (section) => knownKeys(section, value))),
     ...crossCheck(value, context),
   ];
   return { config: result.success && problems.length === 0 ? result.data : null, problems };
@@ -189,12 +191,6 @@ function convertWhole(
     converted = true;
   }
   return converted;
-}
-
-function childOf(parent: unknown, key: string | number): unknown {
-  return typeof parent === 'object' && parent !== null
-    ? (parent as Record<string, unknown>)[key]
-    : undefined;
 }
 
 function readAs(expected: string, text: unknown): number | boolean | undefined {

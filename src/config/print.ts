@@ -2,7 +2,15 @@
 
 import { stringify } from 'yaml';
 import { formatDuration, formatSize } from './quantities.ts';
-import type { CallbackConfig, Config, DeliverConfig, SourceConfig, TableRule } from './schema.ts';
+import { formatHostAndPort } from './scalars.ts';
+import type {
+  CallbackConfig,
+  Config,
+  DeliverConfig,
+  LogConfig,
+  SourceConfig,
+  TableRule,
+} from './schema.ts';
 import { MASK, type Secret } from './secret.ts';
 
 /**
@@ -15,22 +23,13 @@ export function printConfig(config: Config): string {
     {
       name: config.name,
       source: printSource(config.source),
-      log: {
-        type: log.type,
-        path: log.path,
-        retention: {
-          age: formatDuration(log.retention.ageMs),
-          size: formatSize(log.retention.sizeBytes),
-        },
-        max_size: formatSize(log.maxSizeBytes),
-        topics: log.topics,
-      },
+      log: printLog(log),
       checkpoint: config.checkpoint,
       tables: config.tables.map(printRule),
       callbacks: config.callbacks.map(printCallback),
       state: config.state,
       admin: {
-        listen: `${admin.listen.host.includes(':') ? `[${admin.listen.host}]` : admin.listen.host}:${admin.listen.port}`,
+        listen: formatHostAndPort(admin.listen),
       },
       shutdown_timeout: formatDuration(config.shutdownTimeoutMs),
       log_level: config.logLevel,
@@ -62,6 +61,38 @@ function printSource(source: SourceConfig): Record<string, unknown> {
     minimum_retention: formatDuration(source.minimumRetentionMs),
     start: source.start,
     heartbeat: formatDuration(source.heartbeatMs),
+  });
+}
+
+function printLog(log: LogConfig): Record<string, unknown> {
+  if (log.type === 'embedded') {
+    return {
+      type: log.type,
+      path: log.path,
+      retention: {
+        age: formatDuration(log.retention.ageMs),
+        size: formatSize(log.retention.sizeBytes),
+      },
+      max_size: formatSize(log.maxSizeBytes),
+      topics: log.topics,
+      oversize: log.oversize,
+    };
+  }
+  const { topics } = log;
+  return withoutNull({
+    type: log.type,
+    brokers: log.brokers.map(formatHostAndPort),
+    tls: withoutNull(log.tls),
+    sasl: log.sasl === null ? null : { ...log.sasl, password: MASK },
+    compression: log.compression,
+    delivery: log.delivery,
+    topics: {
+      create: topics.create,
+      partitions: topics.partitions,
+      replication_factor: topics.replicationFactor,
+      config: topics.config,
+    },
+    oversize: log.oversize,
   });
 }
 

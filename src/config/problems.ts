@@ -1,6 +1,7 @@
 /** What is wrong with a configuration: where, and what to write instead. */
 
 import type { z } from 'zod';
+import type { KnownKeys } from './known-keys.ts';
 import { LATER_KEYS, LATER_VALUES } from './later-options.ts';
 import { nearestName } from './nearest-name.ts';
 
@@ -32,7 +33,7 @@ export function optionName(path: OptionPath): string {
 /** zod's issues as problems: one for each unknown key, and of a union only the member that was meant. */
 export function problemsOf(
   issues: readonly z.core.$ZodIssue[],
-  known: (section: OptionPath) => readonly string[],
+  known: (section: OptionPath) => KnownKeys,
 ): Problem[] {
   return flattenIssues(issues).flatMap((issue) => problemOf(issue, known));
 }
@@ -69,10 +70,7 @@ function meantMember(
   return ofThatShape.sort((a, b) => weight(a) - weight(b))[0] ?? null;
 }
 
-function problemOf(
-  issue: z.core.$ZodIssue,
-  known: (section: OptionPath) => readonly string[],
-): Problem[] {
+function problemOf(issue: z.core.$ZodIssue, known: (section: OptionPath) => KnownKeys): Problem[] {
   const path = issue.path as (string | number)[];
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({
@@ -90,11 +88,13 @@ function problemOf(
   return [{ path, at: 'value', message: issue.message }];
 }
 
-function unknownKey(key: string, section: string, known: readonly string[]): string {
+function unknownKey(key: string, section: string, { here, ofOtherTypes }: KnownKeys): string {
   const later = LATER_KEYS[section] ?? [];
   if (later.includes(key)) return 'not in this version; remove it';
-  const near = nearestName(key, [...known, ...later]);
-  if (near === null) return `unknown key; known here: ${known.join(', ')}`;
+  const type = ofOtherTypes.get(key);
+  if (type !== undefined) return `belongs to type: ${type}; write that type, or remove the key`;
+  const near = nearestName(key, [...here, ...later]);
+  if (near === null) return `unknown key; known here: ${here.join(', ')}`;
   if (later.includes(near)) return `unknown key; "${near}" is not in this version; remove it`;
   return `unknown key; did you mean "${near}"?`;
 }

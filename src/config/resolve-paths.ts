@@ -1,7 +1,7 @@
 /** Paths of the configuration made absolute, each from the folder of the file that names it. */
 
 import { resolve } from 'node:path';
-import type { CallbackConfig, Config, DeliverConfig } from './schema.ts';
+import type { CallbackConfig, Config, DeliverConfig, LogConfig, TlsConfig } from './schema.ts';
 
 /** The same configuration with every path absolute; relative ones begin in `baseDir`. */
 export function resolvePaths(config: Config, baseDir: string): Config {
@@ -13,14 +13,9 @@ export function resolvePaths(config: Config, baseDir: string): Config {
     source: {
       ...source,
       socketPath: maybe(source.socketPath),
-      tls: {
-        mode: source.tls.mode,
-        ca: maybe(source.tls.ca),
-        cert: maybe(source.tls.cert),
-        key: maybe(source.tls.key),
-      },
+      tls: resolveTls(source.tls, from),
     },
-    log: { ...log, path: from(log.path) },
+    log: resolveLog(log, from),
     state: { ...state, path: from(state.path) },
     callbacks: config.callbacks.map((callback): CallbackConfig => ({
       ...callback,
@@ -29,6 +24,18 @@ export function resolvePaths(config: Config, baseDir: string): Config {
   };
 }
 
-function resolveDeliver(deliver: DeliverConfig, from: (path: string) => string): DeliverConfig {
+type Resolve = (path: string) => string;
+
+function resolveLog(log: LogConfig, from: Resolve): LogConfig {
+  if (log.type === 'kafka') return { ...log, tls: resolveTls(log.tls, from) };
+  return { ...log, path: from(log.path) };
+}
+
+function resolveTls({ mode, ca, cert, key }: TlsConfig, from: Resolve): TlsConfig {
+  const maybe = (path: string | null): string | null => (path === null ? null : from(path));
+  return { mode, ca: maybe(ca), cert: maybe(cert), key: maybe(key) };
+}
+
+function resolveDeliver(deliver: DeliverConfig, from: Resolve): DeliverConfig {
   return deliver.type === 'module' ? { ...deliver, path: from(deliver.path) } : deliver;
 }

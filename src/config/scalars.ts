@@ -131,19 +131,45 @@ export const tableGlobs = (): z.ZodType<string[], string | string[]> =>
       return globs;
     });
 
+export interface HostAndPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `host:port`; an IPv6 address stands in brackets. */
+export const hostAndPort = (example: string): z.ZodType<HostAndPort, string> =>
+  z.string({ error: expecting('an address', example) }).transform((text, context) => {
+    const [, bracketed, plain, digits] =
+      /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]/@]+)):(\d{1,5})$/.exec(text) ?? [];
+    const host = bracketed ?? plain;
+    const port = Number(digits);
+    if (host === undefined || port > 65_535) {
+      const message = `must be host:port, such as ${example} or ${example.replace(/^.*:/, '[::1]:')}`;
+      context.addIssue({ code: 'custom', message });
+      return z.NEVER;
+    }
+    return { host, port };
+  });
+
+/** As it is written in the configuration. */
+export function formatHostAndPort({ host, port }: HostAndPort): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
 /** A list without repetition. */
-export function uniqueList<T extends string>(
-  entry: z.ZodType<T, T>,
+export function uniqueList<T, I extends string>(
+  entry: z.ZodType<T, I>,
   example: string,
   max = 1000,
-): z.ZodType<T[], T[]> {
+): z.ZodType<T[], I[]> {
   return z
     .array(entry, { error: expecting('a list', example) })
     .min(1)
     .max(max)
     .superRefine((entries, context) => {
-      entries.forEach((value, index) => {
-        if (entries.indexOf(value) === index) return;
+      const written = entries.map((entry) => JSON.stringify(entry));
+      written.forEach((value, index) => {
+        if (written.indexOf(value) === index) return;
         context.addIssue({
           code: 'custom',
           path: [index],

@@ -8,8 +8,9 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { duration, expecting, slug } from './scalars.ts';
 import { callbacksSchema } from './sections/callbacks.ts';
+import { logSchema } from './sections/log.ts';
 import { sourceSchema } from './sections/source.ts';
-import { adminSchema, checkpointSchema, logSchema, stateSchema } from './sections/storage.ts';
+import { adminSchema, checkpointSchema, stateSchema } from './sections/storage.ts';
 import { tablesSchema } from './sections/tables.ts';
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
@@ -50,6 +51,7 @@ export type SourceConfig = Config['source'];
 export type TlsConfig = SourceConfig['tls'];
 export type StartConfig = SourceConfig['start'];
 export type LogConfig = Config['log'];
+export type KafkaLogConfig = Extract<LogConfig, { type: 'kafka' }>;
 export type StateConfig = Config['state'];
 export type AdminConfig = Config['admin'];
 export type TableRule = Config['tables'][number];

@@ -1,5 +1,5 @@
 /**
- * The change log: where the two legs meet. Two adapters (embedded/, later kafka/) keep one promise:
+ * The change log: where the two legs meet. Two adapters (embedded/, kafka/) keep one promise:
  * **an append writes records and the checkpoint together, and only one writer can append.**
  * test/contract/change-log.contract.ts is this text as a test suite.
  */
@@ -37,8 +37,13 @@ export interface ChangeLogWriter {
   createTopics(topics: readonly TopicSpec[]): Promise<readonly TopicInfo[]>;
 
   /**
-   * Writes all batches and the checkpoint, or nothing. Offsets continue each partition without gap.
-   * `batches` may be empty: only the checkpoint moves. Resolves when durable.
+   * Writes all batches and the checkpoint, or nothing. Offsets rise in each partition; between two records there
+   * may be some that hold none (in Kafka the markers of transactions), which a reader passes by `nextOffset`.
+   * `batches` may be empty: only the checkpoint moves. Resolves when durable, and readers then see it.
+   *
+   * Kafka with `delivery: at-least-once` is weaker: the records come first, the checkpoint after them. After a
+   * crash between the two, or from a writer that was fenced between the two, records are there that the next
+   * writer writes again; a checkpoint is never there without its records, and a fenced writer's never.
    *
    * @throws RowcallError WRITER_FENCED: a newer writer was opened. LOG_FULL: over the size limit, nothing
    *   written, the same append may be tried again. RECORD_TOO_LARGE, TOPIC_UNKNOWN: nothing written.
@@ -67,7 +72,7 @@ export interface Fetched {
 export interface PartitionBounds {
   /** The first offset still there. */
   readonly start: number;
-  /** The offset that the next record will get. */
+  /** Past the last record: the next one gets this offset or a later one. */
   readonly end: number;
 }
 
@@ -103,16 +108,18 @@ export interface ChangeLog {
   /** Writes a checkpoint by hand, fencing a running writer. For `rowcall position set`. */
   setCheckpoint(name: string, checkpoint: string): Promise<void>;
 
+  /** The topics that writers of this log made. `partitions` is what keys are hashed over. */
   topics(): Promise<readonly TopicInfo[]>;
 
   /**
-   * Reads from `offset` on: at least one record when there is one, then up to about `maxBytes`. At the
-   * end of the partition the result is empty and `nextOffset` is `offset`.
+   * Reads from `offset` on: at least one record or offset without one when there is one, then up to about
+   * `maxBytes`. At the end of the partition the result is empty and `nextOffset` is `offset`.
    *
    * @throws RowcallError TOPIC_UNKNOWN; OFFSET_OUT_OF_RANGE when offset < start or > end.
    */
   read(at: TopicPartition, offset: number, maxBytes: number): Promise<Fetched>;
 
+  /** While somebody listens (`onAppend`) the end may be as of the last call of the listeners. */
   bounds(at: TopicPartition): Promise<PartitionBounds>;
 
   /** The first offset whose record's timestamp is >= `timestampMs`; the end when there is none. */
@@ -140,7 +147,7 @@ export interface ChangeLog {
    * of a partition for which it has no mark with the topic's id: consumers read every topic, so it has not come
    * there yet. Only those in `consumers` hold, marked or not: the marks of one that was removed would fill the log
    * for ever. Where `consumers` is empty, whoever calls does not know them, and all ever marked hold.
-   * Returns the bytes given back.
+   * Returns the bytes given back: 0 in Kafka, which deletes by the settings of each topic and holds nothing back.
    */
   applyRetention(nowMs: number, consumers: readonly string[]): Promise<number>;
 

@@ -2,7 +2,12 @@
 import { expect } from 'vitest';
 
 import type { LogRecord } from '../../src/change-event.ts';
-import type { ChangeLog, LowWaterMark, TopicPartition } from '../../src/log/change-log.ts';
+import type {
+  ChangeLog,
+  LowWaterMark,
+  PartitionBounds,
+  TopicPartition,
+} from '../../src/log/change-log.ts';
 
 export interface LogLimits {
   readonly maxBytes?: number;
@@ -18,6 +23,12 @@ export interface LogUnderTest {
 export interface LogTraits {
   /** Retention and the size limit are the log's own, not a broker's. */
   readonly ownLimits: boolean;
+  /** Every offset holds a record. Kafka's markers of transactions take offsets as well. */
+  readonly gapless: boolean;
+  /** An older writer's records are refused with its checkpoint. At least once, they may be there as repeats. */
+  readonly fencesRecords: boolean;
+  /** The largest value that a topic takes as it is made. */
+  readonly largeValueBytes: number;
 }
 
 export const ORDERS = { topic: 'shop.orders', partition: 0 };
@@ -45,8 +56,19 @@ export async function readAll(
   at: TopicPartition,
   maxBytes = 4096,
 ): Promise<(LogRecord & { offset: number })[]> {
+  const { start } = await log.bounds(at);
+  return readFrom(log, at, start, maxBytes);
+}
+
+/** From `from` to the end of the partition. */
+export async function readFrom(
+  log: ChangeLog,
+  at: TopicPartition,
+  from: number,
+  maxBytes: number,
+): Promise<(LogRecord & { offset: number })[]> {
   const all: (LogRecord & { offset: number })[] = [];
-  let { start: offset } = await log.bounds(at);
+  let offset = from;
   for (;;) {
     const fetched = await log.read(at, offset, maxBytes);
     if (fetched.nextOffset === offset) return all;
@@ -69,3 +91,9 @@ export async function markAt(log: ChangeLog, offset: number): Promise<LowWaterMa
   const [topic] = await log.topics();
   return { ...ORDERS, topicId: topic?.id ?? '', offset };
 }
+
+/** The bounds of a partition that holds as many records from its beginning on; where offsets have gaps, the end may be later. */
+export const boundsOf = (count: number, { gapless }: LogTraits): PartitionBounds =>
+  gapless || count === 0
+    ? { start: 0, end: count }
+    : { start: 0, end: expect.toSatisfy((end: number) => end >= count) as number };

@@ -6,6 +6,7 @@ import { openEmbeddedLog } from '../../src/log/embedded/embedded-log.ts';
 import { systemClock } from '../../src/shared/clock.ts';
 import { silentLogger } from '../../src/shared/logger.ts';
 import { describeChangeLog } from './change-log.contract.ts';
+import { BIG } from './change-log-samples.ts';
 import type { LogUnderTest } from './change-log-samples.ts';
 
 const make = async (thread: boolean): Promise<LogUnderTest> => {
@@ -24,5 +25,11 @@ const make = async (thread: boolean): Promise<LogUnderTest> => {
   };
 };
 
-describeChangeLog('embedded log, writer thread', () => make(true), { ownLimits: true });
-describeChangeLog('embedded log, inline writer', () => make(false), { ownLimits: true });
+const traits = {
+  ownLimits: true,
+  gapless: true,
+  fencesRecords: true,
+  largeValueBytes: 32 * BIG,
+};
+describeChangeLog('embedded log, writer thread', () => make(true), traits);
+describeChangeLog('embedded log, inline writer', () => make(false), traits);

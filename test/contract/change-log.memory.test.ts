@@ -1,6 +1,7 @@
 import { systemClock } from '../../src/shared/clock.ts';
 import { MemoryChangeLog, MemoryLogStore } from '../support/memory-change-log.ts';
 import { describeChangeLog } from './change-log.contract.ts';
+import { BIG } from './change-log-samples.ts';
 import type { LogUnderTest } from './change-log-samples.ts';
 
 const make = (): Promise<LogUnderTest> => {
@@ -11,4 +12,9 @@ const make = (): Promise<LogUnderTest> => {
   });
 };
 
-describeChangeLog('log in memory', make, { ownLimits: false });
+describeChangeLog('log in memory', make, {
+  ownLimits: false,
+  gapless: true,
+  fencesRecords: true,
+  largeValueBytes: 32 * BIG,
+});

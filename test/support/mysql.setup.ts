@@ -1,8 +1,8 @@
 /** Starts the MySQL server that the integration and system projects share, and ends it after them. */
 import { startMysql } from '../../services/mysql.ts';
 import type { MysqlServer } from '../../services/mysql.ts';
-import { ServiceError } from '../../services/service-error.ts';
 import type { TestProject } from 'vitest/node';
+import { orSkipProject, say } from './missing-server.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -22,40 +22,20 @@ interface Shared {
 }
 const holder = globalThis as { [SHARED]?: Shared | undefined };
 
-const NO_TEST = /(?!)/;
-
-const say = (line: string): void => {
-  process.stderr.write(`${line}\n`);
-};
-
-export async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
-  const shared = (holder[SHARED] ??= {
-    server: startMysql({ progress: say, fast: true }),
-    users: 0,
-  });
-  shared.users += 1;
-  try {
+export function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
+  return orSkipProject(project, 'MySQL', async () => {
+    const shared = (holder[SHARED] ??= {
+      server: startMysql({ progress: say, fast: true }),
+      users: 0,
+    });
+    shared.users += 1;
     const server = await shared.server;
     project.provide('mysqlUrl', server.url);
-  } catch (error) {
-    if (!(error instanceof ServiceError) || isCi()) throw error;
-    say(
-      `\n${'!'.repeat(80)}\nSKIPPING the ${project.name} tests, they need MySQL.\n${error.message}`,
-    );
-    say(`${'!'.repeat(80)}\n`);
-    project.config.testNamePattern = NO_TEST;
-    return undefined;
-  }
-  return async () => {
-    shared.users -= 1;
-    if (shared.users > 0) return;
-    holder[SHARED] = undefined;
-    await (await shared.server).dispose();
-  };
-}
-
-/** Where a machine judges, a test that did not run must not look like one that passed. */
-function isCi(): boolean {
-  const value = process.env['CI'];
-  return value !== undefined && value !== '' && value !== 'false' && value !== '0';
+    return async () => {
+      shared.users -= 1;
+      if (shared.users > 0) return;
+      holder[SHARED] = undefined;
+      await server.dispose();
+    };
+  });
 }

@@ -25,6 +25,8 @@ export interface StartOptions {
   readonly admin: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly command?: 'run' | 'connect' | 'deliver';
+  /** Further arguments, such as `--take-over`. */
+  readonly args?: readonly string[];
   /** The program: the sources unless said otherwise, or a build of them. */
   readonly main?: string;
 }
@@ -58,7 +60,13 @@ export class RowcallProcess {
     this.#admin = options.admin;
     this.#child = spawn(
       process.execPath,
-      [options.main ?? MAIN, options.command ?? 'run', '-c', options.configFile],
+      [
+        options.main ?? MAIN,
+        options.command ?? 'run',
+        '-c',
+        options.configFile,
+        ...(options.args ?? []),
+      ],
       { env: { ...process.env, ...options.env }, stdio: ['ignore', 'ignore', 'pipe'] },
     );
     this.#child.stderr?.on('data', (chunk: Buffer) => {

@@ -36,6 +36,8 @@ describe('the fences', () => {
     ['src/shared/abort.ts', '../log/change-log.ts'],
     ['src/shared/abort.ts', '../config/load.ts'],
     ['src/app.ts', './log/embedded/embedded-log.ts'],
+    ['src/app.ts', './log/kafka/kafka-log.ts'],
+    ['src/log/kafka/group-membership.ts', '../../deliver/deliver.ts'],
     ['src/rowcall.ts', './state/sqlite/sqlite-state.ts'],
     ['src/operate/cli/stores.ts', '../../state/sqlite/sqlite-state.ts'],
     ['src/operate/admin/server.ts', '../../log/embedded/log-file.ts'],
@@ -49,6 +51,7 @@ describe('the fences', () => {
   it.each([
     ['src/stores.ts', './log/embedded/embedded-log.ts'],
     ['src/stores.ts', './state/sqlite/sqlite-state.ts'],
+    ['src/kafka-stores.ts', './log/kafka/kafka-log.ts'],
     ['src/capture/capture.ts', '../log/change-log.ts'],
     ['src/deliver/deliver.ts', '../state/state-store.ts'],
     ['src/deliver/deliver.ts', '../change-event.ts'],

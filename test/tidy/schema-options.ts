@@ -6,7 +6,8 @@ import { configSchema } from '../../src/config/schema.ts';
 export interface SchemaOption {
   /** `callbacks[].deliver.url` */
   readonly name: string;
-  readonly initial: unknown;
+  /** The default; with a `type` to choose, those of the types that have one. Empty without a default. */
+  readonly initials: readonly unknown[];
   readonly description: string | undefined;
 }
 
@@ -14,6 +15,7 @@ interface Node {
   readonly properties?: Readonly<Record<string, Node>>;
   readonly items?: Node;
   readonly anyOf?: readonly Node[];
+  readonly oneOf?: readonly Node[];
   readonly default?: unknown;
   readonly description?: string;
 }
@@ -22,11 +24,15 @@ interface Node {
 export function schemaOptions(): readonly SchemaOption[] {
   const options = new Map<string, SchemaOption>();
   const visit = (node: Node, path: string): void => {
-    for (const member of node.anyOf ?? []) visit(member, path);
+    for (const member of node.anyOf ?? node.oneOf ?? []) visit(member, path);
     if (node.items !== undefined) visit(node.items, `${path}[]`);
     for (const [key, child] of Object.entries(node.properties ?? {})) {
       const name = path === '' ? key : `${path}.${key}`;
-      options.set(name, { name, initial: child.default, description: child.description });
+      const known = options.get(name);
+      const initials = new Set([...(known?.initials ?? []), child.default]);
+      initials.delete(undefined);
+      const description = known?.description ?? child.description;
+      options.set(name, { name, initials: [...initials], description });
       visit(child, name);
     }
   };

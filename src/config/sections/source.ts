@@ -3,8 +3,7 @@
 import { z } from 'zod';
 import { Secret } from '../secret.ts';
 import { count, duration, expecting, path, secretText } from '../scalars.ts';
-
-const TLS_MODES = ['off', 'required', 'verify-ca', 'verify-identity'] as const;
+import { tlsOptions, tlsSchema } from './tls.ts';
 
 /** A GTID set in MySQL's text form, tags included. */
 const GTID_SET = (() => {
@@ -50,24 +49,6 @@ const startSchema = z
   )
   .describe('Where reading begins when the log holds nothing of ours; of no effect afterwards.');
 
-const tlsSchema = z
-  .strictObject({
-    mode: z
-      .enum(TLS_MODES)
-      .optional()
-      .describe(
-        'off | required (encrypted, any certificate) | verify-ca | verify-identity. Default: off over a socket or to this machine, else required.',
-      ),
-    ca: path('./ca.pem')
-      .optional()
-      .describe("PEM file of the authority that signed the server's certificate."),
-    cert: path('./client.pem').optional().describe('PEM file of our own certificate; needs key.'),
-    key: path('./client-key.pem')
-      .optional()
-      .describe('PEM file of the key of our own certificate; needs cert.'),
-  })
-  .describe('Encryption of the connection to the server.');
-
 export const sourceSchema = z
   .strictObject(
     {
@@ -98,7 +79,7 @@ export const sourceSchema = z
       socket: path('/run/mysqld/mysqld.sock')
         .optional()
         .describe('Unix socket, instead of url and host.'),
-      tls: tlsSchema.prefault({}),
+      tls: tlsSchema.prefault({}).describe('Encryption of the connection to the server.'),
       server_id: count(1, 4_294_967_295)
         .optional()
         .describe(
@@ -122,12 +103,7 @@ export const sourceSchema = z
     const reached = url === undefined ? addressOf(written) : { ...url, socketPath: null };
     return {
       ...reached,
-      tls: {
-        mode: tls.mode ?? defaultTlsMode(reached.host),
-        ca: tls.ca ?? null,
-        cert: tls.cert ?? null,
-        key: tls.key ?? null,
-      },
+      tls: tlsOptions(tls, [reached.host]),
       serverId: server_id ?? null,
       minimumRetentionMs: minimum_retention,
       start,
@@ -151,13 +127,6 @@ function addressOf(written: {
     password: written.password ?? null,
     socketPath: written.socket ?? null,
   };
-}
-
-/** What stays on this machine needs no encryption; what leaves it is never in the clear unasked. */
-function defaultTlsMode(host: string | null): (typeof TLS_MODES)[number] {
-  const local =
-    host === null || ['localhost', '::1'].includes(host) || /^127(?:\.\d+){3}$/.test(host);
-  return local ? 'off' : 'required';
 }
 
 /** Takes the URL apart, or says what is wrong with it; never repeats it, as it holds a password. */

@@ -5,7 +5,7 @@ import type { CaptureSnapshot } from '../../capture/capture.ts';
 import type { DeliverSnapshot } from '../../deliver/deliver.ts';
 import { RowcallError } from '../../errors.ts';
 import type { ChangeLog } from '../../log/change-log.ts';
-import { aborted } from '../../shared/abort.ts';
+import { abortable, aborted } from '../../shared/abort.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { Service } from '../../shared/service.ts';
@@ -21,9 +21,13 @@ export interface AdminParts {
   readonly log: ChangeLog;
   readonly capture: { snapshot(): CaptureSnapshot } | null;
   readonly deliver: { snapshot(): DeliverSnapshot } | null;
+  /** Why this process waits for another one, for a person; null while it works. */
+  readonly standby?: () => string | null;
 }
 
 const MAX_BODY_BYTES = 1024;
+/** Less than what a prober waits. */
+const LOG_WAIT_MS = 2_000;
 const LISTEN_ERRORS: ReadonlySet<string> = new Set([
   'EADDRINUSE',
   'EACCES',
@@ -39,6 +43,7 @@ export class AdminServer implements Service {
   readonly name = 'admin';
   readonly #parts: AdminParts;
   readonly #watch = new ReadinessWatch();
+  #looking: Promise<PartitionEnds> | null = null;
 
   constructor(parts: AdminParts) {
     this.#parts = parts;
@@ -70,7 +75,7 @@ export class AdminServer implements Service {
     });
     server.get('/healthz', () => ({ status: 'alive' }));
     server.get('/readyz', async (_request, reply) => {
-      const state = this.#readiness(await partitionEnds(this.#parts.log));
+      const state = this.#readiness(await this.#ends());
       return reply.code(state.ready ? 200 : 503).send(state);
     });
     server.get('/metrics', async (_request, reply) => {
@@ -86,25 +91,50 @@ export class AdminServer implements Service {
     return server;
   }
 
-  #readiness(ends: PartitionEnds): Readiness {
+  /** Null when the log does not answer in time: brokers may be away for hours, and a probe must not be. */
+  async #ends(): Promise<PartitionEnds | null> {
+    const { clock, log } = this.#parts;
+    // One look at a time, however many ask meanwhile.
+    this.#looking ??= partitionEnds(log).finally(() => {
+      this.#looking = null;
+    });
+    const limit = new AbortController();
+    const cancel = clock.timer(LOG_WAIT_MS, () => {
+      limit.abort(new Error('The log does not answer'));
+    });
+    try {
+      return await abortable(this.#looking, limit.signal);
+    } catch (error) {
+      if (error === limit.signal.reason) return null;
+      throw error;
+    } finally {
+      cancel();
+    }
+  }
+
+  #readiness(ends: PartitionEnds | null): Readiness {
     const { capture, deliver, clock } = this.#parts;
-    return this.#watch.look({
+    const standby = this.#parts.standby?.() ?? null;
+    const { reasons } = this.#watch.look({
       capture: capture?.snapshot() ?? null,
-      deliver: deliver?.snapshot() ?? null,
-      ends,
+      deliver: standby === null ? (deliver?.snapshot() ?? null) : null,
+      ends: ends ?? new Map(),
       monotonicMs: clock.monotonic(),
     });
+    const outside = [standby, ends === null ? 'the log does not answer' : null];
+    const all = [...outside.filter((reason) => reason !== null), ...reasons];
+    return { ready: all.length === 0, reasons: all };
   }
 
   async #metrics(): Promise<string> {
     const { capture, deliver, log, clock } = this.#parts;
-    const ends = await partitionEnds(log);
+    const ends = await this.#ends();
     const { user, system } = process.cpuUsage();
     return metricsText({
       capture: capture?.snapshot() ?? null,
       deliver: deliver?.snapshot() ?? null,
       log: await log.usage(),
-      ends,
+      ends: ends ?? new Map(),
       nowMs: clock.now(),
       ready: this.#readiness(ends).ready,
       residentBytes: process.memoryUsage.rss(),

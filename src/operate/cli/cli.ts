@@ -5,6 +5,7 @@ import { armFromEnvironment } from '../../config/failpoint-env.ts';
 import { type RowcallError, toRowcallError } from '../../errors.ts';
 import { VERSION } from '../../version.ts';
 import { runDaemon } from './daemon.ts';
+import { examine } from './doctor.ts';
 import type { CliIo } from './io.ts';
 import { listLanes, retryLane, showLane } from './lanes.ts';
 import { printLedger } from './ledger.ts';
@@ -64,7 +65,7 @@ function addDaemons(program: Command, io: CliIo): void {
     ['deliver', 'run the delivery only: log to callbacks'],
   ] as const;
   for (const [name, description] of legs) {
-    program
+    const command = program
       .command(name)
       .description(description)
       .requiredOption(...CONFIG)
@@ -72,9 +73,14 @@ function addDaemons(program: Command, io: CliIo): void {
         '--accept-lost-state',
         'go on from the marks in the log where the state store was lost: what stood in lanes is gone',
       )
-      .action((options: { config: string; acceptLostState?: boolean }) =>
+      .action((options: { config: string; acceptLostState?: boolean; takeOver?: boolean }) =>
         runDaemon(name, options, io),
       );
+    if (name === 'deliver') continue;
+    command.option(
+      '--take-over',
+      'capture at once: the connector that does now is stopped. Only with a log in Kafka',
+    );
   }
 }
 
@@ -85,6 +91,14 @@ function addInspection(program: Command, io: CliIo): void {
     .requiredOption(...CONFIG)
     .option('--print', 'print the configuration with every default filled in, secrets masked')
     .action((options: { config: string; print?: boolean }) => validate(options, io));
+  program
+    .command('doctor')
+    .description(
+      'check everything outside: the source, the log, the state; each finding with its cure',
+    )
+    .requiredOption(...CONFIG)
+    .option(...JSON_OPTION)
+    .action((options: { config: string; json?: boolean }) => examine(options, io));
   program
     .command('status')
     .description('where capture and each callback stand')

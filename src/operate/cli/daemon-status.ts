@@ -18,11 +18,11 @@ const ANSWER_MS = 2_000;
 const MAX_METRICS_CHARS = 16 * 1024 * 1024;
 const PAUSED: MetricName = 'rowcall_callback_paused';
 
-/** Asks the locks, which the kernel frees with their process, and admin.listen. */
+/** Asks the locks, which the kernel frees with their process, the group of connectors in Kafka, and admin.listen. */
 export async function daemonStatus(config: Config): Promise<DaemonStatus> {
   const delivery = deliveryRuns(config);
   const text = delivery ? await readMetrics(config) : null;
-  return { capture: captureRuns(config), delivery, paused: readPaused(text ?? '') };
+  return { capture: await captureRuns(config), delivery, paused: readPaused(text ?? '') };
 }
 
 /** Null where nobody answers: the daemon may listen elsewhere, on port 0, or be about to begin. */

@@ -16,7 +16,11 @@ const LEGS: Readonly<Record<'run' | 'connect' | 'deliver', Legs>> = {
 
 export async function runDaemon(
   command: 'run' | 'connect' | 'deliver',
-  options: { readonly config: string; readonly acceptLostState?: boolean },
+  options: {
+    readonly config: string;
+    readonly acceptLostState?: boolean;
+    readonly takeOver?: boolean;
+  },
   io: CliIo,
 ): Promise<void> {
   const config = await loadConfig(options.config, io.env);
@@ -28,6 +32,7 @@ export async function runDaemon(
     logger,
     legs: LEGS[command],
     acceptLostState: options.acceptLostState === true,
+    takeOver: options.takeOver === true,
     handlers: {},
   });
   const onStop = (): void => {

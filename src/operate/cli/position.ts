@@ -64,7 +64,7 @@ export async function setPosition(options: SetPositionOptions, io: CliIo): Promi
       io.out('Nothing was changed. Stop the connector, then say it again with --yes.\n');
       return;
     }
-    const lock = lockLogForCapture(config);
+    const lock = await lockLogForCapture(config);
     try {
       await log.setCheckpoint(config.name, formatCheckpoint(next));
     } finally {

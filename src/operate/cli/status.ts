@@ -2,10 +2,11 @@
 
 import { existsSync } from 'node:fs';
 import { parseCheckpoint } from '../../checkpoint.ts';
-import type { Config } from '../../config/schema.ts';
-import type { ChangeLog, TopicInfo } from '../../log/change-log.ts';
+import { formatHostAndPort } from '../../config/scalars.ts';
+import type { Config, LogConfig } from '../../config/schema.ts';
+import type { ChangeLog, LogUsage, TopicInfo } from '../../log/change-log.ts';
 import type { Cursor } from '../../state/state-store.ts';
-import { openState } from '../../stores.ts';
+import { activeConnector, openState } from '../../stores.ts';
 import { type DaemonStatus, daemonStatus } from './daemon-status.ts';
 import type { CliIo } from './io.ts';
 import { withLog } from './stores.ts';
@@ -35,12 +36,20 @@ export async function printStatus(
     const checkpoint = text === null ? null : parseCheckpoint(text);
     const usage = await log.usage();
     const topics = await log.topics();
+    const connector = await activeConnector(config);
     const daemon = await daemonStatus(config);
     const callbacks = await callbackStatus(log, config, topics, daemon);
     if (options.json === true) {
       const capture = checkpoint === null ? null : { checkpoint };
       const running = { capture: daemon.capture, delivery: daemon.delivery };
-      const logged = { bytes: usage.bytes, max_bytes: usage.maxBytes, topics };
+      const { type } = config.log;
+      const logged = {
+        type,
+        bytes: usage.bytes,
+        max_bytes: usage.maxBytes,
+        topics,
+        connector: connector?.client ?? null,
+      };
       const status = { name: config.name, running, capture, log: logged, callbacks };
       io.out(`${JSON.stringify(status, null, 2)}\n`);
       return;
@@ -50,9 +59,9 @@ export async function printStatus(
         ? 'nothing captured yet'
         : `${checkpoint.file}:${checkpoint.position}${checkpoint.gtidSet === null ? '' : `  ${checkpoint.gtidSet}`}`;
     io.out(`${config.name}\n  running  ${running(daemon)}\n  capture  ${at}\n`);
-    io.out(
-      `  log      ${size(usage.bytes)} of ${size(usage.maxBytes)}, ${topics.length} ${topics.length === 1 ? 'topic' : 'topics'}\n\n`,
-    );
+    io.out(`  log      ${describeLog(config.log, usage)}, ${count(topics.length, 'topic')}\n`);
+    if (config.log.type === 'kafka') io.out(`  active   ${connector?.client ?? 'no connector'}\n`);
+    io.out('\n');
     io.out(
       formatTable(
         ['callback', 'topic', 'partition', 'next', 'end', 'lag', 'delivered', 'in lanes', 'paused'],
@@ -117,6 +126,15 @@ function partitionStatus(cursor: Cursor, end: number, paused: boolean | null): P
     pending: cursor.ledger.pending,
   };
 }
+
+/** Kafka's disks are not ours to measure; that the brokers answer is shown by there being an answer. */
+function describeLog(log: LogConfig, usage: LogUsage): string {
+  return log.type === 'kafka'
+    ? `kafka at ${log.brokers.map(formatHostAndPort).join(', ')}`
+    : `${size(usage.bytes)} of ${size(usage.maxBytes)}`;
+}
+
+const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`;
 
 function size(bytes: number): string {
   if (!Number.isFinite(bytes)) return 'no limit';

@@ -17,7 +17,7 @@ export async function withLog<T>(
   use: (log: ChangeLog, config: Config) => Promise<T>,
 ): Promise<T> {
   const config = await loadConfig(file, io.env);
-  mustExist(config.log.path, 'LOG_UNUSABLE', 'log');
+  if (config.log.type === 'embedded') mustExist(config.log.path, 'LOG_UNUSABLE', 'log');
   const log = await openLog(config, { clock: systemClock, logger: silentLogger, create: false });
   try {
     return await use(log, config);

@@ -41,6 +41,16 @@ describe('options that depend on each other', () => {
       { source: { ...source, tls: { mode: 'verify-ca', cert: 'x' } } },
       ['source.tls.cert'],
     ],
+    [
+      'ca without verification of the brokers',
+      { log: { type: 'kafka', brokers: ['k:1'], tls: { ca: 'x' } } },
+      ['log.tls.ca'],
+    ],
+    [
+      'a certificate for the brokers without its key',
+      { log: { type: 'kafka', brokers: ['k:1'], tls: { cert: 'x' } } },
+      ['log.tls.cert'],
+    ],
     ['retention over the limit', { log: { max_size: '1GiB' } }, ['log.max_size']],
     ['one file for log and state', { state: { path: 'data/../data/events.db' } }, ['state.path']],
     ['a system schema', { tables: [{ match: ['shop.*', 'mysql.*'] }] }, ['tables[0].match']],

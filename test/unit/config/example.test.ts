@@ -3,7 +3,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import { parse, parseDocument } from 'yaml';
 import { configJsonSchema } from '../../../scripts/write-schema.ts';
-import { loadConfig } from '../../../src/config/load.ts';
+import { loadConfig, parseConfig } from '../../../src/config/load.ts';
 import { schemaOptions } from '../../tidy/schema-options.ts';
 import { SECRET } from './config-file.ts';
 
@@ -11,9 +11,14 @@ const FILE = new URL('../../../config/rowcall.example.yaml', import.meta.url);
 const SCHEMA_FILE = new URL('../../../config/rowcall.schema.json', import.meta.url);
 const text = readFileSync(FILE, 'utf8');
 
+/** The example with its `#|` alternatives as well. A key that stands twice has the value of the last one. */
+const whole = text.replaceAll(/^( *)#\| /gm, '$1');
+
+/** Where the names below are the user's own, or another program's. */
+const FREE_NAMES = ['callbacks[].deliver.headers', 'log.topics.config'];
+
 /** Every option that the example shows, its `#|` alternatives too, as `callbacks[].deliver.url`. */
 function shownOptions(): Set<string> {
-  const whole = text.replaceAll(/^( *)#\| /gm, '$1');
   const shown = new Set<string>();
   const visit = (value: unknown, path: string): void => {
     if (Array.isArray(value)) {
@@ -22,8 +27,7 @@ function shownOptions(): Set<string> {
       for (const [key, item] of Object.entries(value)) {
         const option = path === '' ? key : `${path}.${key}`;
         shown.add(option);
-        // The names of headers are the user's own.
-        if (!option.endsWith('.headers')) visit(item, option);
+        if (!FREE_NAMES.includes(option)) visit(item, option);
       }
     }
   };
@@ -56,8 +60,9 @@ describe('the example configuration', () => {
   });
 
   it('shows each option with its default', () => {
-    const shown = parse(text) as unknown;
-    const valueAt = (name: string): unknown =>
+    const plain = parse(text) as unknown;
+    const alternative = parseDocument(whole, { uniqueKeys: false }).toJS() as unknown;
+    const valueAt = (name: string, shown: unknown): unknown =>
       name
         .replaceAll('[]', '.0')
         .split('.')
@@ -65,12 +70,26 @@ describe('the example configuration', () => {
           (value, key) => (value as Record<string, unknown> | undefined)?.[key],
           shown,
         );
-    const wrong = schemaOptions()
-      .filter(({ initial }) => initial !== undefined && typeof initial !== 'object')
-      .filter(({ name }) => name !== 'source.port')
-      .filter(({ name, initial }) => valueAt(name) !== initial)
-      .map(({ name, initial }) => `${name}: the default is ${String(initial)}`);
+    const wrong = schemaOptions().flatMap(({ name, initials }) => {
+      const told = [valueAt(name, plain), valueAt(name, alternative)];
+      return initials
+        .filter((initial) => typeof initial !== 'object' && !told.includes(initial))
+        .map((initial) => `${name}: the default is ${String(initial)}`);
+    });
     expect(wrong).toEqual([]);
+  });
+
+  it('is valid with a log in Kafka as well', () => {
+    const { log } = parseDocument(whole, { uniqueKeys: false }).toJS() as {
+      log: Record<string, unknown>;
+    };
+    const embedded = ['path', 'retention', 'max_size'];
+    const kafka = Object.fromEntries(
+      Object.entries(log).filter(([key]) => !embedded.includes(key)),
+    );
+    const config = parseConfig({ ...(parse(text) as object), log: kafka, callbacks: [] }, '/');
+    if (config.log.type !== 'kafka') throw new Error('not kafka');
+    expect(config.log.brokers).toEqual([{ host: '127.0.0.1', port: 9092 }]);
   });
 
   it('fits the JSON Schema that editors read', () => {

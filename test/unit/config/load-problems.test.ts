@@ -41,8 +41,7 @@ callbacks:
 
   it.each([
     ['when', 'callbacks:\n  - { name: a, tables: shop.a, when: x, deliver: { module: ./a.js } }'],
-    ['brokers', 'log: { brokers: [a] }'],
-    ['kafka', 'log: { type: kafka }'],
+    ['claim-check', 'log: { oversize: claim-check }'],
     ['tokens', 'admin: { tokens: [] }'],
     ['mysql', 'state: { type: mysql }'],
     [
@@ -56,6 +55,42 @@ callbacks:
     expect(problem).toContain(name);
   });
 
+  it.each([
+    [
+      'an option of the other type',
+      'log: { brokers: [a:1] }',
+      '4:8 log.brokers: belongs to type: kafka; write that type, or remove the key',
+    ],
+    [
+      'an option of the type that is not chosen',
+      'log: { type: kafka, brokers: ["a:1"], max_size: 1GiB }',
+      '4:39 log.max_size: belongs to type: embedded; write that type, or remove the key',
+    ],
+    [
+      'a type that is nearly one',
+      'log: { type: kafak }',
+      '4:14 log.type: must be one of embedded, kafka; did you mean "kafka"?',
+    ],
+    [
+      'an option nearly of its type',
+      'log: { type: kafka, broker: ["a:1"], brokers: ["a:1"] }',
+      '4:21 log.broker: unknown key; did you mean "brokers"?',
+    ],
+    ['no brokers', 'log: { type: kafka }', '4:1 log.brokers: is required; write [127.0.0.1:9092]'],
+    [
+      'a broker without port',
+      'log: { type: kafka, brokers: [a] }',
+      '4:31 log.brokers[0]: must be host:port, such as 127.0.0.1:9092 or [::1]:9092',
+    ],
+    [
+      'a compacted topic',
+      'log: { type: kafka, brokers: ["a:1"], topics: { config: { cleanup.policy: "compact,delete" } } }',
+      '4:75 log.topics.config.cleanup.policy: must be delete: a compacted topic forgets all but the last event of a key, and a callback that is behind would never see the others',
+    ],
+  ])('tells %s of a log', async (_, lines, expected) => {
+    expect(await problems(withLines(lines))).toEqual([`rowcall.yaml:${expected}`]);
+  });
+
   it('names the known keys where none is near', async () => {
     expect(await problems(withLines('checkpoint: { wherever: 1 }'))).toEqual([
       'rowcall.yaml:4:15 checkpoint.wherever: unknown key; known here: type',
@@ -67,13 +102,14 @@ callbacks:
     const text = `name: shop
 source: { url: 'mysql://rowcall:${secret}/@@db:x', password: [${secret}] }
 tables: [{ match: shop.* }]
+log: { type: kafka, brokers: ['${secret}@b:1'], sasl: { mechanism: ${secret}, username: u, password: [${secret}] } }
 callbacks:
   - name: a
     tables: shop.*
     deliver: { url: 'https://u:${secret}@h', secrets: [${secret}, 'whsec_${secret}'], headers: { a: "${secret}\\n" } }
 `;
     const found = await problems(text);
-    expect(found.length).toBeGreaterThanOrEqual(6);
+    expect(found.length).toBeGreaterThanOrEqual(9);
     expect(found.join('\n')).not.toContain(secret);
   });
 });

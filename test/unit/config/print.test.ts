@@ -66,6 +66,37 @@ describe('a printed configuration', () => {
   });
 });
 
+describe('a printed log in Kafka', () => {
+  const kafka = parseConfig(
+    {
+      name: 'shop',
+      source: { socket: '/s', user: 'u' },
+      log: {
+        type: 'kafka',
+        brokers: ['k1:9092', '[::1]:9092'],
+        tls: { mode: 'verify-identity', ca: 'ca.pem' },
+        sasl: { mechanism: 'plain', username: 'u', password: 'hunter2' },
+        topics: { config: { 'retention.ms': 1 } },
+      },
+      tables: [{ match: 'shop.*' }],
+    },
+    '/etc/rowcall',
+  );
+
+  it('shows no password, whichever way it is printed', () => {
+    for (const text of [printConfig(kafka), JSON.stringify(kafka), inspect(kafka, { depth: 9 })]) {
+      expect(text).toContain('k1');
+      expect(text).not.toContain('hunter2');
+    }
+  });
+
+  it('reads as the same configuration', () => {
+    const again = parseConfig(parse(printConfig(kafka)), '/');
+    expect(printConfig(again)).toBe(printConfig(kafka));
+    expect(JSON.stringify(again)).toBe(JSON.stringify(kafka));
+  });
+});
+
 describe('a secret', () => {
   it('gives itself only when asked', () => {
     const secret = new Secret('hunter2');

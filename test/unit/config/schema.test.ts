@@ -115,6 +115,7 @@ describe('the mapping from YAML to the program', () => {
         retention: { ageMs: 3_600_000, sizeBytes: 1_048_576 },
         maxSizeBytes: 2_097_152,
         topics: { partitions: 4 },
+        oversize: 'stop',
       },
       checkpoint: { type: 'log' },
       tables: [
@@ -152,6 +153,52 @@ describe('the mapping from YAML to the program', () => {
       admin: { listen: { host: '::1', port: 0 } },
       shutdownTimeoutMs: 1000,
       logLevel: 'debug',
+    });
+  });
+
+  it('turns every option of a log in Kafka into its name and unit', () => {
+    const { log } = parse({
+      ...MINIMAL,
+      log: {
+        type: 'kafka',
+        brokers: ['k1.example.com:9093', '[::1]:9094'],
+        tls: { mode: 'verify-ca', ca: 'ca.pem', cert: '/c.pem', key: 'k.pem' },
+        sasl: { mechanism: 'scram-sha-256', username: 'u', password: 'p' },
+        compression: 'zstd',
+        delivery: 'at-least-once',
+        topics: {
+          create: false,
+          partitions: 12,
+          replication_factor: 2,
+          config: { 'retention.ms': 5000, 'unclean.leader.election.enable': false },
+        },
+        oversize: 'stop',
+      },
+    });
+    if (log.type !== 'kafka') throw new Error('not kafka');
+    expect(log.sasl?.password.reveal()).toBe('p');
+    expect(JSON.parse(JSON.stringify(log))).toEqual({
+      type: 'kafka',
+      brokers: [
+        { host: 'k1.example.com', port: 9093 },
+        { host: '::1', port: 9094 },
+      ],
+      tls: {
+        mode: 'verify-ca',
+        ca: '/etc/rowcall/ca.pem',
+        cert: '/c.pem',
+        key: '/etc/rowcall/k.pem',
+      },
+      sasl: { mechanism: 'scram-sha-256', username: 'u', password: '***' },
+      compression: 'zstd',
+      delivery: 'at-least-once',
+      topics: {
+        create: false,
+        partitions: 12,
+        replicationFactor: 2,
+        config: { 'retention.ms': '5000', 'unclean.leader.election.enable': 'false' },
+      },
+      oversize: 'stop',
     });
   });
 
@@ -214,6 +261,17 @@ describe('source.tls.mode', () => {
   });
 });
 
+describe('log.tls.mode', () => {
+  it.each([
+    [['127.0.0.1:9092'], 'off'],
+    [['localhost:9092', '[::1]:9092'], 'off'],
+    [['127.0.0.1:9092', 'k.example.com:9092'], 'required'],
+  ])('of %s is %s unless it is written', (brokers, mode) => {
+    const { log } = parse({ ...MINIMAL, log: { type: 'kafka', brokers } });
+    expect(log).toMatchObject({ tls: { mode } });
+  });
+});
+
 describe('source.server_id', () => {
   it('is derived from the name, the same in every version', () => {
     expect(parse(MINIMAL).source.serverId).toBe(serverIdOf('shop'));
@@ -268,6 +326,23 @@ describe('what an option accepts', () => {
     ['an unknown template field', { tables: [{ match: 'a.b', topic: '{tabel}' }] }],
     ['a column twice', { tables: [{ match: 'a.b', key: ['a', 'a'] }] }],
     ['a path in a home folder', { log: { path: '~/events.db' } }],
+    ['no broker', { log: { type: 'kafka', brokers: [] } }],
+    ['a broker twice', { log: { type: 'kafka', brokers: ['a:1', 'a:1'] } }],
+    ['a broker as a URL', { log: { type: 'kafka', brokers: ['kafka://a:1'] } }],
+    [
+      'another mechanism',
+      {
+        log: {
+          type: 'kafka',
+          brokers: ['a:1'],
+          sasl: { mechanism: 'gssapi', username: 'u', password: 'p' },
+        },
+      },
+    ],
+    [
+      'a topic setting with a list',
+      { log: { type: 'kafka', brokers: ['a:1'], topics: { config: { 'x.y': [] } } } },
+    ],
     ['an address without port', { admin: { listen: '127.0.0.1' } }],
     ['a port over 65535', { admin: { listen: '127.0.0.1:65536' } }],
     ['an operation twice', callbackWith({ operations: ['insert', 'insert'] })],

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { CaptureSnapshot } from '../../../../src/capture/capture.ts';
 import { openEmbeddedLog } from '../../../../src/log/embedded/embedded-log.ts';
-import { AdminServer } from '../../../../src/operate/admin/server.ts';
+import { type AdminParts, AdminServer } from '../../../../src/operate/admin/server.ts';
 import { systemClock } from '../../../../src/shared/clock.ts';
 import { type Logger, silentLogger } from '../../../../src/shared/logger.ts';
 import { tempDir } from '../../../support/temp-dir.ts';
@@ -21,7 +21,11 @@ interface Running {
 }
 
 /** Starts it on a free port, which its own log line tells. */
-async function start(capture: CaptureSnapshot, broken = false): Promise<Running> {
+async function start(
+  capture: CaptureSnapshot,
+  broken = false,
+  more: Partial<AdminParts> = {},
+): Promise<Running> {
   const log = await openEmbeddedLog({
     path: `${tempDir()}/events.db`,
     maxBytes: 1e9,
@@ -55,6 +59,7 @@ async function start(capture: CaptureSnapshot, broken = false): Promise<Running>
       },
     },
     deliver: { snapshot: () => delivering({}) },
+    ...more,
   });
   const running = server.run(stop.signal);
   const end = async (): Promise<void> => {
@@ -69,6 +74,33 @@ describe('the admin address', () => {
   it('says that the process is alive', async () => {
     const { url } = await start({ ...CAPTURE, state: 'waiting' });
     expect((await fetch(`${url}/healthz`)).status).toBe(200);
+  });
+
+  it('says that it stands by, and for whom', async () => {
+    const waiting = { capture: null, deliver: null, standby: () => 'standby: other captures' };
+    const { url } = await start(CAPTURE, false, waiting);
+    const unready = await fetch(`${url}/readyz`);
+    expect(unready.status).toBe(503);
+    expect(await unready.json()).toEqual({ ready: false, reasons: ['standby: other captures'] });
+  });
+
+  it('answers while the log does not, with one question to it however many ask', async () => {
+    let questions = 0;
+    const topics = (): Promise<never> => {
+      questions += 1;
+      return new Promise(() => undefined);
+    };
+    const log = { topics } as unknown as AdminParts['log'];
+    const { url } = await start(CAPTURE, false, { log });
+    const answers = await Promise.all([fetch(`${url}/readyz`), fetch(`${url}/readyz`)]);
+    for (const answer of answers) {
+      expect(answer.status).toBe(503);
+      expect(await answer.json()).toEqual({
+        ready: false,
+        reasons: ['the log does not answer'],
+      });
+    }
+    expect(questions).toBe(1);
   });
 
   it('says ready with 200, and unready with 503 and the reasons', async () => {

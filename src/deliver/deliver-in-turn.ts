@@ -1,0 +1,106 @@
+/** Delivery where several dispatchers may be started and one may deliver: it runs while this process has the turn. */
+
+import { RowcallError } from '../errors.ts';
+import type { ChangeLog } from '../log/change-log.ts';
+import { type ActiveMember, type Membership, runInTurn } from '../log/membership.ts';
+import type { Clock } from '../shared/clock.ts';
+import type { Logger } from '../shared/logger.ts';
+import type { Service } from '../shared/service.ts';
+import type { DeliverSnapshot } from './deliver.ts';
+
+/** How often a waiting dispatcher looks whether it may go on waiting. */
+const JUDGE_EVERY_MS = 5_000;
+
+/** The part of a delivery leg that lasts for one turn. */
+interface Turn {
+  run(signal: AbortSignal): Promise<void>;
+  snapshot(): DeliverSnapshot;
+}
+
+export interface DeliverInTurnParts {
+  readonly membership: Membership;
+  /** A leg of its own for each turn. */
+  readonly make: () => Promise<Turn>;
+  readonly log: Pick<ChangeLog, 'lowWater'>;
+  /** Identity of this process's state store. */
+  readonly stateId: string;
+  /** Names of the configured callbacks. */
+  readonly callbacks: readonly string[];
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/**
+ * Invariant: the turn is given back only after the leg has drained and saved, so that the next dispatcher never sends
+ * beside this one. A dispatcher whose state is not the one that delivers does not wait: its turn would begin where
+ * its own state stands, with all that the other delivered.
+ */
+export class DeliverInTurn implements Service {
+  readonly name = 'deliver';
+  readonly #parts: DeliverInTurnParts;
+  #deliver: Turn | null = null;
+  #standby: string | null = 'standby: the dispatcher has not joined its group yet';
+
+  constructor(parts: DeliverInTurnParts) {
+    this.#parts = parts;
+  }
+
+  /** Why nothing is delivered here, for a person; null during our turn. */
+  get standby(): string | null {
+    return this.#standby;
+  }
+
+  snapshot(): DeliverSnapshot {
+    return this.#deliver?.snapshot() ?? { running: false, commits: 0, callbacks: [] };
+  }
+
+  /** @throws RowcallError STATE_FOREIGN, and what the leg throws */
+  run(signal: AbortSignal): Promise<void> {
+    const { membership } = this.#parts;
+    return runInTurn(
+      {
+        membership,
+        startAtOnce: false,
+        active: (turn) => this.#deliverIn(turn),
+        standby: (turn, by) => this.#wait(turn, by),
+        judge: (by) => this.#judge(by),
+      },
+      signal,
+    );
+  }
+
+  async #deliverIn(turn: AbortSignal): Promise<void> {
+    this.#standby = null;
+    const deliver = await this.#parts.make();
+    this.#deliver = deliver;
+    try {
+      await deliver.run(turn);
+    } finally {
+      this.#deliver = null;
+    }
+  }
+
+  async #wait(turn: AbortSignal, by: ActiveMember | null): Promise<void> {
+    const { clock, logger } = this.#parts;
+    const who = by === null ? 'the group decides who delivers' : `${by.client} delivers`;
+    this.#standby = `standby: ${who}`;
+    if (by !== null) logger.info({ active: by.client }, 'Standing by: another dispatcher delivers');
+    for (;;) {
+      await clock.sleep(JUDGE_EVERY_MS, turn);
+      if (by !== null) await this.#judge(by);
+    }
+  }
+
+  async #judge(by: ActiveMember): Promise<void> {
+    const { log, stateId, callbacks } = this.#parts;
+    if (by.stateId === stateId) return;
+    const marks = (await log.lowWater()).filter(({ consumer }) => callbacks.includes(consumer));
+    // Then the other one is the stranger: it ends by itself when it opens its cursors.
+    if (marks.length > 0 && marks.every((one) => one.stateId === stateId)) return;
+    throw new RowcallError(
+      'STATE_FOREIGN',
+      `${by.client} delivers with another state store than this process`,
+      { place: by.client },
+    );
+  }
+}

@@ -1,0 +1,349 @@
+/**
+ * A consumer group that elects its one active member: kafkajs joins, beats and leaves; it never reads a record.
+ * Whoever has partition 0 of the group's topic is the active one.
+ */
+
+import {
+  AssignerProtocol,
+  type Consumer,
+  type ConsumerCrashEvent,
+  type ConsumerGroupJoinEvent,
+  Kafka,
+  type LogEntry,
+  type PartitionAssigner,
+  type SASLOptions,
+  logLevel,
+} from 'kafkajs';
+import { abortable } from '../../shared/abort.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Logger } from '../../shared/logger.ts';
+import type { ActiveMember, Membership, Standing } from '../membership.ts';
+import {
+  ASSIGNER,
+  chooseActive,
+  decodeClaim,
+  encodeClaim,
+  type MemberClaim,
+} from './group-assigner.ts';
+import { type KafkaLogOptions, CONNECT_TIMEOUT_MS, REQUEST_TIMEOUT_MS } from './kafka-options.ts';
+import { isFinal, kafkajsError } from './kafkajs-error.ts';
+
+/** A member that is silent for so long is out of the group: how soon a standby follows a killed process. */
+export const SESSION_TIMEOUT_MS = 10_000;
+/** How soon a standby follows a process that left. */
+const HEARTBEAT_MS = 1_000;
+/** For members to join again once the group changes. Who is frozen is waited for no longer than its session. */
+const REBALANCE_TIMEOUT_MS = 15_000;
+/** kafkajs beats between two fetches; with nothing to fetch it sleeps for so long. */
+const IDLE_FETCH_MS = 250;
+const WATCH_EVERY_MS = 1_000;
+const RETRY_FIRST_MS = 250;
+const RETRY_LAST_MS = 10_000;
+/** The group settles within a join; asking a few times sees it settled. */
+const DESCRIBE_TRIES = 20;
+const DESCRIBE_WAIT_MS = 250;
+
+export interface GroupMembershipOptions extends Pick<KafkaLogOptions, 'brokers' | 'tls' | 'sasl'> {
+  readonly groupId: string;
+  /** A topic of one partition that is there, or will be. */
+  readonly topic: string;
+  /** Who this is, for the others: program, host and process id. */
+  readonly client: string;
+  /** The state store this process delivers with; null where it has none. */
+  readonly stateId: string | null;
+  readonly takeOver: boolean;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/**
+ * Invariant: `active` is told only while the coordinator counts us as the one: an assignment, and an answer to a
+ * heartbeat within the session. A process that was frozen, or cut off, tells its loss before it works on.
+ */
+export class GroupMembership implements Membership {
+  readonly #options: GroupMembershipOptions;
+  #onStanding: (standing: Standing) => void = () => undefined;
+  #takeOver: boolean;
+  /** The group gave us the partition. */
+  #assigned = false;
+  /** What was told last. */
+  #active = false;
+  #joining = true;
+  #heardAt: number;
+
+  constructor(options: GroupMembershipOptions) {
+    this.#options = options;
+    this.#takeOver = options.takeOver;
+    this.#heardAt = options.clock.monotonic();
+  }
+
+  async run(signal: AbortSignal, onStanding: (standing: Standing) => void): Promise<void> {
+    const { clock, logger, groupId } = this.#options;
+    this.#onStanding = onStanding;
+    silenceTimerWarning(clock);
+    for (let waitMs = RETRY_FIRST_MS; ; waitMs = Math.min(2 * waitMs, RETRY_LAST_MS)) {
+      try {
+        await this.#belong(signal);
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        if (isFinal(error)) throw kafkajsError(error, groupId);
+        const { message } = kafkajsError(error, groupId);
+        logger.warn({ group: groupId, waitMs, reason: message }, 'The group cannot be joined yet');
+      }
+      // A stop ends the wait; the next try then ends at once.
+      await clock.sleep(waitMs, signal).catch(() => undefined);
+    }
+  }
+
+  /** One life in the group, until the signal aborts. Rejects when kafkajs gives up. */
+  async #belong(signal: AbortSignal): Promise<void> {
+    const consumer = this.#makeConsumer();
+    const stopWatching = this.#watch();
+    try {
+      const ended = this.#listen(consumer, signal);
+      // It may reject while we still wait for the steps before it.
+      ended.catch(() => undefined);
+      await abortable(this.#join(consumer), signal);
+      await ended;
+    } finally {
+      stopWatching();
+      this.#leave();
+      await consumer.disconnect();
+    }
+  }
+
+  /** Rejects for a topic that is not there: whoever captures first makes it. */
+  async #join(consumer: Consumer): Promise<void> {
+    await consumer.connect();
+    await consumer.subscribe({ topics: [this.#options.topic] });
+    await consumer.run({ autoCommit: false, eachBatch: () => Promise.resolve() });
+  }
+
+  #makeConsumer(): Consumer {
+    const { brokers, tls, sasl, client, groupId } = this.#options;
+    const kafka = new Kafka({
+      clientId: client,
+      brokers: [...brokers],
+      ...(tls === undefined ? {} : { ssl: tls }),
+      ...(sasl === undefined ? {} : { sasl: saslOf(sasl) }),
+      connectionTimeout: CONNECT_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      retry: { initialRetryTime: RETRY_FIRST_MS, maxRetryTime: RETRY_LAST_MS, retries: 5 },
+      logLevel: logLevel.WARN,
+      logCreator: () => (entry) => {
+        this.#log(entry);
+      },
+    });
+    return kafka.consumer({
+      groupId,
+      sessionTimeout: SESSION_TIMEOUT_MS,
+      rebalanceTimeout: REBALANCE_TIMEOUT_MS,
+      heartbeatInterval: HEARTBEAT_MS,
+      maxWaitTimeInMs: IDLE_FETCH_MS,
+      allowAutoTopicCreation: false,
+      partitionAssigners: [this.#assigner],
+    });
+  }
+
+  /** Its warnings are about what it does next by itself: of use only to who looks for the cause of something. */
+  #log({ namespace, log }: LogEntry): void {
+    this.#options.logger.debug({ kafkajs: namespace, error: log['error'] as unknown }, log.message);
+  }
+
+  readonly #assigner: PartitionAssigner = () => ({
+    name: ASSIGNER,
+    version: 1,
+    protocol: ({ topics }) => ({
+      name: ASSIGNER,
+      metadata: AssignerProtocol.MemberMetadata.encode({
+        version: 1,
+        topics,
+        userData: encodeClaim(this.#claim()),
+      }),
+    }),
+    assign: ({ members }) => {
+      const candidates = members.map(({ memberId, memberMetadata }) => ({
+        memberId,
+        claim: claimOf(memberMetadata),
+      }));
+      const active = chooseActive(candidates);
+      return Promise.resolve(
+        members.map(({ memberId }) => ({
+          memberId,
+          memberAssignment: AssignerProtocol.MemberAssignment.encode({
+            version: 1,
+            assignment: memberId === active ? { [this.#options.topic]: [0] } : {},
+            userData: Buffer.alloc(0),
+          }),
+        })),
+      );
+    },
+  });
+
+  #claim(): MemberClaim {
+    const { client, stateId } = this.#options;
+    // A frozen process wakes up in the middle of anything: what it was is judged by the clock alone.
+    if (!this.#isFresh()) this.#lose();
+    return { client, stateId, active: this.#active, takeOver: this.#takeOver };
+  }
+
+  /** Resolves when the signal aborts; rejects when kafkajs gives up. */
+  #listen(consumer: Consumer, signal: AbortSignal): Promise<void> {
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+      // At once, before kafkajs fetches: nobody here wants the records.
+      consumer.pause([{ topic: this.#options.topic }]);
+      this.#joined(consumer, payload);
+    });
+    consumer.on(consumer.events.REBALANCING, () => {
+      this.#joining = true;
+    });
+    consumer.on(consumer.events.HEARTBEAT, () => {
+      this.#heardAt = this.#options.clock.monotonic();
+      // The coordinator still counts us in: the silence was shorter for it than for us.
+      if (this.#assigned) this.#win();
+    });
+    return new Promise((resolve, reject) => {
+      consumer.on(consumer.events.CRASH, ({ payload }: ConsumerCrashEvent) => {
+        this.#leave();
+        if (payload.restart) this.#sayLost(payload.error);
+        else reject(payload.error);
+      });
+      const onAbort = (): void => {
+        resolve();
+      };
+      if (signal.aborted) onAbort();
+      else signal.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+
+  #sayLost(error: Error): void {
+    const { groupId, logger } = this.#options;
+    const { message } = kafkajsError(error, groupId);
+    logger.warn({ group: groupId, reason: message }, 'The group was lost; it is joined again');
+  }
+
+  #joined(consumer: Consumer, { memberAssignment }: ConsumerGroupJoinEvent['payload']): void {
+    this.#joining = false;
+    this.#heardAt = this.#options.clock.monotonic();
+    this.#assigned = (memberAssignment[this.#options.topic] ?? []).includes(0);
+    if (this.#assigned) {
+      this.#win();
+      return;
+    }
+    this.#lose();
+    this.#tellWhoIsActive(consumer).catch((error: unknown) => {
+      const { message } = kafkajsError(error, this.#options.groupId);
+      this.#options.logger.debug({ reason: message }, 'The group could not be described');
+    });
+  }
+
+  /** Waits for the group to settle, since the others join at the same time as we do. */
+  async #tellWhoIsActive(consumer: Consumer): Promise<void> {
+    const { clock } = this.#options;
+    for (let tries = 0; tries < DESCRIBE_TRIES && !this.#assigned; tries += 1) {
+      const by = await this.#describeActive(consumer);
+      if (by !== null) {
+        // Asking took a while: the turn may have become ours.
+        if (!this.#isAssigned()) this.#onStanding({ active: false, by });
+        return;
+      }
+      await clock.sleep(DESCRIBE_WAIT_MS);
+    }
+  }
+
+  #isAssigned(): boolean {
+    return this.#assigned;
+  }
+
+  async #describeActive(consumer: Consumer): Promise<ActiveMember | null> {
+    const { members, state } = await consumer.describeGroup();
+    if (state !== 'Stable') return null;
+    const found = members.find(({ memberAssignment }) => {
+      const decoded = AssignerProtocol.MemberAssignment.decode(memberAssignment);
+      return (decoded?.assignment[this.#options.topic] ?? []).includes(0);
+    });
+    if (found === undefined) return null;
+    const claim = claimOf(found.memberMetadata);
+    const client = claim?.client ?? `${found.clientId} at ${found.clientHost}`;
+    return { client, stateId: claim?.stateId ?? null, tookOver: claim?.takeOver ?? false };
+  }
+
+  #win(): void {
+    if (this.#active) return;
+    this.#active = true;
+    this.#onStanding({ active: true });
+  }
+
+  /** Whatever heartbeat is still answered counts for nothing. */
+  #leave(): void {
+    this.#assigned = false;
+    this.#joining = true;
+    this.#lose();
+  }
+
+  #lose(): void {
+    if (!this.#active) return;
+    this.#active = false;
+    this.#takeOver = false;
+    this.#onStanding({ active: false, by: null });
+  }
+
+  /** Who waits for the others to join beats not, and is not thrown out for it. */
+  #isFresh(): boolean {
+    const limitMs = SESSION_TIMEOUT_MS + (this.#joining ? REBALANCE_TIMEOUT_MS : 0);
+    return this.#options.clock.monotonic() - this.#heardAt <= limitMs;
+  }
+
+  /** Tells the loss when the coordinator has been silent for longer than it waits for us. */
+  #watch(): () => void {
+    const { clock } = this.#options;
+    let cancel: () => void;
+    const look = (): void => {
+      if (!this.#isFresh()) this.#lose();
+      cancel = clock.timer(WATCH_EVERY_MS, look);
+    };
+    cancel = clock.timer(WATCH_EVERY_MS, look);
+    return () => {
+      cancel();
+    };
+  }
+}
+
+/** The same account, in the names of kafkajs. */
+function saslOf(sasl: NonNullable<KafkaLogOptions['sasl']>): SASLOptions {
+  switch (sasl.mechanism) {
+    case 'PLAIN':
+      return { mechanism: 'plain', username: sasl.username, password: sasl.password };
+    case 'SCRAM-SHA-256':
+      return { mechanism: 'scram-sha-256', username: sasl.username, password: sasl.password };
+    case 'SCRAM-SHA-512':
+      return { mechanism: 'scram-sha-512', username: sasl.username, password: sasl.password };
+    case 'OAUTHBEARER':
+      return {
+        mechanism: 'oauthbearer',
+        oauthBearerProvider: async () => ({
+          value: typeof sasl.token === 'string' ? sasl.token : await sasl.token(),
+        }),
+      };
+  }
+}
+
+function claimOf(metadata: Buffer): MemberClaim | null {
+  const decoded = AssignerProtocol.MemberMetadata.decode(metadata);
+  return decoded === null ? null : decodeClaim(decoded.userData);
+}
+
+/**
+ * kafkajs sets timers of negative length, which are harmless, and of which Node warns once per process on the
+ * user's terminal. That one warning is spent here, unseen.
+ */
+function silenceTimerWarning(clock: Clock): void {
+  const emitWarning = process.emitWarning.bind(process);
+  process.emitWarning = () => undefined;
+  try {
+    clock.timer(-1, () => undefined)();
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+}

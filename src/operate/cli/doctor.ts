@@ -1,0 +1,144 @@
+/** `rowcall doctor`: everything outside, looked at and judged; each finding with its cure. Changes nothing. */
+
+import { existsSync } from 'node:fs';
+import { replicaUuidOf } from '../../capture/binlog/replica-identity.ts';
+import { SourceConnection } from '../../capture/binlog/source-connection.ts';
+import { checkSource } from '../../capture/preflight/check-source.ts';
+import { loadConfig } from '../../config/load.ts';
+import type { Config } from '../../config/schema.ts';
+import { type ErrorCode, RowcallError, toRowcallError } from '../../errors.ts';
+import { silentLogger } from '../../shared/logger.ts';
+import { systemClock } from '../../shared/clock.ts';
+import { connectionOptions } from '../../source-connection.ts';
+import type { Cursor } from '../../state/state-store.ts';
+import { checkLog, openLog, openState } from '../../stores.ts';
+import type { CliIo } from './io.ts';
+
+/** One line of the report, whoever found it. */
+interface DoctorFinding {
+  readonly part: 'source' | 'log' | 'state';
+  readonly severity: 'error' | 'warning';
+  readonly check: string;
+  readonly value: string;
+  readonly want: string;
+  readonly why: string;
+  readonly cure: string;
+}
+
+/** Each part is looked at, whatever the others have. @throws RowcallError of the first part with an error */
+export async function examine(
+  options: { readonly config: string; readonly json?: boolean },
+  io: CliIo,
+): Promise<void> {
+  const config = await loadConfig(options.config, io.env);
+  const source = await attempt('source', () => examineSource(config, io.signal));
+  const { findings: state, cursors } = await examineState(config);
+  const log = await attempt('log', () => examineLog(config, cursors));
+  const findings = [...source, ...log, ...state];
+  const errors = findings.filter(({ severity }) => severity === 'error');
+  if (options.json === true) {
+    io.out(`${JSON.stringify({ fit: errors.length === 0, findings }, null, 2)}\n`);
+  } else {
+    io.out(report(config.name, findings));
+  }
+  const [first] = errors;
+  if (first === undefined) return;
+  const count = errors.length === 1 ? 'one thing stands' : `${errors.length} things stand`;
+  throw new RowcallError(CODE[first.part], `${count} in the way of a start`, {
+    cure: 'See the findings above.',
+  });
+}
+
+/** Each ends the process with 3: cannot be used as it is. */
+const CODE: Readonly<Record<DoctorFinding['part'], ErrorCode>> = {
+  source: 'SOURCE_UNFIT',
+  log: 'LOG_UNFIT',
+  state: 'STATE_UNUSABLE',
+};
+
+/** What cannot be looked at is a finding as well, so that one part does not hide the others. */
+async function attempt(
+  part: DoctorFinding['part'],
+  look: () => Promise<readonly DoctorFinding[]>,
+): Promise<readonly DoctorFinding[]> {
+  try {
+    return await look();
+  } catch (error) {
+    const failure = toRowcallError(error);
+    if (failure.code === 'INTERNAL') throw failure;
+    return [failed(part, failure)];
+  }
+}
+
+function failed(part: DoctorFinding['part'], failure: RowcallError): DoctorFinding {
+  return {
+    part,
+    severity: 'error',
+    check: failure.place ?? part,
+    value: failure.code,
+    want: 'usable',
+    why: failure.message,
+    cure: failure.cure,
+  };
+}
+
+async function examineSource(config: Config, signal: AbortSignal): Promise<DoctorFinding[]> {
+  const connection = await connectionOptions(config.source);
+  const source = await SourceConnection.open(connection, signal);
+  try {
+    const { serverId, minimumRetentionMs } = config.source;
+    const replicaUuid = replicaUuidOf(config.name, serverId);
+    const wishes = { serverId, minimumRetentionMs, replicaUuid, cutOff: false };
+    const findings = await checkSource(source, wishes);
+    return findings.map(({ sql, ...finding }) => ({ part: 'source', ...finding, cure: sql }));
+  } finally {
+    await source.close();
+  }
+}
+
+async function examineLog(config: Config, cursors: readonly Cursor[]): Promise<DoctorFinding[]> {
+  // The first start makes it; until then there is nothing to look at.
+  if (config.log.type === 'embedded' && !existsSync(config.log.path)) return [];
+  const log = await openLog(config, { clock: systemClock, logger: silentLogger, create: false });
+  try {
+    const findings = await checkLog(config, log, cursors, systemClock.now());
+    return findings.map(({ severity, check, value, want, why, cure }) => ({
+      part: 'log',
+      severity,
+      check,
+      value,
+      want,
+      why,
+      cure,
+    }));
+  } finally {
+    await log.close();
+  }
+}
+
+async function examineState(
+  config: Config,
+): Promise<{ readonly findings: readonly DoctorFinding[]; readonly cursors: readonly Cursor[] }> {
+  if (!existsSync(config.state.path)) return { findings: [], cursors: [] };
+  let cursors: readonly Cursor[] = [];
+  const findings = await attempt('state', async () => {
+    const state = await openState(config);
+    try {
+      cursors = await state.cursors();
+    } finally {
+      await state.close();
+    }
+    return [];
+  });
+  return { findings, cursors };
+}
+
+function report(name: string, findings: readonly DoctorFinding[]): string {
+  if (findings.length === 0) return `${name}: source, log and state are fit.\n`;
+  return findings
+    .map(
+      ({ part, severity, check, value, want, why, cure }) =>
+        `${severity} ${part}: ${check} is ${value}, wanted: ${want}\n  ${why}\n  cure  ${cure}\n`,
+    )
+    .join('');
+}
