@@ -39,16 +39,22 @@ export class KafkaReader {
     const { chunks, tail } = this.#parts;
     const chunk = chunks.find(placeOf(at), offset);
     if (chunk !== undefined) return this.#readChunk(chunk, offset, maxBytes);
-    // The poll under way begins here, so there was nothing, and whatever comes is told.
-    if (tail.known(at)?.polledFrom === offset) return { records: [], nextOffset: offset, bytes: 0 };
+    const known = tail.known(at);
+    // The poll under way begins here, so whatever comes is told. Not where more was told of already: who knows that
+    // would ask again and again, and never let the poll's answer in.
+    if (known?.polledFrom === offset && known.end <= offset) {
+      return { records: [], nextOffset: offset, bytes: 0 };
+    }
     return this.#fetch(at, offset, maxBytes);
   }
 
-  bounds(at: TopicPartition): Promise<PartitionBounds> {
-    const known = this.#parts.tail.known(at);
-    return known === undefined
-      ? this.#bounds.of(at)
-      : Promise.resolve({ start: known.start, end: known.end });
+  async bounds(at: TopicPartition): Promise<PartitionBounds> {
+    const { tail } = this.#parts;
+    const known = tail.known(at);
+    if (known !== undefined) return { start: known.start, end: known.end };
+    const bounds = await this.#bounds.of(at);
+    tail.learn(at, bounds);
+    return bounds;
   }
 
   /**

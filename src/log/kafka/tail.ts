@@ -33,7 +33,7 @@ interface Followed {
   /** What is polled from. */
   next: number;
   start: number;
-  /** As of the last answer; what is beyond comes with a later one. */
+  /** As it was told last; what is beyond comes with a later answer. */
   end: number;
 }
 
@@ -96,10 +96,16 @@ export class Tail {
     this.follow(at, topicId, bounds);
   }
 
-  /** What came was not read in time. */
+  /** What came was not read in time. Another reader may be at the end already and wait: it asks anew. */
   readonly unfollow = (place: string): void => {
-    if (place !== this.#watched) this.#followed.delete(place);
+    if (place !== this.#watched && this.#followed.delete(place)) this.#parts.onNews();
   };
+
+  /** The end is told to somebody, who then reads up to there. */
+  learn(at: TopicPartition, { end }: PartitionBounds): void {
+    const followed = this.#followed.get(placeOf(at));
+    if (followed !== undefined) followed.end = Math.max(followed.end, end);
+  }
 
   /** What the poll that is under way is known to see; undefined where there is none. */
   known(at: TopicPartition): (PartitionBounds & { readonly polledFrom: number }) | undefined {
@@ -249,9 +255,14 @@ export class Tail {
     if (bytes.length === 0) return false;
     const came = { place, from: followed.next, bytes, aborted };
     const end = endOf(came);
-    followed.next = Math.max(followed.next, end);
+    if (end <= came.from) {
+      // A batch that did not fit beside other partitions' records: alone it comes whole, whatever its size.
+      this.#giveUp([followed.at]);
+      return false;
+    }
+    followed.next = end;
     if (place === this.#watched) onWatched(came);
-    else if (end > came.from) chunks.keep({ fetched: came, end });
+    else chunks.keep({ fetched: came, end });
     return true;
   }
 }
