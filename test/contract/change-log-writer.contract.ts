@@ -147,6 +147,33 @@ export function describeWriter(name: string, traits: LogTraits, now: () => Write
       expect(await log.readCheckpoint('shop')).toBe('c2');
     });
 
+    test('what an older writer was told is durable is in the checkpoint that the newer one begins with', async () => {
+      const { log, open, writerWithTopics } = now();
+      const other = await open();
+      let older = await writerWithTopics();
+      await older.append([], '0');
+      let next = 0;
+      for (let round = 0; round < 10; round += 1) {
+        let acknowledged = next;
+        const appending = (async () => {
+          for (let n = next + 1; ; n += 1) {
+            await older.append([{ ...ORDERS, records: records(n, 1) }], String(n));
+            acknowledged = n;
+          }
+        })();
+        const [newer, fenced] = await Promise.allSettled([
+          (round % 2 === 0 ? other : log).openWriter('shop'),
+          appending,
+        ]);
+        expect(fenced.status).toBe('rejected');
+        if (newer.status === 'rejected') throw newer.reason;
+        older = newer.value;
+        next = Number(older.checkpoint);
+        expect(next).toBeGreaterThanOrEqual(acknowledged);
+        expect(await log.readCheckpoint('shop')).toBe(older.checkpoint);
+      }
+    });
+
     test('a checkpoint set by hand fences a running writer', async () => {
       const { log, open, writerWithTopics } = now();
       const writer = await writerWithTopics();

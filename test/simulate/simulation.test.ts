@@ -1,15 +1,20 @@
 import { describe, expect, test } from 'vitest';
 import { PLANTED_BUGS } from '../support/simulation-bugs.ts';
 import { embeddedHome, memoryHome } from '../support/simulation-homes.ts';
-import { simulateAll } from '../support/simulation-seeds.ts';
-import { simulate, SimulationFailure } from '../support/simulation.ts';
+import { PLANTED_KAFKA_BUGS } from '../support/simulation-kafka-bugs.ts';
+import { KafkaHome } from '../support/simulation-kafka-home.ts';
+import { homeNameOf, simulateAll } from '../support/simulation-seeds.ts';
+import { type LogHome, simulate, SimulationFailure } from '../support/simulation.ts';
+import type { PlantedBug } from '../support/simulation-process.ts';
 
 /** A planted bug must show within so many seeds. */
 const SEEDS_TO_FIND = 40;
+const KAFKA_SEEDS_TO_FIND = 120;
 
 describe('the simulation', () => {
   test('is the same run for the same seed, and another for another', async () => {
-    const seeds = [11, 12, 13, 14, 15];
+    const seeds = [11, 12, 13, 14, 15, 16, 17];
+    expect(new Set(seeds.map((seed) => homeNameOf(seed)))).toEqual(new Set(['kafka', 'memory']));
     const first = await simulateAll(seeds);
     expect(await simulateAll(seeds)).toEqual(first);
     expect(new Set(first.map(({ traceHash }) => traceHash)).size).toBe(seeds.length);
@@ -39,19 +44,34 @@ describe('the simulation', () => {
 
 describe('the simulation finds', () => {
   test.for(Object.entries(PLANTED_BUGS))('%s', async ([, bug]) => {
-    const failure = await firstFailure(bug);
-    expect(failure).toBeInstanceOf(SimulationFailure);
-    expect(failure?.message).toMatch(/^Seed \d+ breaks a promise\.\n/);
-    expect(failure?.message).toMatch(/Replay: ROWCALL_SEED=\d+ npx vitest run --project simulate$/);
+    const failure = await firstFailure(SEEDS_TO_FIND, () => [memoryHome(), bug()]);
+    expectReplayable(failure, 'memory');
+  });
+
+  test.for(Object.entries(PLANTED_KAFKA_BUGS))('over simulated brokers, %s', async ([, bug]) => {
+    const failure = await firstFailure(KAFKA_SEEDS_TO_FIND, () => {
+      const planted = bug();
+      return [new KafkaHome(planted.kafka), planted];
+    });
+    expectReplayable(failure, 'kafka');
   });
 });
 
+function expectReplayable(failure: SimulationFailure | undefined, home: string): void {
+  expect(failure).toBeInstanceOf(SimulationFailure);
+  expect(failure?.message).toMatch(/^Seed \d+ breaks a promise\.\n/);
+  const replay = /Replay: ROWCALL_SEED=\d+ ROWCALL_HOME=(\w+) npx vitest run --project simulate$/;
+  expect(replay.exec(failure?.message ?? '')?.[1]).toBe(home);
+}
+
 async function firstFailure(
-  bug: (typeof PLANTED_BUGS)[string],
+  seeds: number,
+  make: () => readonly [LogHome, PlantedBug],
 ): Promise<SimulationFailure | undefined> {
-  for (let seed = 1; seed <= SEEDS_TO_FIND; seed += 1) {
+  for (let seed = 1; seed <= seeds; seed += 1) {
+    const [home, bug] = make();
     try {
-      await simulate(seed, memoryHome(), bug());
+      await simulate(seed, home, bug);
     } catch (error) {
       if (error instanceof SimulationFailure) return error;
       throw error;

@@ -89,7 +89,8 @@ export class Books {
     }
     return [...this.#progress.values()].every(
       ({ topic, partition, next, beyond }) =>
-        beyond.length === 0 && next === this.#log.records(topic, partition).length,
+        this.#log.isLost(topic, partition, next) ||
+        (beyond.length === 0 && next >= this.#log.end(topic, partition)),
     );
   }
 
@@ -202,7 +203,7 @@ export class Books {
   }
 
   #isLaned(callback: string, topic: string, at: { partition: number; offset: number }): boolean {
-    const record = this.#log.records(topic, at.partition)[at.offset];
+    const record = this.#log.record(topic, at);
     if (record === undefined) return false;
     const lane = this.lane(callback, topic, record.key ?? `~${record.table}`);
     return lane?.offsets.includes(at.offset) ?? false;

@@ -1,4 +1,4 @@
-/** Where a simulation's log lives: in memory, or in a file as in production. */
+/** Where a simulation's log lives: in memory, or in a file as in production. See also simulation-kafka-home.ts. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +12,9 @@ import type { LogHome } from './simulation.ts';
 export function memoryHome(): LogHome {
   const store = new MemoryLogStore();
   return {
+    name: 'memory',
+    remote: false,
+    begin: () => undefined,
     open: (clock) => Promise.resolve(new MemoryChangeLog(store, clock)),
     abandon: () => Promise.resolve(),
   };
@@ -22,6 +25,9 @@ export async function embeddedHome(): Promise<LogHome & { destroy(): Promise<voi
   const folder = await mkdtemp(join(tmpdir(), 'rowcall-simulation-'));
   let topics = 0;
   return {
+    name: 'embedded',
+    remote: false,
+    begin: () => undefined,
     open: (clock) =>
       openEmbeddedLog({
         path: join(folder, 'events.db'),

@@ -13,7 +13,7 @@ import type { Dice } from './workload-random.ts';
 
 /** How long a request that hangs is waited for. */
 const TIMEOUT_MS = 2_000;
-/** A log that is full, per append. */
+/** A log that is full, per append. A log on other machines has no limit of its own. */
 const FULL = 0.02;
 
 export interface SimulatedProcess extends Owner {
@@ -28,12 +28,15 @@ export interface PortParts {
   readonly scheduler: Scheduler;
   readonly logCheck: LogCheck;
   readonly books: Books;
+  /** The log is on other machines: it fails by itself too, and its brokers tell what became durable. */
+  readonly remote: boolean;
 }
 
 export function faultyLog(inner: ChangeLog, parts: PortParts): ChangeLog {
   const { owner, faults, books } = parts;
+  const unread = parts.remote ? 'LOG_UNREACHABLE' : 'LOG_UNUSABLE';
   const read = <T>(name: string, effect: () => Promise<T>): Promise<T> =>
-    faults.call(owner, name, 'LOG_UNUSABLE', effect);
+    faults.call(owner, name, unread, effect);
   const write = <T>(name: string, effect: () => Promise<T>): Promise<T> =>
     faults.call(owner, name, 'LOG_WRITE_FAILED', effect);
   return {
@@ -66,7 +69,7 @@ export function faultyLog(inner: ChangeLog, parts: PortParts): ChangeLog {
 
 /** After a failure of unknown outcome the writer is dead, as its port says. */
 function faultyWriter(inner: ChangeLogWriter, parts: PortParts): ChangeLogWriter {
-  const { owner, faults, logCheck } = parts;
+  const { owner, faults, logCheck, remote } = parts;
   const inFlight = new Set<Promise<unknown>>();
   let dead: RowcallError | null = null;
   const write = async <T>(name: string, effect: () => Promise<T>): Promise<T> => {
@@ -87,11 +90,11 @@ function faultyWriter(inner: ChangeLogWriter, parts: PortParts): ChangeLogWriter
     createTopics: (topics) => write('createTopics', () => inner.createTopics(topics)),
     append: (batches, checkpoint) =>
       write('append', async () => {
-        if (batches.length > 0 && faults.strikes(FULL)) {
+        if (batches.length > 0 && !remote && faults.strikes(FULL)) {
           throw new RowcallError('LOG_FULL', 'Injected into append');
         }
         await inner.append(batches, checkpoint);
-        logCheck.appended(batches, checkpoint);
+        if (!remote) logCheck.appended(batches, checkpoint);
       }),
     close: async () => {
       await Promise.allSettled(inFlight);

@@ -28,7 +28,11 @@ import type { Receiver } from './simulation-receiver.ts';
 /** Wrong parts, to see that the simulation finds them. Each stands where the right one would. */
 export interface PlantedBug {
   readonly place?: (checkpoint: Checkpoint) => Place;
-  readonly writer?: (writer: ChangeLogWriter) => ChangeLogWriter;
+  readonly writer?: (
+    writer: ChangeLogWriter,
+    another: () => Promise<ChangeLogWriter>,
+  ) => ChangeLogWriter;
+  readonly log?: (log: ChangeLog) => ChangeLog;
   readonly state?: (state: StateStore) => StateStore;
   readonly sender?: (sender: Sender) => Sender;
 }
@@ -38,6 +42,7 @@ export interface Running extends SimulatedProcess {
   readonly stop: AbortController;
   /** Null until it is open. */
   log: ChangeLog | null;
+  frozen: boolean;
   /** Another took its place: it is not started again. */
   replaced: boolean;
 }
@@ -92,9 +97,13 @@ function deliverLeg(log: ChangeLog, large: LargeWork, parts: ProcessParts): Prom
   });
 }
 
-function bugged(log: ChangeLog, { writer: wrap }: PlantedBug): ChangeLog {
+function bugged(right: ChangeLog, { writer: wrap, log: replace }: PlantedBug): ChangeLog {
+  const log = replace?.(right) ?? right;
   if (wrap === undefined) return log;
-  return { ...log, openWriter: async (name) => wrap(await log.openWriter(name)) };
+  return {
+    ...log,
+    openWriter: async (name) => wrap(await log.openWriter(name), () => log.openWriter(name)),
+  };
 }
 
 function optionsOf(plan: CallbackPlan, { receivers, ports, bug }: ProcessParts): CallbackOptions {

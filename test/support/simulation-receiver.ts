@@ -64,7 +64,7 @@ export class Receiver {
     require(before === undefined ||
       this.#books.isDelivered(this.name, topic, { partition, offset: before.offset }), 'G3', () =>
       `${id} is sent before the outcome of ${before?.id} is durable`);
-    const last = this.#attempts.get(id) ?? 0;
+    const last = this.#attempts.get(attemptsOf(event)) ?? 0;
     require(attempt >= last && attempt <= last + 1, 'attempts', () =>
       `${id}: ${last}, then ${attempt}`);
     require(last > 0 || attempt === 1, 'attempts', () => `${id} begins with ${attempt}`);
@@ -86,15 +86,16 @@ export class Receiver {
         `${event.id} came after offset ${last}, not ${before?.offset}`);
     }
     this.#last.set(key, event.offset);
-    this.#attempts.set(event.id, attempt);
+    this.#attempts.set(attemptsOf(event), attempt);
     const answer = this.#answer(event.id);
     if (answer === 'ok' || answer === 'lost') this.#done.add(event.id);
     return answer;
   }
 
-  /** Everything that matches was received and done. */
-  requireAll(topic: string, partition: number): void {
+  /** Everything that matches and stands before `next` was received and done. */
+  requireAll(topic: string, partition: number, next: number): void {
     for (const record of this.#matching(topic, partition)) {
+      if (record.offset >= next) continue;
       require(this.#done.has(record.id), 'G1', () => `${this.name} never got ${record.id}`);
     }
   }
@@ -111,7 +112,7 @@ export class Receiver {
   }
 
   #requireSame(event: OutgoingEvent): void {
-    const record = this.#log.records(event.topic, event.partition)[event.offset];
+    const record = this.#log.record(event.topic, event);
     const same =
       record?.id === event.id &&
       record.key === event.key &&
@@ -138,6 +139,11 @@ export class Receiver {
       .records(topic, partition)
       .filter((record) => record.offset >= start && this.#books.matches(this.name, record));
   }
+}
+
+/** An event that the log has twice is tried anew each time. */
+function attemptsOf({ topic, partition, offset }: OutgoingEvent): string {
+  return `${topic}/${partition}@${offset}`;
 }
 
 function orderKey(event: { readonly key: string | null; readonly table: string }): string {

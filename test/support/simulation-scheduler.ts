@@ -12,6 +12,8 @@ const TAIL_LINES = 60;
 export interface Owner {
   readonly name: string;
   alive: boolean;
+  /** Its tasks wait. */
+  frozen?: boolean;
 }
 
 interface Task {
@@ -74,6 +76,7 @@ export class Scheduler {
   #next(): Task | undefined {
     let next: Task | undefined;
     for (const task of this.#tasks) {
+      if (task.owner.frozen === true) continue;
       if (next === undefined || task.at < next.at || (task.at === next.at && task.tie < next.tie)) {
         next = task;
       }
@@ -84,16 +87,17 @@ export class Scheduler {
   /** Runs the next task and all that follows from it at once; false when there is none. */
   async step(): Promise<boolean> {
     const next = this.#next();
-    if (next === undefined) return false;
+    if (next === undefined) {
+      await turn();
+      return false;
+    }
     this.#tasks.delete(next);
     this.#now = Math.max(this.#now, next.at);
     this.#steps += 1;
     this.note(next.owner, next.label);
     next.fire();
     // Promise jobs run before the event loop turns: after this nothing of the task is left.
-    await new Promise<void>((resolve) => {
-      setImmediate(resolve);
-    });
+    await turn();
     return true;
   }
 
@@ -138,4 +142,10 @@ export class Scheduler {
         }),
     };
   }
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
 }

@@ -24,8 +24,11 @@ export const KAFKA = {
   GROUP_ID_NOT_FOUND: 69,
   FETCH_SESSION_ID_NOT_FOUND: 70,
   INVALID_FETCH_SESSION_EPOCH: 71,
+  OFFSET_NOT_AVAILABLE: 78,
+  THROTTLING_QUOTA_EXCEEDED: 89,
   UNKNOWN_TOPIC_ID: 100,
   INCONSISTENT_TOPIC_ID: 103,
+  TRANSACTIONAL_ID_NOT_FOUND: 105,
   FETCH_SESSION_TOPIC_ID_ERROR: 106,
 } as const;
 
@@ -39,9 +42,10 @@ const PASSING: ReadonlySet<number> = new Set([
 
 /**
  * Another producer of our transactional id was begun, or the coordinator ended our transaction itself:
- * INVALID_PRODUCER_EPOCH, INVALID_PRODUCER_ID_MAPPING, UNKNOWN_PRODUCER_ID, PRODUCER_FENCED.
+ * INVALID_PRODUCER_EPOCH, INVALID_TXN_STATE, INVALID_PRODUCER_ID_MAPPING, UNKNOWN_PRODUCER_ID, PRODUCER_FENCED,
+ * TRANSACTION_ABORTABLE; and UNKNOWN_SERVER_ERROR, which coordinators answer in the middle of fencing.
  */
-const FENCING: ReadonlySet<number> = new Set([47, 49, 59, 90]);
+const FENCING: ReadonlySet<number> = new Set([-1, 47, 48, 49, 59, 90, 120]);
 
 /** Rights that are missing, of topic, group, cluster, transactional id, and a login that was refused. */
 const DENIED: ReadonlySet<number> = new Set([29, 30, 31, 53, 58, 65]);
@@ -134,8 +138,11 @@ function knownCode(error: unknown): { readonly code: ErrorCode; readonly cure?: 
   return null;
 }
 
+/** The client speaks of a login that failed also where the broker went away in the middle of it. */
 function loginRefused(error: unknown): boolean {
-  return chain(error).some((one) => one instanceof AuthenticationError);
+  return chain(error).some(
+    (one) => one instanceof AuthenticationError && !chain(one.cause).some(isConnectionError),
+  );
 }
 
 /**
@@ -148,11 +155,15 @@ function tlsCode(error: unknown): string | null {
     if (typeof code === 'string' && (TLS_CODES.has(code) || /^ERR_(?:TLS|SSL)_/.test(code))) {
       return code;
     }
-    // The client says so where TLS is spoken on one side only.
-    if (one instanceof UserError) return one.code;
+    // The client says so where TLS is spoken on one side only; and where a handshake was broken off, which brokers
+    // that end or begin do as well.
+    if (one instanceof UserError && !chain(one.cause).some(isReset)) return one.code;
   }
   return null;
 }
+
+const isReset = (error: Error): boolean =>
+  (error as { readonly code?: unknown }).code === 'ECONNRESET';
 
 const TLS_CODES: ReadonlySet<string> = new Set([
   'CERT_HAS_EXPIRED',

@@ -25,6 +25,7 @@ import { KafkaWriter } from './kafka-writer.ts';
 import type { ConsumerMarks } from './low-water.ts';
 import { LowWater } from './low-water.ts';
 import { readNewest } from './newest-checkpoint.ts';
+import { endForgotten, OpenTransactions } from './open-transactions.ts';
 import { Patience } from './patience.ts';
 import type { Reading } from './positioned-fetch.ts';
 import { Producer } from './producer.ts';
@@ -197,19 +198,20 @@ export class KafkaLog implements ChangeLog {
     await this.#cluster.close();
   }
 
-  #newest(name: string): Promise<CheckpointRecord | null> {
-    return readNewest(this.#reading, name, this.#patience);
+  #newest(name: string, decided = false): Promise<CheckpointRecord | null> {
+    return readNewest(this.#reading, name, { patience: this.#patience, decided });
   }
 
   /** Looked at before anything is fenced: whoever is refused here has changed nothing. */
   async #refuseLost(name: string): Promise<void> {
-    const newest = await this.#newest(name);
-    if (newest !== null && newest.checkpoint !== null) return;
+    if ((await this.readCheckpoint(name)) !== null) return;
     const topics = await this.#topics.get(false);
     for (const { name: topic, partitions } of topics) {
       const each = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }));
       const bounds = await Promise.all(each.map((at) => this.#reader.bounds(at)));
       if (bounds.every(({ end }) => end === 0)) continue;
+      // Another connector may have begun since: its first checkpoint is there before its first record.
+      if ((await this.readCheckpoint(name)) !== null) return;
       const message = `The topic ${topic} has records, but there is no checkpoint of ${name}`;
       throw new RowcallError('CHECKPOINT_LOST', message, { place: checkpointTopic(name) });
     }
@@ -218,6 +220,7 @@ export class KafkaLog implements ChangeLog {
   async #open(name: string): Promise<KafkaWriter> {
     const { topics, compression, delivery, clock, deliveryTimeoutMs } = this.#options;
     const connections = new Connections(this.#options);
+    const open = new OpenTransactions({ cluster: this.#cluster, connections }, this.#patience);
     try {
       const own = checkpointTopic(name);
       const settings = { ...topics.config, ...CHECKPOINT_TOPIC };
@@ -227,10 +230,15 @@ export class KafkaLog implements ChangeLog {
         connections,
         patience: this.#patience,
         transactionalId: `rowcall.${name}`,
+        stillOpen: (id, partitions, until) => open.of(id, partitions, until),
       });
+      const outcome = await producer.lastOutcome();
       await producer.begin();
+      const partitions = await this.#partitionsOf(name);
+      await endForgotten({ producer, outcome, partitions, open, logger: this.#options.logger });
+      if (delivery === 'at-least-once') await producer.fence({ topic: own, partition: 0 });
       // Only now: whatever an older writer had in the air is in the log or will never be.
-      const found = await this.#newest(name);
+      const found = await this.#newest(name, true);
       const configs = await this.#configs(own, found);
       const writer: KafkaWriter = new KafkaWriter({
         name,
@@ -259,6 +267,19 @@ export class KafkaLog implements ChangeLog {
       await connections.close();
       throw error;
     }
+  }
+
+  /** All that a writer of this name may have written to: a topic stands in a checkpoint before its first record. */
+  async #partitionsOf(name: string): Promise<readonly TopicPartition[]> {
+    const found = await this.#newest(name);
+    const names = [checkpointTopic(name), ...(found?.topics.keys() ?? [])];
+    const topics = await this.#patience.attempt(
+      { doing: 'Looking for topics', code: 'LOG_UNREACHABLE' },
+      () => this.#cluster.topics(names),
+    );
+    return topics.flatMap((topic) =>
+      topic.leaders.map((_, partition) => ({ topic: topic.name, partition })),
+    );
   }
 
   /** @throws RowcallError LOG_UNUSABLE: the checkpoint would not be kept */

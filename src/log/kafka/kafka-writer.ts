@@ -16,12 +16,19 @@ import type { Clock } from '../../shared/clock.ts';
 /** Refusals after which the writer lives: nothing was written, and the owner knows. */
 const HARMLESS: ReadonlySet<ErrorCode> = new Set(['RECORD_TOO_LARGE', 'TOPIC_UNKNOWN']);
 
+/** What shows before anything is sent. */
+const NEVER_WRITTEN: ReadonlySet<ErrorCode> = new Set([...HARMLESS, 'TOPIC_RECREATED']);
+
+/** How long a successor that has fenced us may take to write its first record. */
+const CLAIM_MS = 3_000;
+const CLAIM_STEP_MS = 50;
+
 export interface KafkaWriterParts {
   readonly name: string;
   /** Of this writer and no other. */
   readonly id: string;
   readonly producer: Producer;
-  readonly admin: TopicAdmin;
+  readonly admin: Pick<TopicAdmin, 'configs' | 'ensure'>;
   readonly exactlyOnce: boolean;
   readonly compression: Compression;
   /** Settings of the topics that it makes. */
@@ -158,6 +165,10 @@ export class KafkaWriter implements ChangeLogWriter {
     try {
       return Array.from(byPartition(batches).values(), ({ topic, partition, records }) => {
         const known = this.#topics.get(topic);
+        if (known === undefined && this.#parts.found?.topics.has(topic) === true) {
+          const message = `The topic ${topic} is not there any more: it was deleted`;
+          throw new RowcallError('TOPIC_RECREATED', message, { place: topic });
+        }
         if (known === undefined || partition < 0 || partition >= known.partitions) {
           const place = `${topic}/${partition}`;
           throw new RowcallError('TOPIC_UNKNOWN', `No such partition was made: ${place}`, {
@@ -168,7 +179,7 @@ export class KafkaWriter implements ChangeLogWriter {
         return { topic, partition, batches: encodeBatches(records, topic, limits) };
       });
     } catch (error) {
-      if (error instanceof RowcallError && HARMLESS.has(error.code)) return error;
+      if (error instanceof RowcallError && NEVER_WRITTEN.has(error.code)) return error;
       throw error;
     }
   }
@@ -220,12 +231,23 @@ export class KafkaWriter implements ChangeLogWriter {
   async #causeOfDeath(error: unknown): Promise<RowcallError> {
     const failure = toRowcallError(error, 'LOG_WRITE_FAILED');
     if (!isFencing(error)) return failure;
-    const newest = await this.#parts.newest();
-    if (newest === null || newest.writer === this.#parts.id) {
+    if (!(await this.#isSucceeded())) {
       return new RowcallError('LOG_WRITE_FAILED', failure.message, { cause: error });
     }
     const message = `Another writer of ${this.#parts.name} took over`;
     return new RowcallError('WRITER_FENCED', message, { cause: error });
+  }
+
+  /** A successor's record comes a moment after its epoch: who took the one for a timeout would fence it in turn. */
+  async #isSucceeded(): Promise<boolean> {
+    const { clock, newest, id } = this.#parts;
+    const until = clock.monotonic() + CLAIM_MS;
+    for (;;) {
+      const record = await newest();
+      if (record !== null && record.writer !== id) return true;
+      if (clock.monotonic() >= until) return false;
+      await clock.sleep(CLAIM_STEP_MS);
+    }
   }
 }
 

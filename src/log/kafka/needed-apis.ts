@@ -3,6 +3,8 @@ import {
   addPartitionsToTxnV3,
   createTopicsV7,
   describeConfigsV4,
+  describeProducersV0,
+  describeTransactionsV0,
   endTxnV3,
   findCoordinatorV4,
   initProducerIdV4,
@@ -30,4 +32,6 @@ export const NEEDED_APIS: readonly { readonly key: number; readonly version: num
   addPartitionsToTxnV3.api,
   endTxnV3.api,
   describeConfigsV4.api,
+  describeTransactionsV0.api,
+  describeProducersV0.api,
 ];

@@ -3,7 +3,7 @@ import type { CheckpointRecord } from './checkpoint-record.ts';
 import { checkpointTopic, decodeCheckpoint } from './checkpoint-record.ts';
 import type { RawRecord } from './decode-batch.ts';
 import { readRecords } from './decode-batch.ts';
-import { KAFKA } from './kafka-error.ts';
+import { BrokerRefusal, KAFKA } from './kafka-error.ts';
 import type { Patience } from './patience.ts';
 import { EARLIEST, fetchAt, LATEST, listOffsets } from './positioned-fetch.ts';
 import type { Reading } from './positioned-fetch.ts';
@@ -16,11 +16,14 @@ const STEP_FACTOR = 8;
 const SETTLE_MS = 1_000;
 const SETTLE_STEP_MS = 2;
 
-/** Null when there is no such topic, or nothing in it. */
+/**
+ * Null when there is no such topic, or nothing in it. `decided`: nothing may be open there, for who is about to go
+ * on from what is found: it waits until the end of every transaction stands in the topic.
+ */
 export async function readNewest(
   reading: Reading,
   name: string,
-  patience: Patience,
+  { patience, decided }: { readonly patience: Patience; readonly decided: boolean },
 ): Promise<CheckpointRecord | null> {
   const at = { topic: checkpointTopic(name), partition: 0 };
   return patience.attempt(
@@ -45,6 +48,9 @@ export async function readNewest(
       while (end < written && clock.monotonic() < until) {
         await clock.sleep(SETTLE_STEP_MS, signal);
         end = await list(LATEST, 'read-committed');
+      }
+      if (decided && end < written) {
+        throw new BrokerRefusal(KAFKA.CONCURRENT_TRANSACTIONS, at.topic);
       }
       return lookBack(reading, at, start, end);
     },
@@ -88,7 +94,8 @@ async function lastBetween(
         return true;
       },
     );
-    if (next === offset) break;
+    // All below the end can be read: a broker that gives nothing of it does not have it at hand yet.
+    if (next === offset) throw new BrokerRefusal(KAFKA.OFFSET_NOT_AVAILABLE, at.topic);
     offset = next;
   }
   return last;

@@ -2,6 +2,7 @@
 import {
   addPartitionsToTxnV3,
   crc32c,
+  describeTransactionsV0,
   endTxnV3,
   initProducerIdV4,
   type API,
@@ -12,7 +13,7 @@ import type { TopicPartition } from '../change-log.ts';
 import type { Cluster } from './cluster.ts';
 import type { Connections } from './connections.ts';
 import type { EncodedBatch } from './encode-batch.ts';
-import { BrokerRefusal, isPassing, KAFKA } from './kafka-error.ts';
+import { BrokerRefusal, isPassing, KAFKA, kafkaCodes } from './kafka-error.ts';
 import { PRODUCE_BYTES, TRANSACTION_TIMEOUT_MS } from './kafka-options.ts';
 import type { Patience } from './patience.ts';
 import { produceApi } from './produce.ts';
@@ -24,12 +25,31 @@ export interface PartitionBatches extends TopicPartition {
 }
 
 export interface ProducerParts {
-  readonly cluster: Cluster;
+  readonly cluster: Pick<Cluster, 'forget' | 'leader' | 'request' | 'requestCoordinator'>;
   /** Its own: what it waits for must not stand behind a reader's requests. */
   readonly connections: Connections;
   readonly patience: Patience;
   readonly transactionalId: string;
+  /** Those of the partitions in which this producer has a transaction open. */
+  readonly stillOpen: (
+    producerId: bigint,
+    partitions: readonly TopicPartition[],
+    until: number,
+  ) => Promise<readonly TopicPartition[]>;
 }
+
+export type Outcome = 'commit' | 'abort';
+
+/** By the names of DescribeTransactions; in all other states nothing is known of what was before. */
+const OUTCOMES: ReadonlyMap<string, Outcome> = new Map([
+  ['PrepareCommit', 'commit'],
+  ['CompleteCommit', 'commit'],
+  // Whoever takes the id over ends it so.
+  ['Ongoing', 'abort'],
+  ['PrepareEpochFence', 'abort'],
+  ['PrepareAbort', 'abort'],
+  ['CompleteAbort', 'abort'],
+]);
 
 /** A batch with its place, sent again as it is until the broker has it. */
 interface Sending extends TopicPartition {
@@ -55,6 +75,28 @@ export class Producer {
     this.#parts = parts;
   }
 
+  get id(): bigint {
+    return this.#producer.id;
+  }
+
+  /** How the last transaction of this transactional id was or will be ended; null where nobody knows. Ask before `begin`. */
+  async lastOutcome(): Promise<Outcome | null> {
+    const { patience, transactionalId } = this.#parts;
+    const state = await patience.attempt(
+      { doing: 'Asking how the last transaction ended', code: 'LOG_WRITE_FAILED' },
+      async () => {
+        try {
+          const answer = await this.#coordinator(describeTransactionsV0.api, [transactionalId]);
+          return answer.transactionStates[0]?.transactionState ?? '';
+        } catch (error) {
+          if (kafkaCodes(error).includes(KAFKA.TRANSACTIONAL_ID_NOT_FOUND)) return '';
+          throw error;
+        }
+      },
+    );
+    return OUTCOMES.get(state) ?? null;
+  }
+
   /** Takes the transactional id over. Waits for the end of what the one before left open. */
   async begin(): Promise<void> {
     const { patience, transactionalId } = this.#parts;
@@ -73,11 +115,26 @@ export class Producer {
     this.#producer = { id: answer.producerId, epoch: answer.producerEpoch };
   }
 
+  /**
+   * For batches outside of transactions: their partition's leader hears of a new epoch by the first batch that bears
+   * it, and takes those of the older producer until then. The marker of an empty transaction tells it now.
+   */
+  fence(at: TopicPartition): Promise<void> {
+    return this.transaction([{ ...at, batches: [] }], Infinity);
+  }
+
   /** All or nothing. When it resolves, readers see it. `until` is on the clock's `monotonic`. */
   async transaction(all: readonly PartitionBatches[], until: number): Promise<void> {
     await this.#addPartitions(all, until);
     for (const round of this.#rounds(all, true)) await this.#send(round, true, until);
-    await this.#commit(until);
+    await this.#end('commit', until);
+    await this.#endWhereForgotten(all, until);
+  }
+
+  /** Ends what is open of this transactional id in these partitions. */
+  async end(partitions: readonly TopicPartition[], outcome: Outcome, until: number): Promise<void> {
+    await this.#addPartitions(partitions, until);
+    await this.#end(outcome, until);
   }
 
   /** Each batch by itself; when it resolves, all are in. */
@@ -85,7 +142,16 @@ export class Producer {
     for (const round of this.#rounds(all, false)) await this.#send(round, false, until);
   }
 
-  async #addPartitions(all: readonly PartitionBatches[], until: number): Promise<void> {
+  async #endWhereForgotten(all: readonly TopicPartition[], until: number): Promise<void> {
+    const { patience, stillOpen } = this.#parts;
+    for (let left = await stillOpen(this.id, all, until); left.length > 0;) {
+      if (patience.clock.monotonic() >= until) throw new Error('Kafka does not end a transaction');
+      await this.end(left, 'commit', until);
+      left = await stillOpen(this.id, left, until);
+    }
+  }
+
+  async #addPartitions(all: readonly TopicPartition[], until: number): Promise<void> {
     const { patience, transactionalId } = this.#parts;
     const topics = new Map<string, number[]>();
     for (const { topic, partition } of all) {
@@ -110,15 +176,12 @@ export class Producer {
    * Twice: the first answer says that the end is decided, the second that it stands in every partition. Between
    * them a reader would not see what was acknowledged, and the next transaction could not begin.
    */
-  async #commit(until: number): Promise<void> {
+  async #end(outcome: Outcome, until: number): Promise<void> {
     const { patience, transactionalId } = this.#parts;
     const { id, epoch } = this.#producer;
     const end = (): Promise<unknown> =>
-      this.#coordinator(endTxnV3.api, transactionalId, id, epoch, true);
-    await patience.attempt(
-      { doing: 'Committing a transaction', code: 'LOG_WRITE_FAILED', until },
-      end,
-    );
+      this.#coordinator(endTxnV3.api, transactionalId, id, epoch, outcome === 'commit');
+    await patience.attempt({ doing: 'Ending a transaction', code: 'LOG_WRITE_FAILED', until }, end);
     await patience.attempt(
       { doing: 'Waiting for the end of a transaction', code: 'LOG_WRITE_FAILED', until },
       end,
