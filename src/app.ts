@@ -83,7 +83,7 @@ export class App {
     const { clock, logger, legs } = this.#parts;
     const log = await openLog(this.#config, { clock, logger, create: true });
     await closeAfter(log, logger, async () => {
-      await this.#takeOver(log);
+      await this.#takeOver(log, signal);
       if (!legs.deliver) {
         await this.#proveLog(log, [], signal);
         return this.#supervise(log, null, signal);
@@ -101,7 +101,9 @@ export class App {
     const large = new LargeWork(clock);
     const capture = this.#parts.legs.capture ? await this.#buildCapture(log, large) : null;
     const deliver =
-      state === null ? null : await this.#buildDeliver({ log, state, options, large });
+      state === null
+        ? null
+        : await abortable(this.#buildDeliver({ log, state, options, large }), signal);
     const services: Service[] = [
       new AdminServer({
         ...admin.listen,
@@ -128,10 +130,10 @@ export class App {
   }
 
   /** Fences whoever captures before anything else is waited for; once, since a turn that came back is no wish. */
-  async #takeOver(log: ChangeLog): Promise<void> {
+  async #takeOver(log: ChangeLog, signal: AbortSignal): Promise<void> {
     if (!this.#takesOver) return;
     this.#takesOver = false;
-    const writer = await log.openWriter(this.#config.name);
+    const writer = await abortable(log.openWriter(this.#config.name), signal);
     await writer.close();
   }
 

@@ -175,7 +175,7 @@ export const ERRORS = {
   LOG_UNREACHABLE: {
     retriable: true,
     exit: 1,
-    cure: 'Check that the brokers run and that log.brokers names them.',
+    cure: 'Check that the brokers run, that log.brokers names them, and that log.tls and log.sasl are as they ask.',
   },
   LOG_ACCESS_DENIED: {
     retriable: false,

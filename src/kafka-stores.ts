@@ -16,6 +16,8 @@ import { logConnection } from './log-connection.ts';
 import type { Clock } from './shared/clock.ts';
 import { closeAfter } from './shared/close-after.ts';
 import { type Logger, silentLogger } from './shared/logger.ts';
+import { instanceOf, lockInstance } from './shared/sole-instance.ts';
+import { STATE_FILE } from './state/sqlite/database.ts';
 import type { Cursor } from './state/state-store.ts';
 
 /** A configuration whose log is in Kafka. */
@@ -84,10 +86,25 @@ export async function connectorMembership(
   const connection = await logConnection(config.log);
   const { takeOver, clock, logger } = parts;
   const member = { groupId, topic, stateId: null, takeOver, clock, logger };
-  return onItsTopic(new GroupMembership({ ...connection, ...member }), config, parts);
+  return {
+    run: async (signal, onStanding) => {
+      // A lock of its own: the state belongs to who delivers, which may be another process.
+      const lock = lockInstance(`${config.state.path}-capture`, STATE_FILE);
+      const instance = lock?.instance ?? null;
+      const group = new GroupMembership({ ...connection, ...member, instance });
+      try {
+        await onItsTopic(group, config, parts).then((all) => all.run(signal, onStanding));
+      } finally {
+        lock?.release();
+      }
+    },
+  };
 }
 
-/** Membership of those that deliver from this log. */
+/**
+ * Membership of those that deliver from this log; for the process that holds the lock of its state store, which
+ * proves that no other delivers with it.
+ */
 export async function dispatcherMembership(
   config: KafkaConfig,
   parts: KafkaParts & { readonly stateId: string },
@@ -95,7 +112,9 @@ export async function dispatcherMembership(
   const { dispatcher: groupId, topic } = groupsOf(config.name);
   const connection = await logConnection(config.log);
   const { stateId, clock, logger } = parts;
-  const member = { groupId, topic, stateId, takeOver: false, clock, logger };
+  // A copy of the state, on another machine or path, has a lock of its own and proves nothing.
+  const instance = instanceOf(config.state.path, stateId);
+  const member = { groupId, topic, stateId, instance, takeOver: false, clock, logger };
   return onItsTopic(new GroupMembership({ ...connection, ...member }), config, parts);
 }
 

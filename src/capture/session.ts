@@ -4,6 +4,7 @@ import type { ConnectionOptions } from 'mysql2';
 import { formatCheckpoint, parseCheckpoint } from '../checkpoint.ts';
 import type { ChangeLog, ChangeLogWriter } from '../log/change-log.ts';
 import type { Checkpoint } from '../position.ts';
+import { abortable } from '../shared/abort.ts';
 import type { Clock, Random } from '../shared/clock.ts';
 import type { LargeWork } from '../shared/large-work.ts';
 import type { Logger } from '../shared/logger.ts';
@@ -20,6 +21,8 @@ import type { Router } from './route/router.ts';
 
 /** Raw events that may wait between the socket and the decoder. */
 const MAX_QUEUE_BYTES = 8 * 1024 * 1024;
+/** How long the last append may take after a stop. */
+const LAST_APPEND_MS = 3_000;
 
 export interface CaptureParts {
   /** The configuration's `name`: key of the checkpoint, part of every event. */
@@ -88,10 +91,33 @@ export class CaptureSession {
     this.#listener = listener;
   }
 
-  /** Rejects with what ended the connection, or with the signal's reason after a last append. */
+  /**
+   * Rejects with what ended the connection, or with the signal's reason after a last append. A log that does not take
+   * that one is not waited for: the next session begins at the checkpoint, and closing the log ends this one.
+   */
   async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#parts;
+    const late = new AbortController();
+    let cancel = (): void => undefined;
+    const onStop = (): void => {
+      cancel = clock.timer(LAST_APPEND_MS, () => {
+        late.abort(signal.reason);
+      });
+    };
+    if (signal.aborted) onStop();
+    else signal.addEventListener('abort', onStop, { once: true });
+    try {
+      await abortable(this.#run(signal), late.signal);
+    } finally {
+      signal.removeEventListener('abort', onStop);
+      cancel();
+    }
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
     const { log, name } = this.#parts;
-    const writer = await log.openWriter(name);
+    // A writer that comes too late is closed with the log.
+    const writer = await abortable(log.openWriter(name), signal);
     try {
       const { checkpoint, proven } = await this.#findPlace(writer, signal);
       const place = new Place(checkpoint, {

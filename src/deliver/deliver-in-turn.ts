@@ -3,6 +3,7 @@
 import { RowcallError } from '../errors.ts';
 import type { ChangeLog } from '../log/change-log.ts';
 import { type ActiveMember, type Membership, runInTurn } from '../log/membership.ts';
+import { abortable } from '../shared/abort.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { Logger } from '../shared/logger.ts';
 import type { Service } from '../shared/service.ts';
@@ -71,7 +72,7 @@ export class DeliverInTurn implements Service {
 
   async #deliverIn(turn: AbortSignal): Promise<void> {
     this.#standby = null;
-    const deliver = await this.#parts.make();
+    const deliver = await abortable(this.#parts.make(), turn);
     this.#deliver = deliver;
     try {
       await deliver.run(turn);
@@ -87,7 +88,7 @@ export class DeliverInTurn implements Service {
     if (by !== null) logger.info({ active: by.client }, 'Standing by: another dispatcher delivers');
     for (;;) {
       await clock.sleep(JUDGE_EVERY_MS, turn);
-      if (by !== null) await this.#judge(by);
+      if (by !== null) await abortable(this.#judge(by), turn);
     }
   }
 

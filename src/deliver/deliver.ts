@@ -2,6 +2,7 @@
 
 import { RowcallError, toRowcallError } from '../errors.ts';
 import type { ChangeLog, TopicInfo } from '../log/change-log.ts';
+import { abortable } from '../shared/abort.ts';
 import type { Clock, Random } from '../shared/clock.ts';
 import type { LargeWork } from '../shared/large-work.ts';
 import type { Logger } from '../shared/logger.ts';
@@ -17,6 +18,8 @@ import { Settler } from './settle/settler.ts';
 
 /** How often the log is told what it may forget; also how soon it is told again where it could not be. */
 const LOW_WATER_MS = 5_000;
+/** How long a stop waits for the log to hear it. */
+const LAST_LOW_WATER_MS = 2_000;
 
 export interface DeliverParts {
   readonly log: ChangeLog;
@@ -144,8 +147,8 @@ export class Deliver implements Service {
     try {
       for (;;) {
         const seen = this.#news.version;
-        await this.#tail.look();
-        await this.#openNewTopics();
+        await abortable(this.#tail.look(), signal);
+        await this.#openNewTopics(signal);
         await this.#news.after(seen, signal);
         // Many appends are one look.
         await new Promise<void>((resolve) => {
@@ -157,9 +160,10 @@ export class Deliver implements Service {
     }
   }
 
-  async #openNewTopics(): Promise<void> {
+  async #openNewTopics(signal: AbortSignal): Promise<void> {
     const { log, state } = this.#parts;
-    const topics: TopicInfo[] = (await log.topics()).filter(({ name }) => !this.#known.has(name));
+    const all = await abortable(log.topics(), signal);
+    const topics: TopicInfo[] = all.filter(({ name }) => !this.#known.has(name));
     if (topics.length === 0) return;
     for (const runner of this.#runners) {
       const cursors = fromZero(runner.name, topics);
@@ -199,6 +203,15 @@ export class Deliver implements Service {
     }
   }
 
+  /** The log may be away, and is then not waited for: what it does not hear it keeps. */
+  #tellLastLowWater(): Promise<void> {
+    const { clock } = this.#parts;
+    return new Promise((resolve, reject) => {
+      const cancel = clock.timer(LAST_LOW_WATER_MS, resolve);
+      this.#tellLowWater().then(resolve, reject).finally(cancel);
+    });
+  }
+
   /** Attempts in flight end, or are abandoned at the deadline; what settled is durable afterwards. */
   async #drain(settler: Settler): Promise<void> {
     const { clock, drainTimeoutMs } = this.#parts;
@@ -211,7 +224,7 @@ export class Deliver implements Service {
       if (this.#failure === null) {
         // Also after the deadline: it ends attempts, not what is known of those that had ended before.
         await settler.durable();
-        await this.#tellLowWater();
+        await this.#tellLastLowWater();
       }
     } catch (error) {
       this.#failure ??= error;

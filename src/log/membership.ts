@@ -5,6 +5,7 @@
  */
 
 import { toRowcallError } from '../errors.ts';
+import { abortable } from '../shared/abort.ts';
 
 /** The member whose turn it is, as the others see it. */
 export interface ActiveMember {
@@ -87,13 +88,22 @@ class Turns {
       const standing = this.#standing;
       this.#phase = new AbortController();
       if (!standing.active && standing.by !== null) {
-        await this.#parts.judge(standing.by, lost);
+        await this.#judge(standing.by, lost);
         lost = false;
       }
       // What came while it was judged aborted this phase already: the work then ends as soon as it looks.
       await this.#work(standing, AbortSignal.any([this.#signal, this.#phase.signal]));
       if (!this.#phase.signal.aborted) return;
       lost ||= standing.active;
+    }
+  }
+
+  /** A stop waits for no judgement. */
+  async #judge(by: ActiveMember, lost: boolean): Promise<void> {
+    try {
+      await abortable(this.#parts.judge(by, lost), this.#signal);
+    } catch (error) {
+      if (error !== this.#signal.reason) throw error;
     }
   }
 

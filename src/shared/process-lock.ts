@@ -21,9 +21,12 @@ const LOOK_MS = 200;
  * open to the commands that inspect it.
  */
 export class ProcessLock {
+  /** The lock's own file. */
+  readonly path: string;
   readonly #db: DatabaseSync;
 
-  private constructor(db: DatabaseSync) {
+  private constructor(path: string, db: DatabaseSync) {
+    this.path = path;
     this.#db = db;
   }
 
@@ -35,7 +38,7 @@ export class ProcessLock {
     try {
       db = new DatabaseSync(path, { timeout: LOOK_MS });
       db.exec('BEGIN EXCLUSIVE');
-      return new ProcessLock(db);
+      return new ProcessLock(path, db);
     } catch (error) {
       db?.close();
       if (resultCode(error) !== SQLITE_BUSY) throw sqliteFailure(error, path, () => kind.unusable);

@@ -1,7 +1,9 @@
 import { inspect } from 'node:util';
+import { AssignerProtocol, type Consumer, Kafka, type PartitionAssigner, logLevel } from 'kafkajs';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { KafkaServer } from '../../services/kafka.ts';
 import { parseConfig } from '../../src/config/load.ts';
+import { ASSIGNER, encodeClaim } from '../../src/log/kafka/group-assigner.ts';
 import { GroupMembership } from '../../src/log/kafka/group-membership.ts';
 import type { GroupMembershipOptions } from '../../src/log/kafka/group-membership.ts';
 import { KafkaInspection } from '../../src/log/kafka/kafka-inspection.ts';
@@ -85,6 +87,7 @@ class Group {
       topic: this.topic,
       client,
       stateId: null,
+      instance: null,
       takeOver: false,
       clock: systemClock,
       logger: silentLogger,
@@ -163,6 +166,68 @@ describe('a group', () => {
   });
 });
 
+describe('a member that was killed', () => {
+  const DEAD_MS = 120_000;
+  let dead: Consumer | undefined;
+
+  afterEach(async () => {
+    await dead?.disconnect();
+  });
+
+  /** Active, and silent from then on; the coordinator counts it in until DEAD_MS have passed. */
+  async function joinAndDie(group: Group, clientId: string): Promise<void> {
+    const claim = { client: clientId, stateId: null, active: true, takeOver: false };
+    const assigner: PartitionAssigner = () => ({
+      name: ASSIGNER,
+      version: 1,
+      protocol: ({ topics }) => ({
+        name: ASSIGNER,
+        metadata: AssignerProtocol.MemberMetadata.encode({
+          version: 1,
+          topics,
+          userData: encodeClaim(claim),
+        }),
+      }),
+      assign: ({ members }) =>
+        Promise.resolve(
+          members.map(({ memberId }) => ({
+            memberId,
+            memberAssignment: AssignerProtocol.MemberAssignment.encode({
+              version: 1,
+              assignment: { [group.topic]: [0] },
+              userData: Buffer.alloc(0),
+            }),
+          })),
+        ),
+    });
+    const kafka = new Kafka({ clientId, brokers: [...kafkaBrokers()], logLevel: logLevel.NOTHING });
+    dead = kafka.consumer({
+      groupId: group.name,
+      sessionTimeout: DEAD_MS,
+      rebalanceTimeout: DEAD_MS,
+      heartbeatInterval: DEAD_MS - 1,
+      allowAutoTopicCreation: false,
+      partitionAssigners: [assigner],
+    });
+    await dead.connect();
+    await dead.subscribe({ topics: [group.topic] });
+    await dead.run({ autoCommit: false, eachBatch: () => Promise.resolve() });
+  }
+
+  it('is out of the group as soon as the one that bears its instance joins', async () => {
+    const group = new Group(kafkaBrokers());
+    await group.makeTopic();
+    // Node's one warning of kafkajs's timers is spent by a membership of ours, unseen.
+    await new Group(kafkaBrokers()).join('other').leave();
+    await joinAndDie(group, 'dead.one');
+    expect(await group.active()).toBe('dead.one');
+    const began = performance.now();
+    const successor = group.join('successor', { instance: 'one' });
+    await isTold(successor, { active: true });
+    expect(performance.now() - began).toBeLessThan(DEAD_MS / 2);
+  });
+});
+
 describe('a cluster with TLS and accounts', () => {
   /** As the configuration says it, files and all. */
   async function connect(kafka: KafkaServer, password: string): Promise<LogConnection> {
@@ -213,5 +278,22 @@ describe('a broker that goes away and comes back', () => {
     await isTold(member, { active: false, by: null });
     await broker?.start();
     await isTold(member, { active: true });
+  });
+
+  it('finds nobody in the group who left while it was away', async () => {
+    const kafka = await startOwnKafka();
+    const [broker] = kafka.brokers;
+    const group = new Group(kafka.bootstrap);
+    await group.makeTopic();
+    const [one, other] = [group.join('one'), group.join('other')];
+    await eventually(() => {
+      expect([one.told, other.told].flat()).toContainEqual({ active: true });
+    }, LONG);
+    // In the middle of whatever they are about: beats, fetches, joining anew.
+    await broker?.kill();
+    await Promise.all([one.leave(), other.leave()]);
+    await broker?.start();
+    const next = group.join('next');
+    await isTold(next, { active: true });
   });
 });

@@ -124,8 +124,9 @@ export class CheckpointWatch {
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof RowcallError)) throw error;
-      // Nobody to tell here: the listeners' own reads meet the same error.
-      this.#looking = false;
+      // Nobody to tell here: the listeners' own reads meet the same error. If they outlive it, so does the watch.
+      if (this.#listeners.size > 0) this.#beginLooking(LOOK_MS);
+      else this.#looking = false;
     }
     topics.changed();
     this.notify();

@@ -22,6 +22,9 @@ export interface ClusterTopic {
 
 export type CoordinatorOf = 'group' | 'transaction';
 
+/** After this time a topic that is missing was deleted. */
+const GONE_AFTER_MS = 10_000;
+
 const COORDINATOR_TYPE = { group: 0, transaction: 1 } as const;
 
 interface Known {
@@ -43,6 +46,8 @@ export class Cluster {
   readonly #topics = new Map<string, Known>();
   /** The id of each topic when it was first seen. */
   readonly #ids = new Map<string, string>();
+  /** Topics that were there and are not: since when. */
+  readonly #missing = new Map<string, number>();
   readonly #asking = new Map<string, Promise<ClusterTopic | null>>();
   readonly #coordinators = new Map<string, BrokerAddress>();
   #checked = false;
@@ -143,7 +148,8 @@ export class Cluster {
   }
 
   /**
-   * @throws RowcallError TOPIC_UNKNOWN; BrokerRefusal LEADER_NOT_AVAILABLE
+   * @throws RowcallError TOPIC_UNKNOWN; TOPIC_RECREATED for one that was there; BrokerRefusal LEADER_NOT_AVAILABLE, or
+   *   UNKNOWN_TOPIC_OR_PARTITION while a broker may not have heard of it yet
    */
   async leader(
     at: TopicPartition,
@@ -152,6 +158,7 @@ export class Cluster {
     const broker = topic?.leaders[at.partition];
     if (topic === null || broker === undefined) {
       this.#topics.delete(at.topic);
+      if (topic === null && this.#ids.has(at.topic)) throw this.#gone(at);
       const what = topic === null ? '' : `partition ${at.partition} of `;
       throw new RowcallError('TOPIC_UNKNOWN', `Kafka has no ${what}topic ${at.topic}`, {
         place: `${at.topic}/${at.partition}`,
@@ -162,6 +169,19 @@ export class Cluster {
       throw new BrokerRefusal(LEADER_NOT_AVAILABLE, `${at.topic}/${at.partition}`);
     }
     return { broker, topic };
+  }
+
+  /** A broker that has just started may know less than it did: one that stays away was deleted. */
+  #gone({ topic, partition }: TopicPartition): Error {
+    const place = `${topic}/${partition}`;
+    const now = this.#patience.clock.monotonic();
+    const since = this.#missing.get(topic) ?? now;
+    this.#missing.set(topic, since);
+    if (now - since < GONE_AFTER_MS) {
+      return new BrokerRefusal(KAFKA.UNKNOWN_TOPIC_OR_PARTITION, place);
+    }
+    const message = `The topic ${topic} is not there any more: it was deleted`;
+    return new RowcallError('TOPIC_RECREATED', message, { place });
   }
 
   /** What is known of the topic was shown to be wrong. */
@@ -203,6 +223,7 @@ export class Cluster {
     for (const { partitionIndex, leaderId } of partitions) {
       leaders[partitionIndex] = leaderId < 0 ? null : leaderId;
     }
+    this.#missing.delete(name);
     const learned = { name, id: topicId, leaders };
     this.#topics.set(name, { topic: learned, askedAt });
     return learned;

@@ -11,7 +11,6 @@ import {
   Kafka,
   type LogEntry,
   type PartitionAssigner,
-  type SASLOptions,
   logLevel,
 } from 'kafkajs';
 import { abortable } from '../../shared/abort.ts';
@@ -25,8 +24,11 @@ import {
   encodeClaim,
   type MemberClaim,
 } from './group-assigner.ts';
+import { joinWithoutTheDead, memberClientId, type DeadMembersOptions } from './dead-members.ts';
+import { MemberSockets } from './member-sockets.ts';
 import { type KafkaLogOptions, CONNECT_TIMEOUT_MS, REQUEST_TIMEOUT_MS } from './kafka-options.ts';
-import { isFinal, kafkajsError } from './kafkajs-error.ts';
+import { isFinal, kafkajsError, withItsReason } from './kafkajs-error.ts';
+import { saslOf } from './kafkajs-sasl.ts';
 
 /** A member that is silent for so long is out of the group: how soon a standby follows a killed process. */
 export const SESSION_TIMEOUT_MS = 10_000;
@@ -37,14 +39,20 @@ const REBALANCE_TIMEOUT_MS = 15_000;
 /** kafkajs beats between two fetches; with nothing to fetch it sleeps for so long. */
 const IDLE_FETCH_MS = 250;
 const WATCH_EVERY_MS = 1_000;
+/** By kafkajs's name for the request. */
+const HEARTBEAT_REQUEST = 'Heartbeat';
+/** How long leaving may take. */
+const LEAVE_MS = 2_000;
 const RETRY_FIRST_MS = 250;
 const RETRY_LAST_MS = 10_000;
 /** The group settles within a join; asking a few times sees it settled. */
 const DESCRIBE_TRIES = 20;
 const DESCRIBE_WAIT_MS = 250;
 
-export interface GroupMembershipOptions extends Pick<KafkaLogOptions, 'brokers' | 'tls' | 'sasl'> {
-  readonly groupId: string;
+export interface GroupMembershipOptions
+  extends
+    Pick<KafkaLogOptions, 'brokers' | 'tls' | 'sasl'>,
+    Pick<DeadMembersOptions, 'groupId' | 'instance'> {
   /** A topic of one partition that is there, or will be. */
   readonly topic: string;
   /** Who this is, for the others: program, host and process id. */
@@ -69,7 +77,12 @@ export class GroupMembership implements Membership {
   /** What was told last. */
   #active = false;
   #joining = true;
+  /** This life has been a member at least once. */
+  #wasIn = false;
+  /** When the newest heartbeat that was answered was sent, or we joined. */
   #heardAt: number;
+  /** Between the newest heartbeat and its answer, by the wall clock. */
+  #answeredInMs = 0;
 
   constructor(options: GroupMembershipOptions) {
     this.#options = options;
@@ -85,11 +98,17 @@ export class GroupMembership implements Membership {
       try {
         await this.#belong(signal);
         return;
-      } catch (error) {
+      } catch (failure) {
         if (signal.aborted) return;
+        const error = await withItsReason(failure, this.#options);
         if (isFinal(error)) throw kafkajsError(error, groupId);
         const { message } = kafkajsError(error, groupId);
-        logger.warn({ group: groupId, waitMs, reason: message }, 'The group cannot be joined yet');
+        const wasLost = this.#wasIn;
+        if (wasLost) waitMs = RETRY_FIRST_MS;
+        const what = wasLost
+          ? 'The group was lost; it is joined again'
+          : 'The group cannot be joined yet';
+        logger.warn({ group: groupId, waitMs, reason: message }, what);
       }
       // A stop ends the wait; the next try then ends at once.
       await clock.sleep(waitMs, signal).catch(() => undefined);
@@ -98,38 +117,58 @@ export class GroupMembership implements Membership {
 
   /** One life in the group, until the signal aborts. Rejects when kafkajs gives up. */
   async #belong(signal: AbortSignal): Promise<void> {
-    const consumer = this.#makeConsumer();
+    this.#wasIn = false;
+    const sockets = new MemberSockets();
+    const consumer = this.#makeConsumer(sockets);
     const stopWatching = this.#watch();
+    const { ended, stopListening } = this.#listen(consumer, signal);
+    // It may reject while we still wait for the steps before it.
+    ended.catch(() => undefined);
     try {
-      const ended = this.#listen(consumer, signal);
-      // It may reject while we still wait for the steps before it.
-      ended.catch(() => undefined);
       await abortable(this.#join(consumer), signal);
       await ended;
     } finally {
       stopWatching();
+      stopListening();
       this.#leave();
-      await consumer.disconnect();
+      await this.#disconnect(consumer);
+      sockets.end();
     }
+  }
+
+  /** Without its brokers it takes many tries, and they throw a silent member out by themselves. */
+  #disconnect(consumer: Consumer): Promise<void> {
+    const { clock } = this.#options;
+    return new Promise((resolve) => {
+      const cancel = clock.timer(LEAVE_MS, resolve);
+      const onEnd = (): void => {
+        cancel();
+        resolve();
+      };
+      // How a farewell fails changes nothing: the connections are cut next.
+      consumer.disconnect().then(onEnd, onEnd);
+    });
   }
 
   /** Rejects for a topic that is not there: whoever captures first makes it. */
   async #join(consumer: Consumer): Promise<void> {
     await consumer.connect();
     await consumer.subscribe({ topics: [this.#options.topic] });
-    await consumer.run({ autoCommit: false, eachBatch: () => Promise.resolve() });
+    await joinWithoutTheDead(this.#options, () =>
+      consumer.run({ autoCommit: false, eachBatch: () => Promise.resolve() }),
+    );
   }
 
-  #makeConsumer(): Consumer {
-    const { brokers, tls, sasl, client, groupId } = this.#options;
+  #makeConsumer(sockets: MemberSockets): Consumer {
+    const { brokers, tls, sasl, groupId } = this.#options;
     const kafka = new Kafka({
-      clientId: client,
+      clientId: memberClientId(this.#options),
       brokers: [...brokers],
       ...(tls === undefined ? {} : { ssl: tls }),
       ...(sasl === undefined ? {} : { sasl: saslOf(sasl) }),
       connectionTimeout: CONNECT_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
-      retry: { initialRetryTime: RETRY_FIRST_MS, maxRetryTime: RETRY_LAST_MS, retries: 5 },
+      socketFactory: sockets.factory,
       logLevel: logLevel.WARN,
       logCreator: () => (entry) => {
         this.#log(entry);
@@ -142,6 +181,13 @@ export class GroupMembership implements Membership {
       heartbeatInterval: HEARTBEAT_MS,
       maxWaitTimeInMs: IDLE_FETCH_MS,
       allowAutoTopicCreation: false,
+      retry: {
+        initialRetryTime: RETRY_FIRST_MS,
+        maxRetryTime: RETRY_LAST_MS,
+        retries: 5,
+        // A consumer that starts itself again cannot be stopped meanwhile: each life here is a consumer of its own.
+        restartOnFailure: () => Promise.resolve(false),
+      },
       partitionAssigners: [this.#assigner],
     });
   }
@@ -188,43 +234,58 @@ export class GroupMembership implements Membership {
     return { client, stateId, active: this.#active, takeOver: this.#takeOver };
   }
 
-  /** Resolves when the signal aborts; rejects when kafkajs gives up. */
-  #listen(consumer: Consumer, signal: AbortSignal): Promise<void> {
-    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
-      // At once, before kafkajs fetches: nobody here wants the records.
-      consumer.pause([{ topic: this.#options.topic }]);
-      this.#joined(consumer, payload);
-    });
-    consumer.on(consumer.events.REBALANCING, () => {
-      this.#joining = true;
-    });
-    consumer.on(consumer.events.HEARTBEAT, () => {
-      this.#heardAt = this.#options.clock.monotonic();
-      // The coordinator still counts us in: the silence was shorter for it than for us.
-      if (this.#assigned) this.#win();
-    });
-    return new Promise((resolve, reject) => {
-      consumer.on(consumer.events.CRASH, ({ payload }: ConsumerCrashEvent) => {
+  /** `ended` resolves when the signal aborts, and rejects when kafkajs gives up. */
+  #listen(
+    consumer: Consumer,
+    signal: AbortSignal,
+  ): { readonly ended: Promise<void>; readonly stopListening: () => void } {
+    const { promise: ended, resolve, reject } = Promise.withResolvers<undefined>();
+    const { GROUP_JOIN, REBALANCING, REQUEST, HEARTBEAT, CRASH } = consumer.events;
+    const removers = [
+      consumer.on(GROUP_JOIN, ({ payload }) => {
+        // At once, before kafkajs fetches: nobody here wants the records.
+        consumer.pause([{ topic: this.#options.topic }]);
+        this.#joined(consumer, payload);
+      }),
+      consumer.on(REBALANCING, () => {
+        this.#joining = true;
+      }),
+      consumer.on(REQUEST, ({ payload: { apiName, duration } }) => {
+        if (apiName === HEARTBEAT_REQUEST) this.#answeredInMs = Math.max(0, duration);
+      }),
+      consumer.on(HEARTBEAT, () => {
+        this.#heard();
+      }),
+      consumer.on(CRASH, ({ payload }: ConsumerCrashEvent) => {
         this.#leave();
-        if (payload.restart) this.#sayLost(payload.error);
-        else reject(payload.error);
-      });
-      const onAbort = (): void => {
-        resolve();
-      };
-      if (signal.aborted) onAbort();
-      else signal.addEventListener('abort', onAbort, { once: true });
-    });
+        reject(payload.error);
+      }),
+    ];
+    const onAbort = (): void => {
+      resolve(undefined);
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    const stopListening = (): void => {
+      signal.removeEventListener('abort', onAbort);
+      // Its last words are about a life that is over.
+      for (const remove of removers) remove();
+    };
+    return { ended, stopListening };
   }
 
-  #sayLost(error: Error): void {
-    const { groupId, logger } = this.#options;
-    const { message } = kafkajsError(error, groupId);
-    logger.warn({ group: groupId, reason: message }, 'The group was lost; it is joined again');
+  #heard(): void {
+    // As of its sending: an answer that lay about while we were frozen, or while the coordinator was and another
+    // took its place, says nothing of now.
+    const sentAt = this.#options.clock.monotonic() - this.#answeredInMs;
+    this.#heardAt = Math.max(this.#heardAt, sentAt);
+    // The coordinator still counts us in: the silence was shorter for it than for us.
+    if (this.#assigned && this.#isFresh()) this.#win();
   }
 
   #joined(consumer: Consumer, { memberAssignment }: ConsumerGroupJoinEvent['payload']): void {
     this.#joining = false;
+    this.#wasIn = true;
     this.#heardAt = this.#options.clock.monotonic();
     this.#assigned = (memberAssignment[this.#options.topic] ?? []).includes(0);
     if (this.#assigned) {
@@ -307,25 +368,6 @@ export class GroupMembership implements Membership {
     return () => {
       cancel();
     };
-  }
-}
-
-/** The same account, in the names of kafkajs. */
-function saslOf(sasl: NonNullable<KafkaLogOptions['sasl']>): SASLOptions {
-  switch (sasl.mechanism) {
-    case 'PLAIN':
-      return { mechanism: 'plain', username: sasl.username, password: sasl.password };
-    case 'SCRAM-SHA-256':
-      return { mechanism: 'scram-sha-256', username: sasl.username, password: sasl.password };
-    case 'SCRAM-SHA-512':
-      return { mechanism: 'scram-sha-512', username: sasl.username, password: sasl.password };
-    case 'OAUTHBEARER':
-      return {
-        mechanism: 'oauthbearer',
-        oauthBearerProvider: async () => ({
-          value: typeof sasl.token === 'string' ? sasl.token : await sasl.token(),
-        }),
-      };
   }
 }
 

@@ -1,18 +1,10 @@
 /** Looks at a cluster without touching it: topics, settings, groups. For preflight, doctor and status. */
 
-import { isIP } from 'node:net';
-import { Admin, ConfigResourceTypes, type Group, type GroupMember } from '@platformatic/kafka';
+import { type Admin, ConfigResourceTypes, type Group, type GroupMember } from '@platformatic/kafka';
 import type { ActiveMember } from '../membership.ts';
+import { type AdminOptions, makeAdminClient } from './admin-client.ts';
 import { decodeClaim } from './group-assigner.ts';
 import { toLogError } from './kafka-error.ts';
-import { CONNECT_TIMEOUT_MS, type KafkaLogOptions, REQUEST_TIMEOUT_MS } from './kafka-options.ts';
-
-/** An address is no server name: Node warns of one on the user's terminal. */
-const isNamed = (broker: string): boolean =>
-  isIP(broker.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')) === 0;
-
-const RETRIES = 3;
-const RETRY_DELAY_MS = 250;
 
 export type Settings = ReadonlyMap<string, string>;
 
@@ -25,28 +17,14 @@ export interface InspectedTopic {
   readonly settings: Settings;
 }
 
-export type InspectionOptions = Pick<KafkaLogOptions, 'brokers' | 'tls' | 'sasl'> & {
-  readonly client: string;
-};
-
 /**
  * Invariant: asks, and makes nothing: a topic that is not there is told as such, not made by the asking.
  */
 export class KafkaInspection {
   readonly #admin: Admin;
 
-  constructor({ brokers, tls, sasl, client }: InspectionOptions) {
-    this.#admin = new Admin({
-      clientId: client,
-      bootstrapBrokers: [...brokers],
-      autocreateTopics: false,
-      retries: RETRIES,
-      retryDelay: RETRY_DELAY_MS,
-      connectTimeout: CONNECT_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      ...(tls === undefined ? {} : { tls, tlsServerName: brokers.some(isNamed) }),
-      ...(sasl === undefined ? {} : { sasl }),
-    });
+  constructor(options: AdminOptions) {
+    this.#admin = makeAdminClient(options);
   }
 
   /** Numbers of the brokers that are there. */

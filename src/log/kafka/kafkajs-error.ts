@@ -2,9 +2,18 @@
 
 import kafkajs from 'kafkajs';
 import { type ErrorDetails, RowcallError } from '../../errors.ts';
+import { type AdminOptions, makeAdminClient } from './admin-client.ts';
+import { toLogError } from './kafka-error.ts';
 
 // Node sees no names of its error classes in the module, which is CommonJS and spreads them into its exports.
-const { KafkaJSError, KafkaJSProtocolError, KafkaJSSASLAuthenticationError } = kafkajs;
+const {
+  KafkaJSError,
+  KafkaJSGroupCoordinatorNotFound,
+  KafkaJSProtocolError,
+  KafkaJSSASLAuthenticationError,
+} = kafkajs;
+
+export type GroupOptions = AdminOptions & { readonly groupId: string };
 
 /** Protocol types of https://kafka.apache.org/protocol#protocol_error_codes that no waiting changes. */
 const DENIED: ReadonlySet<string> = new Set([
@@ -55,6 +64,27 @@ export function kafkajsError(error: unknown, groupId: string): RowcallError {
   return cure === undefined
     ? new RowcallError('LOG_UNREACHABLE', message, details)
     : new RowcallError('LOG_UNUSABLE', message, { ...details, cure });
+}
+
+/**
+ * `error`, or what stands behind it: kafkajs keeps to itself why it finds no coordinator, and the brokers say it to
+ * whoever asks for the group.
+ */
+export async function withItsReason(error: unknown, options: GroupOptions): Promise<unknown> {
+  if (!(error instanceof KafkaJSGroupCoordinatorNotFound)) return error;
+  const { groupId } = options;
+  const admin = makeAdminClient(options);
+  try {
+    await admin.describeGroups({ groups: [groupId] });
+    return error;
+  } catch (refusal) {
+    const doing = 'The consumer group cannot be used';
+    const { code, message, retriable } = toLogError(refusal, doing, 'LOG_UNREACHABLE');
+    if (retriable) return error;
+    return new RowcallError(code, message, { place: `consumer group ${groupId}`, cause: refusal });
+  } finally {
+    await admin.close();
+  }
 }
 
 function protocolTypes(error: unknown): readonly string[] {

@@ -30,15 +30,26 @@ interface MarkNote {
   readonly set: number;
 }
 
+interface Waiting {
+  stateId: string;
+  marks: readonly LowWaterMark[];
+  done: Promise<void>;
+}
+
 /**
  * Each consumer is a group `<name>.<consumer>`, and what it has settled are the group's offsets. An offset on the
  * checkpoint topic says that the consumer was seen and which set of marks is the newest. Invariant: it is committed
- * last, and marks of any other set are not told; so a set is there as a whole or not at all.
+ * last, and marks of any other set are not told; so a set is there as a whole or not at all. And one writing of a
+ * consumer's marks is under way at a time: brokers that were away for long would else take older marks after newer.
  */
 export class LowWater {
   readonly #name: string;
   readonly #cluster: Cluster;
   readonly #patience: Patience;
+  /** By consumer: what begins once its writing under way has ended. */
+  readonly #waiting = new Map<string, Waiting>();
+  /** By consumer: settles with its newest writing, and never rejects. */
+  readonly #last = new Map<string, Promise<void>>();
 
   constructor(name: string, cluster: Cluster, patience: Patience) {
     this.#name = name;
@@ -46,7 +57,27 @@ export class LowWater {
     this.#patience = patience;
   }
 
-  async set(consumer: string, stateId: string, marks: readonly LowWaterMark[]): Promise<void> {
+  /** What was not yet begun when newer marks of the consumer came is left out. */
+  set(consumer: string, stateId: string, marks: readonly LowWaterMark[]): Promise<void> {
+    const waiting = this.#waiting.get(consumer);
+    if (waiting !== undefined) {
+      Object.assign(waiting, { stateId, marks });
+      return waiting.done;
+    }
+    const next: Waiting = { stateId, marks, done: Promise.resolve() };
+    next.done = (this.#last.get(consumer) ?? Promise.resolve()).then(() => {
+      this.#waiting.delete(consumer);
+      return this.#write(consumer, next.stateId, next.marks);
+    });
+    this.#waiting.set(consumer, next);
+    this.#last.set(
+      consumer,
+      next.done.catch(() => undefined),
+    );
+    return next.done;
+  }
+
+  async #write(consumer: string, stateId: string, marks: readonly LowWaterMark[]): Promise<void> {
     const group = `${this.#name}.${consumer}`;
     const seen = await this.#attempt(`Reading the offsets of ${group}`, () => this.#seen(group));
     const set = (seen?.set ?? 0) + 1;

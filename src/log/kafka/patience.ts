@@ -1,6 +1,7 @@
 /** Waiting for brokers: again and again, louder the longer it takes. */
 import { ERRORS, RowcallError } from '../../errors.ts';
 import type { ErrorCode } from '../../errors.ts';
+import { abortable } from '../../shared/abort.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/logger.ts';
 import { isPassing, kafkaCodes, KAFKA, toLogError } from './kafka-error.ts';
@@ -64,7 +65,8 @@ export class Patience {
       for (let tries = 1; ; tries += 1) {
         this.#throwIfClosed();
         try {
-          const result = await work();
+          // A broker that holds its answer back holds nobody up who leaves.
+          const result = await abortable(work(), this.#signal);
           alarm.over(tries);
           return result;
         } catch (error) {

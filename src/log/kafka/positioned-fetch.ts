@@ -46,7 +46,9 @@ export async function fetchAt(
   });
   const place = `${at.topic}/${at.partition}`;
   if (answer.errorCode !== KAFKA.NONE) throw new BrokerRefusal(answer.errorCode, place);
-  const fetched = present(answer.partitions[0], 'the partition asked for');
+  const [fetched] = answer.partitions;
+  // What a broker answers to whom a quota slows down: nothing, and then it is silent for a while.
+  if (fetched === undefined) throw new BrokerRefusal(KAFKA.THROTTLING_QUOTA_EXCEEDED, place);
   const { errorCode } = fetched;
   if (errorCode !== KAFKA.NONE && errorCode !== KAFKA.OFFSET_OUT_OF_RANGE) {
     throw new BrokerRefusal(errorCode, place);

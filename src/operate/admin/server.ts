@@ -105,7 +105,9 @@ export class AdminServer implements Service {
     try {
       return await abortable(this.#looking, limit.signal);
     } catch (error) {
-      if (error === limit.signal.reason) return null;
+      // Unreachable is also a log that is being closed, since this process's turn is over.
+      const away = error instanceof RowcallError && error.code === 'LOG_UNREACHABLE';
+      if (away || error === limit.signal.reason) return null;
       throw error;
     } finally {
       cancel();

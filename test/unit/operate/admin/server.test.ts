@@ -2,6 +2,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { CaptureSnapshot } from '../../../../src/capture/capture.ts';
+import { RowcallError } from '../../../../src/errors.ts';
 import { openEmbeddedLog } from '../../../../src/log/embedded/embedded-log.ts';
 import { type AdminParts, AdminServer } from '../../../../src/operate/admin/server.ts';
 import { systemClock } from '../../../../src/shared/clock.ts';
@@ -101,6 +102,16 @@ describe('the admin address', () => {
       });
     }
     expect(questions).toBe(1);
+  });
+
+  it('says of a log that cannot be reached that it does not answer, and logs no failure of its own', async () => {
+    const topics = (): Promise<never> =>
+      Promise.reject(new RowcallError('LOG_UNREACHABLE', 'The log was closed'));
+    const log = { topics } as unknown as AdminParts['log'];
+    const { url } = await start(CAPTURE, false, { log });
+    const answer = await fetch(`${url}/readyz`);
+    expect(answer.status).toBe(503);
+    expect(await answer.json()).toEqual({ ready: false, reasons: ['the log does not answer'] });
   });
 
   it('says ready with 200, and unready with 503 and the reasons', async () => {
