@@ -31,7 +31,7 @@ export class Books {
   readonly #expected = new Map<CallbackName, Map<string, number>>(
     CALLBACKS.map((name) => [name, new Map<string, number>()]),
   );
-  #rows = 0;
+  readonly #rowIds = new Set<string>();
   #transactions = 0;
 
   constructor(database: string) {
@@ -39,7 +39,7 @@ export class Books {
   }
 
   get rows(): number {
-    return this.#rows;
+    return this.#rowIds.size;
   }
 
   get transactions(): number {
@@ -49,6 +49,11 @@ export class Books {
   /** Event ids that `callback` must get, with the time of the COMMIT's acknowledgement in ms. */
   expected(callback: CallbackName): ReadonlyMap<string, number> {
     return this.#expected.get(callback) ?? new Map();
+  }
+
+  /** The event id of every committed row. */
+  rowIds(): ReadonlySet<string> {
+    return this.#rowIds;
   }
 
   get callbacksExpected(): number {
@@ -62,11 +67,11 @@ export class Books {
       const ordinal = (ordinals.get(row.table) ?? 0) + 1;
       ordinals.set(row.table, ordinal);
       const id = `${gtid}:${this.#database}/${row.table}:${ordinal}`;
+      this.#rowIds.add(id);
       for (const name of CALLBACKS) {
         if (WANTS[name](row)) this.#expected.get(name)?.set(id, nowMs);
       }
     }
-    this.#rows += rows.length;
     this.#transactions += 1;
   }
 }

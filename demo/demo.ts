@@ -17,9 +17,10 @@ import { Till } from './shop.ts';
 
 const HELP = `npm run demo -- [options]
 
-Brings up a real MySQL, starts rowcall with the embedded log, plays an order system with four callbacks
+Brings up a real MySQL, starts rowcall with a log in a file or in Kafka, plays an order system with four callbacks
 (orders, inventory, payments, notifications), kills rowcall with -9 on the way, and shows the books.
 
+  --kafka       the log is in Kafka, which is brought up as well
   --seconds N   how long the shop is open (default 40)
   --kills N     how often rowcall is killed meanwhile (default 5)
   --seed N      of the shop and its bad days (default: drawn)
@@ -30,6 +31,8 @@ ROWCALL_MYSQL_URL=mysql://user:password@host:port takes that server instead of o
 makes a database rowcall_demo_… and an account there and drops both at the end. It needs gtid_mode=ON,
 binlog_row_metadata=FULL and an account with: CREATE USER, REPLICATION SLAVE, REPLICATION CLIENT on *.*
 WITH GRANT OPTION, and CREATE, DROP, SELECT, INSERT, UPDATE, DELETE on \`rowcall_demo_%\`.*
+ROWCALL_KAFKA_BROKERS=host:port,… takes that cluster (without TLS and login) instead of one of its own, and
+removes the topics and groups rowcall_demo_… at the end.
 
 Exit code 0: every committed row was called back, in order, and the books balance.
 `;
@@ -41,6 +44,7 @@ const BEFORE_KILL_MS = 1_000;
 const DRAIN_TIMEOUT_MS = 45_000;
 
 interface Options {
+  readonly kafka: boolean;
   readonly seconds: number;
   readonly kills: number;
   readonly seed: number;
@@ -50,6 +54,7 @@ interface Options {
 function readOptions(): Options | undefined {
   const { values } = parseArgs({
     options: {
+      kafka: { type: 'boolean', default: false },
       seconds: { type: 'string', default: '40' },
       kills: { type: 'string', default: '5' },
       seed: { type: 'string', default: String(Math.floor(Math.random() * 1e6)) },
@@ -66,6 +71,7 @@ function readOptions(): Options | undefined {
     return value;
   };
   return {
+    kafka: values.kafka,
     seconds: number('seconds', 1),
     kills: number('kills', 0),
     seed: number('seed', 0),
@@ -201,7 +207,7 @@ Everything goes on running. Try, in another terminal, in this folder:
   ${rowcall} ledger -c ${scene.configFile}
   ${rowcall} lanes list -c ${scene.configFile}
   curl http://${scene.adminListen}/metrics
-
+${(scene.kafka?.commands ?? []).map((command) => `  ${command}\n`).join('')}
 Ctrl-C ends it and removes what it made.`;
 }
 
@@ -216,8 +222,12 @@ async function main(): Promise<number> {
   process.once('SIGINT', () => {
     interrupted.abort(new Error('interrupted'));
   });
-  const scene = await openScene(new Dice(seededRandom(options.seed + 100)), (line) => {
-    progress.say(line);
+  const scene = await openScene({
+    dice: new Dice(seededRandom(options.seed + 100)),
+    kafka: options.kafka,
+    progress: (line) => {
+      progress.say(line);
+    },
   });
   let run: Run | undefined;
   try {

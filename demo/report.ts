@@ -43,9 +43,11 @@ export async function drawUp(
   const total = totalOf(lines);
   const different = await compareTables(scene);
   const ledger = await settledLedger(scene.configFile, lines);
+  const kafka = (await scene.kafka?.count(books)) ?? { sentences: [], findings: [] };
   const wrong = [
     ...scene.journal.violations,
     ...different,
+    ...kafka.findings,
     ...lines.flatMap((line) => ledgerFindings(line, ledger)),
     ...(total.missing > 0 ? [`${total.missing} callbacks are missing`] : []),
     ...(total.unexpected > 0 ? [`${total.unexpected} callbacks were of no committed row`] : []),
@@ -64,6 +66,7 @@ export async function drawUp(
     `and the receivers failed ${scene.failures()} attempts on purpose (500, or no answer); rowcall tried again.`,
     `Tables rebuilt from the callbacks ${different.length === 0 ? 'equal' : 'DIFFER FROM'} what SELECT says.`,
     ...ledgerSentences(ledger),
+    ...kafka.sentences,
     '',
     ...wrong.map((sentence) => `WRONG: ${sentence}`),
     balanced

@@ -22,6 +22,8 @@ import type { CallbackSetup } from '../test/support/rowcall-process-config.ts';
 import type { Dice } from '../test/support/workload-random.ts';
 import { CALLBACKS } from './books.ts';
 import type { CallbackName } from './books.ts';
+import { openKafka } from './kafka.ts';
+import type { DemoKafka } from './kafka.ts';
 import { createShop } from './shop.ts';
 
 /** After the run this key's receiver answers 500 for good, so that `--keep` has a lane to show. */
@@ -38,6 +40,8 @@ export interface Scene {
   /** A command that opens MySQL's client on the shop's database. */
   readonly mysqlClient: string;
   readonly journal: ReceiverJournal;
+  /** Null where the log is a file. */
+  readonly kafka: DemoKafka | null;
   /** Attempts that the receivers did not take, so far. */
   readonly failures: () => number;
   /** From now on the key of POISONED_SKU fails, and nothing else. */
@@ -49,7 +53,13 @@ export interface Scene {
  * Brings everything up. Closing undoes it, and so does a failure on the way: the server of ours ends, and of
  * a given one the database and the account are dropped.
  */
-export async function openScene(dice: Dice, progress: (line: string) => void): Promise<Scene> {
+export async function openScene(options: {
+  readonly dice: Dice;
+  /** The log is in Kafka. */
+  readonly kafka: boolean;
+  readonly progress: (line: string) => void;
+}): Promise<Scene> {
+  const { dice, progress } = options;
   await using made = new AsyncDisposableStack();
   const server = made.use(await startMysql({ progress }));
   const admin = await createConnection(server.url);
@@ -72,6 +82,7 @@ export async function openScene(dice: Dice, progress: (line: string) => void): P
   made.defer(() => {
     rmSync(folder, { recursive: true, force: true });
   });
+  const kafka = options.kafka ? await openKafka(made, { folder, database, progress }) : null;
   const receiversLog = join(folder, 'receivers.log');
   const log = createWriteStream(receiversLog);
   made.defer(() => {
@@ -97,12 +108,13 @@ export async function openScene(dice: Dice, progress: (line: string) => void): P
   const adminListen = `127.0.0.1:${await freePort()}`;
   const configFile = writeConfig({
     folder,
-    name: 'demo',
+    name: kafka?.name ?? 'demo',
     sourceUrl: account.url,
     admin: adminListen,
     tables: [`${database}.*`],
     callbacks: [...receivers].map(([name, { url }]) => callback(name, { url, secret, database })),
     source: { heartbeat: '5s' },
+    options: kafka === null ? {} : { log: kafka.log },
   });
   const mysqlClient = writeMysqlClient(folder, server, database);
   const closing = made.move();
@@ -115,6 +127,7 @@ export async function openScene(dice: Dice, progress: (line: string) => void): P
     receiversLog,
     mysqlClient,
     journal,
+    kafka,
     failures: () => trouble.failures,
     poison: () => {
       trouble.poisoned = true;

@@ -8,6 +8,8 @@ const NULL = '\u001a';
 
 export interface ConsumeOptions {
   readonly topic: string;
+  /** `topic` is a regular expression of Java's: all topics whose whole name it matches. */
+  readonly matching?: boolean;
   /** Default: all, by way of a consumer group of its own. */
   readonly partition?: number;
   /** Default: what comes from now on. `'beginning'` is all there is; a number needs a partition. */
@@ -61,7 +63,7 @@ export function consumerArguments(options: ConsumeOptions): string[] {
   };
   const { partition, from } = options;
   return [
-    ...['--topic', options.topic],
+    ...[options.matching === true ? '--include' : '--topic', options.topic],
     ...['--isolation-level', options.isolation ?? 'read_uncommitted'],
     ...(partition === undefined ? [] : ['--partition', String(partition)]),
     ...(from === 'beginning' ? ['--from-beginning'] : []),

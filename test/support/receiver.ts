@@ -3,6 +3,7 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import { Webhook } from 'standardwebhooks';
 
@@ -102,7 +103,7 @@ export class Receiver {
   async #receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const arrivedAtMs = performance.timeOrigin + performance.now();
     const body = await readBody(request);
-    if (body === undefined) return;
+    if (body === undefined || (await isGivenUp(request))) return;
     const arrival = this.#read(request, body, arrivedAtMs);
     const closed = this.#options.journal.arrive(arrival);
     response.once('close', closed);
@@ -177,6 +178,16 @@ export class Receiver {
         return;
     }
   }
+}
+
+/**
+ * A sender that gave up has closed its socket, which is seen a turn of the loop later. Its request may have lain about
+ * while this process was busy, and would else be noted behind the attempt that followed it.
+ */
+async function isGivenUp({ socket }: IncomingMessage): Promise<boolean> {
+  await nextTurn();
+  await nextTurn();
+  return socket.readyState !== 'open';
 }
 
 /** The whole body; undefined when the sender was cut before its end. */

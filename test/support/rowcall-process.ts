@@ -159,16 +159,17 @@ export async function rowcall(
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const stdout = new Tail();
+  // All of it: books of many partitions are long, and half of them are no JSON.
+  const stdout: Buffer[] = [];
   const stderr = new Tail();
   child.stdout.on('data', (chunk: Buffer) => {
-    stdout.add(chunk);
+    stdout.push(chunk);
   });
   child.stderr.on('data', (chunk: Buffer) => {
     stderr.add(chunk);
   });
   const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
-  return { code, signal, stdout: stdout.text, stderr: stderr.text };
+  return { code, signal, stdout: Buffer.concat(stdout).toString('utf8'), stderr: stderr.text };
 }
 
 /** Status of a GET on the admin address; 0 while nobody listens there. */

@@ -20,9 +20,13 @@ const MAX_STEPS = 60_000;
 const CRASH = 0.001;
 const STOP = 0.0005;
 const TAKE_OVER = 0.0005;
+/** Where the log is on other machines, a process may also stand still and go on later, as by SIGSTOP. */
+const FREEZE = 0.002;
+const LONGEST_FREEZE_MS = 3_000;
 
 /** How a process may end; it is then started again. Every other code is a defect. */
 const EXPECTED_ENDS: ReadonlySet<ErrorCode> = new Set([
+  'LOG_UNREACHABLE',
   'LOG_UNUSABLE',
   'LOG_WRITE_FAILED',
   'STATE_UNUSABLE',
@@ -31,12 +35,29 @@ const EXPECTED_ENDS: ReadonlySet<ErrorCode> = new Set([
   'SHUTDOWN_TIMEOUT',
 ]);
 
+/** What a home may know of the simulation that it is in. */
+export interface HomeWorld {
+  readonly dice: Dice;
+  readonly scheduler: Scheduler;
+  readonly faults: Faults;
+  readonly logCheck: LogCheck;
+}
+
+export type HomeName = 'embedded' | 'kafka' | 'memory';
+
 /** Makes the log that the processes share. */
 export interface LogHome {
+  readonly name: HomeName;
+  /** On other machines: it fails by itself, tells what became durable, and connectors stand by for one another. */
+  readonly remote: boolean;
+  /** Called once, before any handle is asked for. */
+  begin(world: HomeWorld): void;
   /** A handle as one process has it. */
-  open(clock: ReturnType<Scheduler['clockOf']>): Promise<ChangeLog>;
+  open(clock: ReturnType<Scheduler['clockOf']>, owner: Owner): Promise<ChangeLog>;
   /** The process that had it is dead. */
   abandon(log: ChangeLog): Promise<void>;
+  /** Nothing of it is left. */
+  destroy?(): Promise<void>;
 }
 
 export interface SimulationReport {
@@ -50,11 +71,12 @@ export interface SimulationReport {
 
 /** The promise that a seed broke, with the end of its trace. */
 export class SimulationFailure extends Error {
-  constructor(seed: number, cause: unknown, trace: readonly string[]) {
+  constructor(at: { seed: number; home: string }, cause: unknown, trace: readonly string[]) {
+    const { seed, home } = at;
     const what = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
     super(
       `Seed ${seed} breaks a promise.\n${what}\n\n${trace.join('\n')}\n\n` +
-        `Replay: ROWCALL_SEED=${seed} npx vitest run --project simulate`,
+        `Replay: ROWCALL_SEED=${seed} ROWCALL_HOME=${home} npx vitest run --project simulate`,
       { cause },
     );
   }
@@ -70,7 +92,7 @@ export async function simulate(
   try {
     return await simulation.run();
   } catch (error) {
-    throw new SimulationFailure(seed, error, simulation.traceTail);
+    throw new SimulationFailure({ seed, home: home.name }, error, simulation.traceTail);
   } finally {
     await simulation.close();
   }
@@ -96,6 +118,8 @@ class Simulation {
   readonly #state: StateStore;
   readonly #running = new Set<Running>();
   readonly #seed: number;
+  /** Both legs in one process. */
+  readonly #together: boolean;
   #violation: Error | null = null;
   #processes = 0;
   #calm = false;
@@ -139,6 +163,14 @@ class Simulation {
         this.#broke(violation);
       },
     });
+    this.#home.begin({
+      dice: dice(8),
+      scheduler: this.#scheduler,
+      faults: this.#faults,
+      logCheck: this.#logCheck,
+    });
+    // Only a connector by itself has others that stand by for it.
+    this.#together = this.#plan.together && !(home.remote && dice(9).chance(0.6));
   }
 
   get traceTail(): readonly string[] {
@@ -156,7 +188,7 @@ class Simulation {
       this.#strike();
     }
     await this.#stopAll();
-    await this.#verifyEnd();
+    await this.#finish(this.#verifyEnd());
     const receivers = [...this.#receivers.values()];
     return {
       traceHash: this.#scheduler.traceHash,
@@ -183,8 +215,11 @@ class Simulation {
     if (this.#scheduler.now > this.#plan.calmFrom && !this.#calm) {
       this.#calm = true;
       this.#faults.end();
+      this.#thawAll();
     }
-    const [first, ...others] = [...this.#running].filter(({ replaced }) => !replaced);
+    const [first, ...others] = [...this.#running].filter(
+      ({ replaced, frozen }) => !replaced && !frozen,
+    );
     if (first === undefined) return;
     const process = this.#dice.pick([first, ...others]);
     if (this.#faults.strikes(CRASH)) this.#crash(process);
@@ -192,11 +227,31 @@ class Simulation {
     else if (!process.legs.deliver && this.#faults.strikes(TAKE_OVER)) {
       process.replaced = true;
       this.#start(process.legs);
-    }
+    } else if (this.#home.remote && this.#faults.strikes(FREEZE)) this.#freeze(process);
+  }
+
+  /** A connector that stands still long enough is taken for dead, and goes on beside the one that took over. */
+  #freeze(process: Running): void {
+    this.#scheduler.note(process, 'stands still');
+    process.frozen = true;
+    const ms = this.#dice.below(LONGEST_FREEZE_MS);
+    this.#scheduler.after(ms, this.#world, `${process.name} goes on`, () => {
+      process.frozen = false;
+    });
+    if (process.legs.deliver || !this.#dice.chance(0.8)) return;
+    this.#scheduler.after(this.#dice.below(ms), this.#world, 'the standby takes over', () => {
+      if (!process.alive || process.replaced) return;
+      process.replaced = true;
+      this.#start(process.legs);
+    });
+  }
+
+  #thawAll(): void {
+    for (const process of this.#running) process.frozen = false;
   }
 
   #startAll(): void {
-    if (this.#plan.together) this.#start({ capture: true, deliver: true });
+    if (this.#together) this.#start({ capture: true, deliver: true });
     else {
       this.#start({ capture: true, deliver: false });
       this.#scheduler.after(this.#dice.below(3_000), this.#world, 'starts late', () => {
@@ -211,6 +266,7 @@ class Simulation {
     const process: Running = {
       name: `process-${this.#processes}`,
       alive: true,
+      frozen: false,
       legs,
       stop: new AbortController(),
       requests: new Set(),
@@ -231,7 +287,7 @@ class Simulation {
 
   async #runProcess(process: Running): Promise<void> {
     const clock = this.#scheduler.clockOf(process);
-    process.log = await this.#home.open(clock);
+    process.log = await this.#home.open(clock, process);
     await runLegs(process, {
       ports: {
         owner: process,
@@ -240,6 +296,7 @@ class Simulation {
         scheduler: this.#scheduler,
         logCheck: this.#logCheck,
         books: this.#books,
+        remote: this.#home.remote,
       },
       log: process.log,
       state: this.#state,
@@ -295,6 +352,7 @@ class Simulation {
   /** A graceful end: everything that was settled is then marked in the log too. */
   async #stopAll(): Promise<void> {
     this.#ending = true;
+    this.#thawAll();
     for (const process of this.#running) {
       process.replaced = true;
       process.stop.abort(new Error('Told to stop'));
@@ -307,17 +365,32 @@ class Simulation {
     this.#throwViolation();
   }
 
+  /** Lets happen what the work waits for. */
+  async #finish(work: Promise<void>): Promise<void> {
+    const over = new AbortController();
+    const ended = work.finally(() => {
+      over.abort();
+    });
+    ended.catch(() => undefined);
+    // The state store answers by itself, the brokers by tasks.
+    while (!over.signal.aborted) await this.#scheduler.step();
+    await ended;
+  }
+
   async #verifyEnd(): Promise<void> {
     const clock = this.#scheduler.clockOf(this.#world);
-    const log = await this.#home.open(clock);
+    const log = await this.#home.open(clock, this.#world);
     const state = this.#state;
     await this.#books.verify(state);
     require(this.#logCheck.complete, 'G1', () => this.#whatIsMissing());
     for (const cursor of await state.cursors()) {
+      const { callback, topic, partition, next } = cursor;
       const { end } = await log.bounds(cursor);
-      require(cursor.next === end, 'G1', () =>
-        `${cursor.callback} ends at ${cursor.next} of ${end}`);
-      this.#receivers.get(cursor.callback)?.requireAll(cursor.topic, cursor.partition);
+      const last = this.#logCheck.end(topic, partition);
+      const isLost = this.#logCheck.isLost(topic, partition, next);
+      require(next <= end && (isLost || next >= last), 'G1', () =>
+        `${callback} ends at ${next} of ${end}`);
+      this.#receivers.get(callback)?.requireAll(topic, partition, next);
     }
     const recounts = await recountLedger({
       log,

@@ -35,6 +35,8 @@ export interface SceneOptions {
   readonly callbackOptions?: Readonly<Record<string, unknown>>;
   readonly callbackDeliver?: Readonly<Record<string, unknown>>;
   readonly source?: Readonly<Record<string, unknown>>;
+  /** The log's section, as it stands in YAML. Default: a file beside the configuration. */
+  readonly log?: Readonly<Record<string, unknown>>;
   /** Default: the tables of the random workload. */
   readonly tables?: readonly string[];
 }
@@ -102,7 +104,10 @@ export class Scene {
         deliver: { timeout: '1s', ...options.callbackDeliver },
         options: { retry: FAST_RETRY, ...options.callbackOptions },
       })),
-      options: { shutdown_timeout: '10s' },
+      options: {
+        shutdown_timeout: '10s',
+        ...(options.log === undefined ? {} : { log: options.log }),
+      },
     });
     return new Scene({ database, serverUrl, admin, receivers, journal, configFile });
   }

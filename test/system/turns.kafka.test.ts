@@ -95,6 +95,28 @@ describe('two connectors of one name', () => {
     expect(performance.now() - began).toBeLessThan(8_000);
   });
 
+  test('one that is killed and started again goes on, and beside a standby one of the two does', async () => {
+    const scene = await openScene();
+    const { journal, callback } = await openReceiver();
+    const first = await scene.start({ command: 'run', callback, host: 'a' });
+    await works(first);
+    await scene.sql('INSERT INTO orders VALUES (1)');
+    await taken(journal, 1);
+    await first.process.kill();
+    const again = await scene.start({ command: 'run', callback, host: 'a' });
+    await works(again);
+    await scene.sql('INSERT INTO orders VALUES (2)');
+    await taken(journal, 2);
+
+    const standby = await scene.start({ host: 'b' });
+    await standsBy(standby);
+    await again.process.kill();
+    await scene.start({ command: 'run', callback, host: 'a' });
+    await scene.sql('INSERT INTO orders VALUES (3)');
+    await logged(scene, [1, 2, 3]);
+    expect(journal.violations).toEqual([]);
+  });
+
   test('one that takes over stops the other, which says so', async () => {
     const scene = await openScene();
     const first = await scene.start();
