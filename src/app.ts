@@ -252,6 +252,7 @@ export class App {
       serverId: source.serverId,
       replica: { uuid: replicaUuidOf(name, source.serverId), host: hostname() },
       minimumRetentionMs: source.minimumRetentionMs,
+      requireFullImage: source.requireFullImage,
       heartbeatMs: source.heartbeatMs,
       start: source.start,
       router: createRouter({ name, rules: tables }),

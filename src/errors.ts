@@ -75,6 +75,11 @@ export const ERRORS = {
   // The stream
   SOURCE_LOST: { retriable: true, exit: 1, cure: 'Nothing to do: the connection is made again.' },
   SOURCE_SILENT: { retriable: true, exit: 1, cure: 'Nothing to do: the connection is made again.' },
+  SPOOL_FAILED: {
+    retriable: true,
+    exit: 1,
+    cure: 'Make room in the temporary folder, or have TMPDIR name another: a compressed transaction over 16 MiB is kept there while it is read.',
+  },
   BINLOG_DUMP_REFUSED: {
     retriable: true,
     exit: 1,
@@ -113,7 +118,7 @@ export const ERRORS = {
   ROW_IMAGE_PARTIAL: {
     retriable: false,
     exit: 3,
-    cure: "SET PERSIST binlog_row_image = 'FULL'; sessions that set their own must follow.",
+    cure: "SET PERSIST binlog_row_image = 'FULL'; sessions that set their own must follow. Then rowcall position set behind the place named.",
   },
   COLUMN_TYPE_UNSUPPORTED: {
     retriable: false,

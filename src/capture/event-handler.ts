@@ -41,6 +41,8 @@ export interface EventHandlerParts {
   readonly appender: Appender;
   readonly writer: ChangeLogWriter;
   readonly router: Router;
+  /** A row that lacks columns (binlog_row_image other than FULL) is an error. Default: false. */
+  readonly requireFullImage?: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly counters: CaptureCounters;
@@ -230,9 +232,9 @@ export class EventHandler {
       throw malformed(event, 'Rows outside a transaction');
     }
     const partitions = await this.#partitions(route);
-    const { appender } = this.#parts;
+    const { appender, requireFullImage = false } = this.#parts;
     let index = 0;
-    for (const change of decodeRows(event, table, route.columns)) {
+    for (const change of decodeRows(event, table, route.columns, { requireFullImage })) {
       if (appender.mustFlush) await appender.flush();
       this.#row({ event, table, route, partitions, index }, change);
       index += 1;

@@ -34,6 +34,8 @@ export interface CaptureParts {
   readonly replica: ReplicaIdentity;
   /** How long the source must keep its binlog, milliseconds. */
   readonly minimumRetentionMs: number;
+  /** A row that lacks columns is an error. Default: false. */
+  readonly requireFullImage?: boolean;
   readonly heartbeatMs: number;
   /** Where to begin when the log holds nothing of ours. */
   readonly start: Start;

@@ -59,6 +59,7 @@ function printSource(source: SourceConfig): Record<string, unknown> {
     tls: withoutNull(source.tls),
     server_id: source.serverId,
     minimum_retention: formatDuration(source.minimumRetentionMs),
+    require_full_image: source.requireFullImage,
     start: source.start,
     heartbeat: formatDuration(source.heartbeatMs),
   });

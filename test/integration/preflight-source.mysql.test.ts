@@ -63,12 +63,11 @@ describe('the preflight', () => {
     const findings = await check(url);
     expect(findings.map(({ check: name, severity }) => `${name}: ${severity}`)).toEqual([
       'binlog_format: error',
-      'binlog_row_image: error',
       'binlog_row_metadata: error',
-      'binlog_row_value_options: error',
-      'binlog_transaction_compression: error',
       'gtid_mode: warning',
       'binlog_checksum: warning',
+      'binlog_row_image: warning',
+      'binlog_row_value_options: warning',
       'binlog_expire_logs_seconds: error',
     ]);
     expect(() => requireFit(findings)).toThrow(
@@ -76,7 +75,7 @@ describe('the preflight', () => {
         code: 'SOURCE_UNFIT',
         exitCode: 3,
         message: expect.stringMatching(
-          /binlog_format is MIXED[^]*SET PERSIST binlog_format = 'ROW';[^]*binlog_transaction_compression/,
+          /binlog_format is MIXED[^]*SET PERSIST binlog_format = 'ROW';[^]*binlog_row_metadata/,
         ) as string,
       }) as Error,
     );
@@ -86,6 +85,16 @@ describe('the preflight', () => {
     expect(await check(url)).toEqual([]);
     const warnings = findings.filter(({ severity }) => severity === 'warning');
     expect(requireFit(warnings)).toEqual(warnings);
+  });
+
+  it('refuses partial row images where whole rows are asked for', async () => {
+    const { url } = await startOwnMysql({ fast: true, args: ['--binlog-row-image=NOBLOB'] });
+    const told = async (requireFullImage: boolean): Promise<string[]> =>
+      (await check(url, { requireFullImage })).map(
+        ({ check: name, severity }) => `${name}: ${severity}`,
+      );
+    expect(await told(false)).toEqual(['binlog_row_image: warning']);
+    expect(await told(true)).toEqual(['binlog_row_image: error']);
   });
 
   it('holds the retention against source.minimum_retention alone', async () => {

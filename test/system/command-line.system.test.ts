@@ -220,14 +220,14 @@ describe('exit codes', () => {
   test('an unfit source ends with 3 and tells all findings at once, each with its SQL', async () => {
     const server = await startOwnMysql({
       fast: true,
-      args: ['--binlog-row-image=MINIMAL', '--binlog-row-metadata=MINIMAL'],
+      args: ['--binlog-format=MIXED', '--binlog-row-metadata=MINIMAL'],
     });
     scene = await openOrders({ serverUrl: server.url });
     const poor = await freshAccount(['USAGE ON *.*'], server.url);
     const file = changedConfig(scene, /mysql:\/\/\S+/, poor);
     const { code, stderr } = await rowcall(['run', '-c', file]);
     expect(code, stderr).toBe(3);
-    for (const told of ['binlog_row_image', 'binlog_row_metadata', 'REPLICATION SLAVE', 'GRANT']) {
+    for (const told of ['binlog_format', 'binlog_row_metadata', 'REPLICATION SLAVE', 'GRANT']) {
       expect(stderr).toContain(told);
     }
   });

@@ -57,13 +57,14 @@ function report(line: string): void {
 }
 
 /** One transaction that fills both tables, block by block. Returns its GTID. */
-async function commitRows(url: string): Promise<string> {
+async function commitRows(url: string, compression: 'ON' | 'OFF'): Promise<string> {
   const connection = await createConnection({ uri: url });
   try {
     await connection.query('CREATE TABLE readings (id INT PRIMARY KEY, v INT NOT NULL)');
     await connection.query('CREATE TABLE samples (v INT NOT NULL)');
     await connection.query(
-      `SET SESSION session_track_gtids = OWN_GTID, cte_max_recursion_depth = ${BLOCK_ROWS}`,
+      `SET SESSION session_track_gtids = OWN_GTID, cte_max_recursion_depth = ${BLOCK_ROWS},
+         binlog_transaction_compression = ${compression}`,
     );
     await connection.query('BEGIN');
     for (let block = 0; block < BLOCKS; block += 1) {
@@ -122,9 +123,12 @@ async function strayRecords(beside: ChangeLog, database: string, gtid: string): 
   return strays;
 }
 
-test(
-  'a transaction goes on at the row where it was cut, however often the process is killed inside it',
-  async () => {
+test.each([
+  ['a transaction', 'OFF'],
+  ['a compressed transaction', 'ON'],
+] as const)(
+  '%s goes on at the row where it was cut, however often the process is killed inside it',
+  async (what, compression) => {
     const server = await startOwnMysql({});
     const database = await freshDatabase(NAME, server.url);
     const folder = tempDir();
@@ -148,7 +152,7 @@ test(
     });
     log = beside;
 
-    const gtid = await commitRows(database.url);
+    const gtid = await commitRows(database.url, compression);
     const committedAt = performance.now();
     let peakMiB = 0;
     let before = 0;
@@ -193,7 +197,7 @@ test(
 
     expect(await strayRecords(beside, database.name, gtid)).toEqual([]);
     report(
-      `a transaction of ${2 * TABLE_ROWS} rows, killed after ${cuts.join(', ')}: all of them once,` +
+      `${what} of ${2 * TABLE_ROWS} rows, killed after ${cuts.join(', ')}: all of them once,` +
         ` ${seconds} s, peak ${peakMiB} MiB`,
     );
     expect(peakMiB).toBeGreaterThan(0);

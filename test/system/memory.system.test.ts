@@ -3,7 +3,7 @@ import { appendFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 import { createConnection } from 'mysql2/promise';
-import type { Connection, ResultSetHeader } from 'mysql2/promise';
+import type { Connection, ResultSetHeader, RowDataPacket } from 'mysql2/promise';
 import { afterEach, beforeAll, expect, test } from 'vitest';
 
 import { identities } from '../support/ledger.ts';
@@ -91,6 +91,58 @@ test('a transaction of a million rows passes in under 300 MiB, and the rows aske
   expect(peakMiB).toBeGreaterThan(0);
   expect(peakMiB).toBeLessThan(LIMIT_MIB);
 }, 180_000);
+
+test('compressed transactions, of a gigabyte and more and of noise, pass in under 300 MiB', async ({
+  annotate,
+}) => {
+  scene = await Scene.open({
+    name: 'payload',
+    callbacks: ['audit'],
+    tables: ['CREATE TABLE pages (id INT PRIMARY KEY, body LONGBLOB NOT NULL)'],
+    callbackOptions: { operations: ['delete'] },
+  });
+  const daemon = scene.start({}, BUILT_MAIN);
+  await daemon.ready();
+
+  const connection = await connect(scene);
+  await connection.query(
+    'SET SESSION binlog_transaction_compression = ON, SESSION cte_max_recursion_depth = 200000',
+  );
+  const numbers = (first: number, last: number): string =>
+    `WITH RECURSIVE n AS (SELECT ${first} AS id UNION ALL SELECT id + 1 FROM n WHERE id < ${last})`;
+  const { journal } = scene;
+  /** One transaction, and its last row is a delete that is called back. */
+  const pass = async (first: number, rows: number, body: string): Promise<number> => {
+    const last = first + rows - 1;
+    await connection.query('BEGIN');
+    await connection.query(`INSERT INTO pages ${numbers(first, last)} SELECT id, ${body} FROM n`);
+    await connection.query(`DELETE FROM pages WHERE id = ${last}`);
+    await connection.query('COMMIT');
+    const before = journal.taken('audit').size;
+    await journal.until(
+      () => journal.taken('audit').size === before + 1,
+      AbortSignal.timeout(180_000),
+    );
+    return daemon.samplePeakMiB();
+  };
+  const gigabyte = await pass(1, 140_000, `REPEAT(CONCAT(id, ' eight '), 700)`);
+  report('a compressed transaction of over 1 GB', gigabyte);
+  const noise = `CONCAT(${Array.from({ length: 8 }, () => 'RANDOM_BYTES(1024)').join(', ')})`;
+  const peakMiB = await pass(140_001, 13_000, noise);
+  report('a compressed transaction of 100 MB that compression leaves as large', peakMiB);
+  const [sizes] = await connection.query<RowDataPacket[]>(
+    'SELECT SUM(LENGTH(body)) AS bytes FROM pages WHERE id <= 140000',
+  );
+  expect(Number(sizes[0]?.['bytes'])).toBeGreaterThan(1_073_741_824);
+  await connection.end();
+  expect(journal.violations).toEqual([]);
+  const ordinals = [...journal.taken('audit').keys()].map((id) => Number(id.split(':').at(-1)));
+  expect(ordinals).toEqual([140_001, 13_001]);
+  await annotate(`peak ${gigabyte} MiB, then ${peakMiB} MiB`);
+  expect(await daemon.stop(), daemon.stderr).toEqual({ code: 0, signal: null });
+  expect(peakMiB).toBeGreaterThan(0);
+  expect(peakMiB).toBeLessThan(LIMIT_MIB);
+}, 400_000);
 
 test('a row of 30 MB, written, deleted and changed time and again, passes whole and in under 300 MiB', async ({
   annotate,

@@ -65,6 +65,8 @@ export type BinlogEvent =
       readonly operation: RowOperation;
       readonly tableId: number;
       readonly endOfStatement: boolean;
+      /** Of an update: its after images may hold changes of JSON documents instead of the documents. */
+      readonly partialJson?: true;
       readonly body: Buffer;
     } & EventHeader)
   | ({ readonly type: 'xid'; readonly xid: bigint } & EventHeader)

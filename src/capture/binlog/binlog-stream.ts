@@ -1,6 +1,7 @@
 /** The source's binlog as a stream of parsed events that its reader pulls. */
 
 import { randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
 import type { Connection, ConnectionOptions } from 'mysql2/promise';
 import { RowcallError } from '../../errors.ts';
 import type { FilePosition } from '../../position.ts';
@@ -10,11 +11,13 @@ import type { BinlogEvent } from './binlog-event.ts';
 import { DumpConnection } from './dump-connection.ts';
 import { encodeDumpRequest, encodeRegistration } from './dump-request.ts';
 import type { DumpStart } from './dump-request.ts';
-import { EventParser, FIRST_POSITION, type ReadBodies } from './event-parser.ts';
+import { EventParser, FIRST_POSITION, type RawEvent, type ReadBodies } from './event-parser.ts';
 import { PacketQueue } from './packet-queue.ts';
 import type { ReplicaIdentity } from './replica-identity.ts';
 import { answerLimit, connectUnless, drop } from './source-connection.ts';
 import { sourceError } from './source-error.ts';
+import { SpooledEvent } from './spooled-event.ts';
+import { PayloadReader } from './transaction-payload.ts';
 
 export interface BinlogStreamOptions {
   readonly connection: ConnectionOptions;
@@ -35,6 +38,8 @@ export interface BinlogStreamOptions {
   readonly nonBlocking?: boolean;
   /** Default: all. */
   readonly bodies?: ReadBodies;
+  /** Where a compressed transaction over 16 MiB is kept while it is read. Default: the system's temporary folder. */
+  readonly spoolFolder?: string;
 }
 
 export interface BinlogStream {
@@ -45,7 +50,7 @@ export interface BinlogStream {
    *
    * @throws RowcallError SOURCE_LOST, SOURCE_SILENT, BINLOG_DUMP_REFUSED, SOURCE_ACCESS_DENIED;
    *   BINLOG_EVENT_MALFORMED, BINLOG_CHECKSUM, BINLOG_EVENT_UNSUPPORTED, XA_UNSUPPORTED at their place, after
-   *   all events before it; the reason of the signal. The stream is dead then.
+   *   all events before it; SPOOL_FAILED; the reason of the signal. The stream is dead then.
    */
   next(): Promise<readonly BinlogEvent[]>;
 
@@ -123,6 +128,8 @@ class DumpStream implements BinlogStream {
   readonly #options: BinlogStreamOptions;
   readonly #signal: AbortSignal;
   readonly #onAbort: () => void;
+  /** The compressed transaction that is being read; nothing behind it is, until its end. */
+  #payload: PayloadReader | null = null;
   #failure: Error | undefined;
   #ended = false;
   /** Wakes the reader that waits in `next`. */
@@ -141,22 +148,25 @@ class DumpStream implements BinlogStream {
     const begin =
       'gtidSet' in options.start ? { file: '', position: FIRST_POSITION } : options.start;
     this.#parser = new EventParser(begin, byGtid, options.bodies);
-    this.#dump = new DumpConnection(connection, requests, {
-      onEvent: (bytes) => {
-        this.#enqueue(bytes);
+    const listener = {
+      onEvent: (event: RawEvent): void => {
+        this.#enqueue(event);
       },
-      onEnd: () => {
+      onEnd: (): void => {
         this.#ended = true;
         this.#wakeReader();
       },
-      onError: (error) => {
-        this.#fail(sourceError(error, true));
+      onError: (error: unknown): void => {
+        // Behind the end of a dump the server hangs up.
+        if (!this.#ended) this.#fail(sourceError(error, true));
       },
-    });
+    };
+    const { spoolFolder = tmpdir() } = options;
+    this.#dump = new DumpConnection(connection, requests, listener, spoolFolder);
     this.#queue = new PacketQueue(options.maxQueueBytes, this.#dump);
     this.#onAbort = () => {
       this.#fail(signal.reason as Error);
-      this.#queue.clear();
+      this.#drop();
     };
     signal.addEventListener('abort', this.#onAbort, { once: true });
     this.#dump.start();
@@ -168,23 +178,31 @@ class DumpStream implements BinlogStream {
   }
 
   async next(): Promise<readonly BinlogEvent[]> {
-    this.#queue.release();
     // A reader that never waits would keep everyone else from their turn for as long as the queue has events.
-    if (!this.#queue.isEmpty) await this.#turn();
-    // What came before a loss is as good as ever: the failure is raised once it is worked off.
-    while (this.#queue.isEmpty) {
-      if (this.#failure !== undefined) throw this.#failure;
-      if (this.#ended) return [];
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+    if (this.#payload !== null || !this.#queue.isEmpty) await this.#turn();
+    const events = await this.#nextOfPayload();
+    if (events.length > 0) return events;
+    this.#queue.release();
+    for (;;) {
+      // What came before a loss is as good as ever: the failure is raised once it is worked off.
+      while (this.#queue.isEmpty) {
+        if (this.#failure !== undefined) throw this.#failure;
+        if (this.#ended) return [];
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+      }
+      const batch = this.#parseBatch();
+      if (batch.length > 0) return batch;
+      const inner = await this.#nextOfPayload();
+      if (inner.length > 0) return inner;
+      this.#queue.release();
     }
-    return this.#parseBatch();
   }
 
   close(): Promise<void> {
     this.#fail(new RowcallError('SOURCE_LOST', 'The stream was closed'));
-    this.#queue.clear();
+    this.#drop();
     return Promise.resolve();
   }
 
@@ -195,7 +213,33 @@ class DumpStream implements BinlogStream {
     });
   }
 
-  /** An event that cannot be parsed ends the batch before it, and then the stream. */
+  /** The next events of the compressed transaction at hand; none where there is none, or at its end. */
+  async #nextOfPayload(): Promise<readonly BinlogEvent[]> {
+    const payload = this.#payload;
+    if (payload === null) return [];
+    try {
+      const events = await payload.next();
+      if (events.length > 0) return events;
+    } catch (error) {
+      // Closed under its hands, where the stream was.
+      if (this.#payload === null && this.#failure !== undefined) throw this.#failure;
+      this.#fail(error as Error);
+      this.#drop();
+      throw error;
+    }
+    payload.close();
+    this.#payload = null;
+    return [];
+  }
+
+  /** Nothing that came is read any more. */
+  #drop(): void {
+    this.#queue.clear();
+    this.#payload?.close();
+    this.#payload = null;
+  }
+
+  /** An event that cannot be parsed ends the batch before it, and then the stream; a payload ends the batch. */
   #parseBatch(): BinlogEvent[] {
     const events: BinlogEvent[] = [];
     let bytes = 0;
@@ -204,10 +248,12 @@ class DumpStream implements BinlogStream {
       if (packet === undefined) break;
       bytes += packet.length;
       try {
-        events.push(this.#parser.parse(packet));
+        const event = this.#parse(packet);
+        if (event === null) break;
+        events.push(event);
       } catch (error) {
         this.#fail(error as Error);
-        this.#queue.clear();
+        this.#drop();
         if (events.length === 0) throw error;
         break;
       }
@@ -215,9 +261,26 @@ class DumpStream implements BinlogStream {
     return events;
   }
 
-  #enqueue(bytes: Buffer): void {
-    if (this.#failure !== undefined) return;
-    this.#queue.put(bytes);
+  /** Null for a payload, whose events come next. */
+  #parse(packet: RawEvent): BinlogEvent | null {
+    let kept = false;
+    try {
+      const event = this.#parser.parse(packet);
+      if (event.type !== 'transaction-payload') return event;
+      kept = true;
+      this.#payload = new PayloadReader(event, (bytes) => this.#parser.parseInner(bytes, event));
+      return null;
+    } finally {
+      if (!kept && packet instanceof SpooledEvent) packet.close();
+    }
+  }
+
+  #enqueue(event: RawEvent): void {
+    if (this.#failure !== undefined) {
+      if (event instanceof SpooledEvent) event.close();
+      return;
+    }
+    this.#queue.put(event);
     this.#wakeReader();
   }
 

@@ -5,6 +5,7 @@
 
 import type { Connection } from 'mysql2/promise';
 import { present } from '../../shared/assert.ts';
+import type { RawEvent } from './event-parser.ts';
 import { PacketJoiner, type RawPacket, type RawPacketParser } from './packet-joiner.ts';
 
 type Packet = Readonly<Pick<RawPacket, 'buffer' | 'offset' | 'end'>>;
@@ -34,8 +35,8 @@ interface RawConnection {
 }
 
 export interface DumpListener {
-  /** One event; the bytes are a view of what the socket gave, and stay as they are. */
-  onEvent(bytes: Buffer): void;
+  /** One event; bytes are a view of what the socket gave, and stay as they are. One in a file is the listener's to close. */
+  onEvent(event: RawEvent): void;
   /** The log's end, in a dump that does not wait there. */
   onEnd(): void;
   /** The connection or the dump is over. May be called more than once. */
@@ -66,21 +67,30 @@ export class DumpConnection {
   /** What is left to send, the dump last: each waits for the OK to the one before. */
   readonly #requests: Buffer[];
   readonly #listener: DumpListener;
+  readonly #spoolFolder: string;
+  #joiner: PacketJoiner | null = null;
   #ended = false;
 
   /** Each of `requests`, of which the last is the dump, has room for the packet header in its first four bytes. */
-  constructor(connection: Connection, requests: readonly Buffer[], listener: DumpListener) {
+  constructor(
+    connection: Connection,
+    requests: readonly Buffer[],
+    listener: DumpListener,
+    spoolFolder: string,
+  ) {
     const inner: unknown = Reflect.get(connection, 'connection');
     this.#raw = present(inner as RawConnection | undefined, 'the connection inside of mysql2');
     this.#requests = [...requests];
     this.#listener = listener;
+    this.#spoolFolder = spoolFolder;
   }
 
   start(): void {
     // Between two packets: the answer to what was asked before is read, and the dump is not asked for.
     const { packetParser } = this.#raw;
     if (!(packetParser instanceof PacketJoiner)) {
-      this.#raw.packetParser = new PacketJoiner(packetParser);
+      this.#joiner = new PacketJoiner(packetParser, this.#spoolFolder);
+      this.#raw.packetParser = this.#joiner;
     }
     this.#raw.on('error', (error) => {
       this.#listener.onError(error);
@@ -112,6 +122,7 @@ export class DumpConnection {
     this.#ended = true;
     this.#raw.destroy();
     this.#raw.stream.destroy();
+    this.#joiner?.close();
   }
 
   /** Called without a packet to begin, then once per packet; true ends the command. */
@@ -126,7 +137,8 @@ export class DumpConnection {
       return false;
     }
     if (status === STATUS_OK) {
-      this.#listener.onEvent(packet.buffer.subarray(packet.offset + 1, packet.end));
+      const spooled = this.#joiner?.takeSpooled(packet.buffer);
+      this.#listener.onEvent(spooled ?? packet.buffer.subarray(packet.offset + 1, packet.end));
       return false;
     }
     if (status === STATUS_END) this.#listener.onEnd();

@@ -95,6 +95,13 @@ const readRows =
     return { type: 'rows', operation, tableId, endOfStatement, body: rows, ...context.header };
   };
 
+const readUpdate = readRows('update');
+
+const readPartialUpdate: BodyReader = (body, context) => {
+  const event = readUpdate(body, context);
+  return event.type === 'rows' ? { ...event, partialJson: true } : event;
+};
+
 const readXid: BodyReader = (body, { header }) => {
   return { type: 'xid', xid: body.u64(), ...header };
 };
@@ -153,23 +160,24 @@ const readTagged: BodyReader = (body, { header }) => {
   return { type: 'gtid', ...readTaggedGtid(body), ...header };
 };
 
-/** Every code of class `decode` but the two that the parser itself lives on: format and rotate. */
+/** Every code of class `decode` but those that the parser itself reads: format, rotate and payload. */
 export const BODY_READERS: ReadonlyMap<number, BodyReader> = new Map([
   [CODE.QUERY, readQuery],
   [CODE.STOP, (_body, { header }) => ({ type: 'stop', ...header })],
   [CODE.XID, readXid],
   [CODE.TABLE_MAP, readTableMap],
   [CODE.WRITE_ROWS_V1, readRows('insert')],
-  [CODE.UPDATE_ROWS_V1, readRows('update')],
+  [CODE.UPDATE_ROWS_V1, readUpdate],
   [CODE.DELETE_ROWS_V1, readRows('delete')],
   [CODE.HEARTBEAT, readHeartbeat],
   [CODE.ROWS_QUERY, readRowsQuery],
   [CODE.WRITE_ROWS, readRows('insert')],
-  [CODE.UPDATE_ROWS, readRows('update')],
+  [CODE.UPDATE_ROWS, readUpdate],
   [CODE.DELETE_ROWS, readRows('delete')],
   [CODE.GTID, readGtid],
   [CODE.ANONYMOUS_GTID, readAnonymousGtid],
   [CODE.PREVIOUS_GTIDS, readPreviousGtids],
+  [CODE.PARTIAL_UPDATE_ROWS, readPartialUpdate],
   [CODE.HEARTBEAT_V2, readHeartbeatV2],
   [CODE.GTID_TAGGED, readTagged],
 ] as const satisfies readonly (readonly [number, BodyReader])[]);

@@ -43,6 +43,8 @@ export const CODE = {
   ANONYMOUS_GTID: 34,
   PREVIOUS_GTIDS: 35,
   XA_PREPARE: 38,
+  PARTIAL_UPDATE_ROWS: 39,
+  TRANSACTION_PAYLOAD: 40,
   HEARTBEAT_V2: 41,
   GTID_TAGGED: 42,
 } as const;
@@ -114,18 +116,12 @@ export const EVENT_CODES: readonly EventCode[] = [
     'its rows may still be rolled back',
     'XA transactions on this server are not supported yet.',
   ),
-  stop(
-    39,
+  decode(
+    CODE.PARTIAL_UPDATE_ROWS,
     'PARTIAL_UPDATE_ROWS',
-    'it holds changes of JSON documents, not the documents',
-    "SET PERSIST binlog_row_value_options = '' (and in every session that sets its own), then rowcall position set behind the place.",
+    'updated rows; JSON documents as changes',
   ),
-  stop(
-    40,
-    'TRANSACTION_PAYLOAD',
-    'it holds a whole transaction, compressed',
-    'SET PERSIST binlog_transaction_compression = OFF (and in every session that sets its own), then rowcall position set behind the place.',
-  ),
+  decode(CODE.TRANSACTION_PAYLOAD, 'TRANSACTION_PAYLOAD', 'a whole transaction, compressed'),
   decode(CODE.HEARTBEAT_V2, 'HEARTBEAT_V2', 'as HEARTBEAT, with a 64-bit place'),
   decode(CODE.GTID_TAGGED, 'GTID_TAGGED', 'a transaction begins, its GTID has a tag'),
   stop(160, 'MARIADB_ANNOTATE_ROWS', MARIADB),

@@ -9,6 +9,8 @@ import { BODY_READERS, readFormat } from './event-bodies.ts';
 import type { BinlogFormat } from './event-bodies.ts';
 import { CODE, FLAG_ARTIFICIAL, eventCode } from './event-codes.ts';
 import type { EventCode } from './event-codes.ts';
+import { SpooledEvent } from './spooled-event.ts';
+import { type PayloadBytes, readPayload, type TransactionPayload } from './transaction-payload.ts';
 
 const HEADER_BYTES = 19;
 const CHECKSUM_BYTES = 4;
@@ -30,6 +32,9 @@ const INSIDE_TRANSACTION: ReadonlySet<number> = new Set([
   CODE.UPDATE_ROWS,
   CODE.DELETE_ROWS,
   CODE.ROWS_QUERY,
+  CODE.XA_PREPARE,
+  CODE.PARTIAL_UPDATE_ROWS,
+  CODE.TRANSACTION_PAYLOAD,
 ]);
 
 /** Beside format descriptions, rotates and heartbeats: what tells where transactions begin. */
@@ -47,6 +52,9 @@ const READ_IN_SCAN: ReadonlySet<number> = new Set([
  * finding a place, never for reading rows: the place may be the one behind an event that stops the capture.
  */
 export type ReadBodies = 'all' | 'scan';
+
+/** An event as it came: in memory, or where it would take too much of it, in a file. */
+export type RawEvent = Buffer | SpooledEvent;
 
 /** The header as it stands: https://dev.mysql.com/doc/dev/mysql-server/latest/ "Binary log event header". */
 interface RawHeader {
@@ -86,19 +94,39 @@ export class EventParser {
   }
 
   /**
-   * @param bytes the whole event, as long as its header says
+   * @param event the whole event, as long as its header says
+   * @returns a payload where it is one: its events, given to `parseInner`, stand in its place
    * @throws RowcallError BINLOG_EVENT_MALFORMED; BINLOG_CHECKSUM; BINLOG_EVENT_UNSUPPORTED or
-   *   XA_UNSUPPORTED for a code that must stop the capture
+   *   XA_UNSUPPORTED for a code that must stop the capture; SPOOL_FAILED
    */
-  parse(bytes: Buffer): BinlogEvent {
-    const raw = this.#readHeader(bytes);
+  parse(event: RawEvent): BinlogEvent | TransactionPayload {
+    return event instanceof SpooledEvent ? this.#parseSpooled(event) : this.#parseBytes(event);
+  }
+
+  /**
+   * An event of a payload: without a checksum, and at the payload's place.
+   *
+   * @throws RowcallError BINLOG_EVENT_MALFORMED; as `parse` for a code that must stop the capture
+   */
+  parseInner(bytes: Buffer, payload: TransactionPayload): BinlogEvent {
+    const raw = this.#readHeader(bytes, bytes.length);
+    const code = eventCode(raw.code, raw.flags);
+    const { timestamp, serverId } = raw;
+    const { file, position, endPosition } = payload;
+    const header = { file, position, endPosition, timestamp, serverId, bytes: bytes.length };
+    const inside = INSIDE_TRANSACTION.has(raw.code) && raw.code !== CODE.TRANSACTION_PAYLOAD;
+    if (code.class === 'decode' && !inside) {
+      throw malformed(code.name, 'it stands within a compressed transaction', payload);
+    }
+    return this.#readBody(code, header, bytes.subarray(HEADER_BYTES));
+  }
+
+  #parseBytes(bytes: Buffer): BinlogEvent | TransactionPayload {
+    const raw = this.#readHeader(bytes, bytes.length);
     const code = eventCode(raw.code, raw.flags);
     if (raw.code === CODE.FORMAT_DESCRIPTION) return this.#parseFormat(bytes, raw);
     if (raw.code === CODE.ROTATE) return this.#parseRotate(bytes, raw);
-    const format = this.#format;
-    if (format === undefined) {
-      throw malformed(code.name, 'it stands before the format description', this.place);
-    }
+    const format = this.#requireFormat(code.name);
     const end = this.#verify(bytes, format.checksum, code.name);
     if (raw.code === CODE.HEARTBEAT || raw.code === CODE.HEARTBEAT_V2) {
       return this.#parseHeartbeat(bytes.subarray(0, end), raw, format);
@@ -107,22 +135,58 @@ export class EventParser {
     if (this.#bodies === 'scan' && !READ_IN_SCAN.has(raw.code)) {
       return { type: 'harmless', name: code.name, ...header };
     }
-    if (code.class === 'stop') throw stopError(code, header, bytes.subarray(HEADER_BYTES, end));
-    if (code.class === 'harmless') return { type: 'harmless', name: code.name, ...header };
-    const read = BODY_READERS.get(raw.code);
-    if (read === undefined) throw new Error(`Assertion failed: ${code.name} has no reader`);
-    const body = bodyOf(bytes.subarray(HEADER_BYTES, end), code.name, header);
-    return read(body, { code: raw.code, header, format });
+    const body = bytes.subarray(HEADER_BYTES, end);
+    if (raw.code !== CODE.TRANSACTION_PAYLOAD) return this.#readBody(code, header, body);
+    return readPayload(bodyOf(body, code.name, header), body.length, {
+      header,
+      content: payloadInMemory(body),
+    });
   }
 
-  #readHeader(bytes: Buffer): RawHeader {
+  /** Only a payload is worth a file: whatever else is large is wanted in memory, as one value. */
+  #parseSpooled(event: SpooledEvent): BinlogEvent | TransactionPayload {
+    event.requireWhole();
+    const raw = this.#readHeader(event.head, event.length);
+    const { name } = eventCode(raw.code, raw.flags);
+    if (raw.code !== CODE.TRANSACTION_PAYLOAD) throw new Error('Assertion failed: not a payload');
+    const { checksum } = this.#requireFormat(name);
+    if (checksum === 'crc32' && !event.checksumMatches) throw this.#mismatch(name);
+    const header = this.#place(event.length, raw, name);
+    if (this.#bodies === 'scan') return { type: 'harmless', name, ...header };
+    const end = event.length - (checksum === 'crc32' ? CHECKSUM_BYTES : 0);
+    return readPayload(
+      bodyOf(event.head.subarray(HEADER_BYTES), name, header),
+      end - HEADER_BYTES,
+      {
+        header,
+        content: payloadInFile(event, end),
+      },
+    );
+  }
+
+  #requireFormat(name: string): BinlogFormat {
+    if (this.#format !== undefined) return this.#format;
+    throw malformed(name, 'it stands before the format description', this.place);
+  }
+
+  #readBody(code: EventCode, header: EventHeader, bytes: Buffer): BinlogEvent {
+    if (code.class === 'stop') throw stopError(code, header, bytes);
+    if (code.class === 'harmless') return { type: 'harmless', name: code.name, ...header };
+    const read = BODY_READERS.get(code.code);
+    if (read === undefined) throw new Error(`Assertion failed: ${code.name} has no reader`);
+    const format = this.#requireFormat(code.name);
+    return read(bodyOf(bytes, code.name, header), { code: code.code, header, format });
+  }
+
+  /** @param bytes the event, or its beginning; `received` is how long it is */
+  #readHeader(bytes: Buffer, received: number): RawHeader {
     if (bytes.length < HEADER_BYTES) {
       throw malformed('An', `${bytes.length} bytes are less than a header`, this.place);
     }
     const length = bytes.readUInt32LE(9);
-    if (length !== bytes.length) {
+    if (length !== received) {
       const name = eventCode(bytes.readUInt8(4), 0).name;
-      throw malformed(name, `its length is ${length}, received ${bytes.length}`, this.place);
+      throw malformed(name, `its length is ${length}, received ${received}`, this.place);
     }
     return {
       timestamp: bytes.readUInt32LE(0),
@@ -217,11 +281,7 @@ export class EventParser {
   }
 
   #verifyRotate(bytes: Buffer): number {
-    const format = this.#format;
-    if (format === undefined) {
-      throw malformed('ROTATE', 'it stands before the format description', this.place);
-    }
-    return this.#verify(bytes, format.checksum, 'ROTATE');
+    return this.#verify(bytes, this.#requireFormat('ROTATE').checksum, 'ROTATE');
   }
 
   /** A heartbeat has no place of its own: its header bears the place up to which all was sent or skipped. */
@@ -245,6 +305,26 @@ export class EventParser {
     this.#position = event.atPosition;
     return { ...event, position: event.atPosition, endPosition: event.atPosition };
   }
+}
+
+function payloadInMemory(body: Buffer): PayloadBytes {
+  return {
+    *read(from, pieceBytes) {
+      for (let at = from; at < body.length; at += pieceBytes) {
+        yield body.subarray(at, at + pieceBytes);
+      }
+    },
+    close: () => undefined,
+  };
+}
+
+function payloadInFile(event: SpooledEvent, end: number): PayloadBytes {
+  return {
+    read: (from, pieceBytes) => event.read(HEADER_BYTES + from, end, pieceBytes),
+    close: () => {
+      event.close();
+    },
+  };
 }
 
 function malformed(event: string, what: string, place: FilePosition): RowcallError {

@@ -2,6 +2,8 @@
 
 import { LARGE_EVENT_BYTES } from '../../shared/large-work.ts';
 import { Reclaim } from '../../shared/reclaim.ts';
+import { CODE } from './event-codes.ts';
+import { SpooledEvent } from './spooled-event.ts';
 
 /** What mysql2 hands a command. `offset` stands at the status byte. The object is used again for the next. */
 export interface RawPacket {
@@ -26,6 +28,8 @@ const FULL_PAYLOAD = 0xff_ffff;
 /** Of a payload with an event: status byte, then the event's header with its length at 9. */
 const EVENT_LENGTH_AT = HEADER_BYTES + 1 + 9;
 const BEFORE_EVENT = HEADER_BYTES + 1;
+const EVENT_CODE_AT = BEFORE_EVENT + 4;
+const STATUS_OK = 0;
 /** What is not gone beyond on the word of a header alone: `max_allowed_packet` cannot be larger. */
 const MAX_EVENT_BYTES = 1024 * 1024 * 1024;
 /** Of the socket's own buffers so much may wait for the collector beside a large event. */
@@ -37,11 +41,19 @@ const NOTHING = Buffer.alloc(0);
  * A packet that lies within what the socket gave is a view of it. Any other is gathered in one buffer of its whole
  * length, which for an event over 16 MiB its own header tells. Invariant: of the event that is being received there
  * is one copy; mysql2's parser, whose place this takes for the dump, makes two, and keeps what it joined in a third.
+ *
+ * A compressed transaction over 16 MiB goes to a file instead, since it is read piece by piece and may come to a
+ * gigabyte. Its packet has its first bytes only, by which `takeSpooled` gives the rest.
  */
 export class PacketJoiner {
   readonly #parser: RawPacketParser;
   readonly #reclaim = new Reclaim(GARBAGE_BYTES);
   readonly #header = Buffer.alloc(HEADER_BYTES);
+  readonly #spoolFolder: string;
+  /** The event that goes to a file while it is received. */
+  #spool: SpooledEvent | null = null;
+  /** Handed on and not taken yet, by the bytes of their packet: mysql2 may keep packets while it is paused. */
+  readonly #spooled = new Map<Buffer, SpooledEvent>();
   #headerBytes = 0;
   /** The packet being gathered, its header first; null between two packets. */
   #whole: Buffer<ArrayBuffer> | null = null;
@@ -52,8 +64,23 @@ export class PacketJoiner {
   #packets = 0;
   #sequenceId = 0;
 
-  constructor(parser: RawPacketParser) {
+  constructor(parser: RawPacketParser, spoolFolder: string) {
     this.#parser = parser;
+    this.#spoolFolder = spoolFolder;
+  }
+
+  /** The event that a packet with these bytes stands for; the caller's to close. */
+  takeSpooled(packet: Buffer): SpooledEvent | undefined {
+    const event = this.#spooled.get(packet);
+    this.#spooled.delete(packet);
+    return event;
+  }
+
+  /** Lets go of the files of what nobody took. */
+  close(): void {
+    this.#spool?.close();
+    for (const event of this.#spooled.values()) event.close();
+    this.#spooled.clear();
   }
 
   /** What mysql2 calls with what its socket gave. */
@@ -105,6 +132,8 @@ export class PacketJoiner {
   }
 
   #fill(chunk: Buffer, at: number): number {
+    if (this.#isPayload()) this.#startSpool();
+    if (this.#spool !== null) return this.#fillSpool(this.#spool, chunk, at);
     const whole = this.#roomFor();
     const count = Math.min(this.#left, chunk.length - at, whole.length - this.#filled);
     chunk.copy(whole, this.#filled, at, at + count);
@@ -113,6 +142,32 @@ export class PacketJoiner {
     if (whole.length >= LARGE_EVENT_BYTES) this.#reclaim.released(count);
     if (this.#left === 0) this.#endOfPayload();
     return at + count;
+  }
+
+  /** Whether what is here is the beginning, up to the event's length, of a compressed transaction of several packets. */
+  #isPayload(): boolean {
+    const whole = this.#whole ?? NOTHING;
+    return (
+      this.#goesOn &&
+      this.#spool === null &&
+      this.#packets === 1 &&
+      this.#filled === whole.length &&
+      whole[HEADER_BYTES] === STATUS_OK &&
+      whole[EVENT_CODE_AT] === CODE.TRANSACTION_PAYLOAD
+    );
+  }
+
+  #startSpool(): void {
+    this.#spool = new SpooledEvent(this.#spoolFolder);
+    this.#spool.write((this.#whole ?? NOTHING).subarray(BEFORE_EVENT));
+  }
+
+  #fillSpool(spool: SpooledEvent, chunk: Buffer, at: number): number {
+    const end = Math.min(at + this.#left, chunk.length);
+    spool.write(chunk.subarray(at, end));
+    this.#left -= end - at;
+    if (this.#left === 0) this.#endOfPayload();
+    return end;
   }
 
   /** The buffer, with room. A header that lies about the event's length costs copies; the event's reader refuses it. */
@@ -131,6 +186,8 @@ export class PacketJoiner {
     if (this.#goesOn) return;
     const whole = this.#whole ?? NOTHING;
     this.#whole = null;
+    if (this.#spool !== null) this.#spooled.set(whole, this.#spool);
+    this.#spool = null;
     this.#emit(whole, 0, this.#filled);
   }
 

@@ -1,16 +1,20 @@
 /** What came from the socket and was not parsed yet, bounded by bytes. */
 
+import type { RawEvent } from './event-parser.ts';
+import { SpooledEvent } from './spooled-event.ts';
+
 /**
  * A queue between the socket's callbacks and a reader that takes its time. Invariant: `bytes` counts
  * everything put and not yet released, also what the reader holds; at `maxBytes` the flow is stopped, and it
  * goes on below half of that. Without the bound a slow log would let a fast server fill the memory.
  *
- * One packet may be larger than `maxBytes`: it is taken alone.
+ * One packet may be larger than `maxBytes`: it is taken alone. What is in a file counts as well, or the files would
+ * be without a bound.
  */
 export class PacketQueue {
   readonly #maxBytes: number;
   readonly #flow: { pause(): void; resume(): void };
-  #packets: (Buffer | undefined)[] = [];
+  #packets: (RawEvent | undefined)[] = [];
   #head = 0;
   #bytes = 0;
   #heldBytes = 0;
@@ -34,7 +38,7 @@ export class PacketQueue {
     return this.#bytes;
   }
 
-  put(packet: Buffer): void {
+  put(packet: RawEvent): void {
     this.#packets.push(packet);
     this.#bytes += packet.length;
     if (!this.#paused && this.#bytes >= this.#maxBytes) {
@@ -44,7 +48,7 @@ export class PacketQueue {
   }
 
   /** The oldest packet; it counts until `release`. */
-  take(): Buffer | undefined {
+  take(): RawEvent | undefined {
     const packet = this.#packets[this.#head];
     if (packet === undefined) return undefined;
     // Let go of here: of a packet of many megabytes only the reader decides how long it is kept.
@@ -70,6 +74,7 @@ export class PacketQueue {
 
   /** Forgets everything; the flow stays as it is. */
   clear(): void {
+    for (const packet of this.#packets) if (packet instanceof SpooledEvent) packet.close();
     this.#packets = [];
     this.#head = 0;
     this.#bytes = 0;

@@ -1,18 +1,23 @@
 /** Row events as row changes: each column's value as JSON text. */
 
 import { RowcallError } from '../../errors.ts';
+import { present } from '../../shared/assert.ts';
 import type { BinlogEvent } from '../binlog/binlog-event.ts';
 import { formatPlace } from '../../position.ts';
 import { ByteCursor, located, malformed } from '../byte-cursor.ts';
 import { valueReader, valueSkipper } from './column-reader.ts';
-import type { Column } from './column.ts';
+import { type Column, TYPE } from './column.ts';
+import { patchedJson } from './json-patch.ts';
 import type { JsonText } from './json-text.ts';
 import type { TableVersion } from './table-map.ts';
 import type { ValueReader } from './types/value-reader.ts';
 
 export type RowsEvent = Extract<BinlogEvent, { readonly type: 'rows' }>;
 
-/** JSON text per column index; undefined for a column that was not wanted. SQL NULL is `null`. */
+/**
+ * JSON text per column index. Undefined for a column that was not wanted, and for one that is absent from the
+ * image (binlog_row_image MINIMAL or NOBLOB), which says nothing about its value. SQL NULL is `null`.
+ */
 export type RowImage = readonly (JsonText | undefined)[];
 
 /** An insert has no `before`, a delete no `after`. */
@@ -21,99 +26,247 @@ export interface RowChange {
   readonly after: RowImage | null;
 }
 
+export interface DecodeOptions {
+  /** An image that lacks a column is an error. Default: false. */
+  readonly requireFullImage?: boolean;
+}
+
 /** How to go through one row image: for each column of the table either read or skip. */
 interface Step {
   readonly column: Column;
   readonly reader: ValueReader | null;
   readonly skip: ValueReader['skip'];
+  /** Its number among the JSON columns of the table, from 0; null for other types. */
+  readonly jsonNumber: number | null;
+}
+
+/** The columns that an image has, in the table's order. */
+interface ImagePlan {
+  readonly steps: readonly Step[];
+  /** Columns of the table, present or not. */
+  readonly width: number;
+  /** JSON columns of the table, present or not. */
+  readonly jsonColumns: number;
+}
+
+/** Where the stored bytes of a document stand in the event's body. */
+interface DocumentPlace {
+  readonly from: number;
+  readonly to: number;
 }
 
 /** Plans hang on the list of wanted columns, which belongs to one table version and route. */
-const plans = new WeakMap<readonly Column[], readonly Step[]>();
+const plans = new WeakMap<readonly Column[], ImagePlan>();
 
 /**
- * Decodes a rows event of version 1 or 2 row by row; nothing is read before it is asked for.
+ * Decodes a rows event of version 1 or 2, or one with partial JSON updates, row by row; nothing is read before it
+ * is asked for. A document that was changed in part comes out whole: it is rebuilt from the one in the before image.
  *
  * @param wanted columns of `table` to decode, the same array for the same table each time; the others are
  *   passed over by their width
  * @throws RowcallError with file, position, table and column: ROW_METADATA_MISSING, ROW_IMAGE_PARTIAL,
- *   COLUMN_TYPE_UNSUPPORTED, CHARSET_UNSUPPORTED, VALUE_INVALID, BINLOG_EVENT_MALFORMED
+ *   COLUMN_TYPE_UNSUPPORTED, CHARSET_UNSUPPORTED, VALUE_INVALID, BINLOG_EVENT_MALFORMED, BINLOG_EVENT_UNSUPPORTED
  */
 export function* decodeRows(
   event: RowsEvent,
   table: TableVersion,
   wanted: readonly Column[],
+  { requireFullImage = false }: DecodeOptions = {},
 ): Generator<RowChange, void, undefined> {
   const where = `${formatPlace(event)}, table ${table.name}`;
   const plan = planOf(table, wanted, where);
   const reader = new ByteCursor(event.body);
-  attempt(where, () => {
-    readHeader(reader, event, table);
-  });
+  const images = attempt(where, () => readHeader(reader, event, plan));
+  if (requireFullImage) {
+    attempt(where, () => {
+      requireAll(images, table);
+    });
+  }
   for (let row = 1; !reader.atEnd; row += 1) {
     const at = `${where}, row ${row}`;
-    const before = event.operation === 'insert' ? null : readImage(reader, plan, at);
-    const after = event.operation === 'delete' ? null : readImage(reader, plan, at);
+    if (event.partialJson === true) {
+      yield readPartialUpdate(reader, images, at);
+      continue;
+    }
+    const before = images.before === null ? null : readImage(reader, images.before, at);
+    const after = images.after === null ? null : readImage(reader, images.after, at);
     yield { before, after };
   }
 }
 
+interface Images {
+  readonly before: ImagePlan | null;
+  readonly after: ImagePlan | null;
+}
+
 /** Packed width, then one bitmap of present columns per image. */
-function readHeader(reader: ByteCursor, event: RowsEvent, table: TableVersion): void {
+function readHeader(reader: ByteCursor, event: RowsEvent, plan: ImagePlan): Images {
   const width = reader.packed();
-  if (width !== table.columns.length) {
-    throw malformed(`The rows have ${width} columns and the table map has ${table.columns.length}`);
+  if (width !== plan.width) {
+    throw malformed(`The rows have ${width} columns and the table map has ${plan.width}`);
   }
-  for (let images = event.operation === 'update' ? 2 : 1; images > 0; images -= 1) {
-    const present = reader.slice((width + 7) >> 3);
-    const absent = table.columns.find(
-      ({ index }) => (present.readUInt8(index >> 3) & (1 << (index & 7))) === 0,
+  const before = event.operation === 'insert' ? null : presentOf(reader, plan);
+  const after = event.operation === 'delete' ? null : presentOf(reader, plan);
+  if ((before?.steps.length ?? 0) + (after?.steps.length ?? 0) === 0) {
+    // Such rows take no bytes, so that nobody can tell how many they are.
+    throw partialImage('The rows have no column at all');
+  }
+  return { before, after };
+}
+
+function presentOf(reader: ByteCursor, plan: ImagePlan): ImagePlan {
+  const bitmap = reader.slice((plan.width + 7) >> 3);
+  const isPresent = ({ column: { index } }: Step): boolean =>
+    (bitmap.readUInt8(index >> 3) & (1 << (index & 7))) !== 0;
+  return plan.steps.every(isPresent) ? plan : { ...plan, steps: plan.steps.filter(isPresent) };
+}
+
+function requireAll({ before, after }: Images, table: TableVersion): void {
+  for (const image of [before, after]) {
+    if (image === null || image.steps.length === image.width) continue;
+    const columns = new Set(image.steps.map(({ column }) => column));
+    const absent = table.columns.filter((column) => !columns.has(column));
+    const names = absent.map(({ name }) => name).join(', ');
+    throw partialImage(
+      `The rows lack ${absent.length} columns, and source.require_full_image asks for all: ${names}`,
     );
-    if (absent !== undefined) {
-      throw new RowcallError('ROW_IMAGE_PARTIAL', `The rows lack the column ${absent.name}`);
-    }
   }
 }
 
-function planOf(table: TableVersion, wanted: readonly Column[], place: string): readonly Step[] {
+function partialImage(message: string): RowcallError {
+  return new RowcallError('ROW_IMAGE_PARTIAL', message);
+}
+
+function planOf(table: TableVersion, wanted: readonly Column[], place: string): ImagePlan {
   if (table.defect !== null) {
     throw new RowcallError(table.defect.code, table.defect.message, { place });
   }
   const known = plans.get(wanted);
   if (known !== undefined) return known;
   const chosen = new Set(wanted);
-  const plan = table.columns.map((column): Step =>
+  let jsonColumns = 0;
+  const steps = table.columns.map((column): Step =>
     attempt(`${place}, column ${column.name}`, () => ({
       column,
       reader: chosen.has(column) ? valueReader(column) : null,
       skip: valueSkipper(column),
+      jsonNumber: column.type === TYPE.JSON ? jsonColumns++ : null,
     })),
   );
+  const plan = { steps, width: steps.length, jsonColumns };
   plans.set(wanted, plan);
   return plan;
 }
 
-/** Null bitmap, then the values that are not NULL, in the table's order. */
-function readImage(reader: ByteCursor, plan: readonly Step[], place: string): RowImage {
-  const image = new Array<JsonText | undefined>(plan.length);
+/**
+ * Null bitmap over the columns that are present, then the values that are not NULL, in the table's order.
+ *
+ * @param documents takes the places of JSON documents, by column index
+ */
+function readImage(
+  reader: ByteCursor,
+  { steps, width }: ImagePlan,
+  place: string,
+  documents?: DocumentPlace[],
+): RowImage {
+  const image = new Array<JsonText | undefined>(width);
   let step: Step | undefined;
   try {
-    const nulls = reader.claim((plan.length + 7) >> 3);
-    for (step of plan) {
-      const { index } = step.column;
-      if ((reader.view.getUint8(nulls + (index >> 3)) & (1 << (index & 7))) !== 0) {
+    const nulls = reader.claim((steps.length + 7) >> 3);
+    let bit = 0;
+    for (step of steps) {
+      const { index, size } = step.column;
+      const from = reader.at;
+      if (isSet(reader, nulls, bit)) {
         if (step.reader !== null) image[index] = 'null';
       } else if (step.reader === null) {
         step.skip(reader);
       } else {
         image[index] = step.reader.read(reader);
+        if (documents !== undefined && step.jsonNumber !== null) {
+          documents[index] = { from: from + size, to: reader.at };
+        }
       }
+      bit += 1;
     }
   } catch (error) {
     throw located(error, step === undefined ? place : `${place}, column ${step.column.name}`);
   }
   return image;
 }
+
+function isSet(reader: ByteCursor, bitmap: number, bit: number): boolean {
+  return (reader.view.getUint8(bitmap + (bit >> 3)) & (1 << (bit & 7))) !== 0;
+}
+
+const PARTIAL_JSON = 1;
+
+/** A before image as ever; the after image may hold changes of documents in the documents' place. */
+function readPartialUpdate(
+  reader: ByteCursor,
+  { before: beforePlan, after: afterPlan }: Images,
+  place: string,
+): RowChange {
+  const documents: DocumentPlace[] = [];
+  const before = readImage(reader, present(beforePlan, 'a before image'), place, documents);
+  const { steps, width, jsonColumns } = present(afterPlan, 'an after image');
+  const after = new Array<JsonText | undefined>(width);
+  let step: Step | undefined;
+  try {
+    const options = reader.packed('the value options');
+    if (options > PARTIAL_JSON) {
+      throw new RowcallError('BINLOG_EVENT_UNSUPPORTED', `Value options ${options} are not known`);
+    }
+    // One bit for each JSON column of the table, whether the image has it or not.
+    const marks = options === PARTIAL_JSON ? reader.claim((jsonColumns + 7) >> 3) : null;
+    const nulls = reader.claim((steps.length + 7) >> 3);
+    let bit = 0;
+    for (step of steps) {
+      const { index } = step.column;
+      const { jsonNumber } = step;
+      if (isSet(reader, nulls, bit)) {
+        if (step.reader !== null) after[index] = 'null';
+      } else if (step.reader === null) {
+        step.skip(reader);
+      } else if (marks !== null && jsonNumber !== null && isSet(reader, marks, jsonNumber)) {
+        after[index] = readPatched(reader, step.column, before[index], documents[index]);
+      } else {
+        after[index] = step.reader.read(reader);
+      }
+      bit += 1;
+    }
+  } catch (error) {
+    throw located(error, step === undefined ? place : `${place}, column ${step.column.name}`);
+  }
+  return { before, after };
+}
+
+/** No diff at all means that the document stayed as it was. */
+function readPatched(
+  reader: ByteCursor,
+  column: Column,
+  before: JsonText | undefined,
+  document: DocumentPlace | undefined,
+): JsonText {
+  const length = reader.length(column.size);
+  const from = reader.claim(length);
+  if (before === undefined) {
+    throw new RowcallError(
+      'ROW_IMAGE_PARTIAL',
+      'The row holds changes of the JSON document, and not the document before them',
+      { cure: DOCUMENT_CURE },
+    );
+  }
+  if (document === undefined) throw malformed('Changes of a JSON document that was NULL');
+  if (length === 0) return before;
+  return patchedJson(
+    reader.bytes.subarray(document.from, document.to),
+    reader.bytes.subarray(from, from + length),
+  );
+}
+
+const DOCUMENT_CURE =
+  "SET PERSIST binlog_row_image = 'FULL', or SET PERSIST binlog_row_value_options = '' (and in every session that sets its own), then rowcall position set behind the place.";
 
 function attempt<T>(place: string, work: () => T): T {
   try {

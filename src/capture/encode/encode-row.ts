@@ -8,6 +8,7 @@ import {
   HEADER_OLD_KEY,
 } from '../../change-event.ts';
 import type { EventHalf, LogRecord, OperationCode } from '../../change-event.ts';
+import { RowcallError } from '../../errors.ts';
 import { assert, present } from '../../shared/assert.ts';
 import { allocateShared } from '../../shared/shared-bytes.ts';
 import { textOf } from '../decode/json-text.ts';
@@ -44,13 +45,16 @@ export interface RowContext {
 /**
  * One record; two for an update that changes the key (a delete of the old key, then a create of the new),
  * which belong together. Deterministic but for `nowMs`: the same row gives the same id and bytes again.
+ * A column that is absent from a partial image is absent from the object.
+ *
+ * @throws RowcallError ROW_IMAGE_PARTIAL: the images lack a column of the key
  */
 export function encodeRow(context: RowContext, route: Route, change: RowChange): LogRecord[] {
   const texts = textsOf(route);
   const { before, after } = change;
-  const oldKey = before === null ? null : keyText(texts, before);
-  const newKey = after === null ? null : keyText(texts, after);
   const row: EncodedRow = { context, route, texts };
+  const oldKey = before === null ? null : keyText(row, before, null);
+  const newKey = after === null ? null : keyText(row, after, before);
   if (before === null) return [toRecord(row, 'c', '', { before, after, key: newKey })];
   if (after === null) return [toRecord(row, 'd', '', { before, after, key: oldKey })];
   if (oldKey === newKey) return [toRecord(row, 'u', '', { before, after, key: newKey })];
@@ -78,7 +82,6 @@ interface Half extends RowChange {
 
 /** What is the same for all rows of a route, and what is the same for all of one event of it. */
 interface RouteTexts {
-  /** Column index and the text in front of its value: `{"id":`, then `,"name":` and so on. */
   readonly labels: readonly Label[];
   readonly keyLabels: readonly Label[] | null;
   /** `,"snapshot":false,"db":…,"table":…,"server_id":` */
@@ -93,9 +96,11 @@ interface RouteTexts {
   } | null;
 }
 
+/** The text in front of a column's value: as the first of an object, and behind another. */
 interface Label {
   readonly index: number;
-  readonly text: string;
+  readonly first: string;
+  readonly next: string;
 }
 
 const textsByRoute = new WeakMap<Route, RouteTexts>();
@@ -118,22 +123,31 @@ function textsOf(route: Route): RouteTexts {
 }
 
 function labelsOf(columns: Route['columns']): readonly Label[] {
-  return columns.map(({ index, name }, i) => ({
-    index,
-    text: `${i === 0 ? '{' : ','}${JSON.stringify(name)}:`,
-  }));
+  return columns.map(({ index, name }) => {
+    const label = `${JSON.stringify(name)}:`;
+    return { index, first: `{${label}`, next: `,${label}` };
+  });
 }
 
-/** `{"id":1}`; the order is the key's own. */
-function keyText({ keyLabels }: RouteTexts, image: RowImage): string | null {
+/** `{"id":1}`; the order is the key's own. What a partial after image lacks stayed as it is in the one before. */
+function keyText(row: EncodedRow, image: RowImage, before: RowImage | null): string | null {
+  const { keyLabels } = row.texts;
   if (keyLabels === null) return null;
   let key = '';
-  for (const { index, text } of keyLabels) key += text + textOf(valueAt(image, index));
+  for (const { index, first, next } of keyLabels) {
+    const value = image[index] ?? before?.[index];
+    if (value === undefined) throw keyAbsent(row, index);
+    key += (key === '' ? first : next) + textOf(value);
+  }
   return `${key}}`;
 }
 
-function valueAt(image: RowImage, index: number): JsonText {
-  return present(image[index], 'a column of the row image');
+/** A key that is guessed would put the row among those of another. */
+function keyAbsent({ context, route }: EncodedRow, index: number): RowcallError {
+  const name = route.table.columns[index]?.name ?? '';
+  return new RowcallError('ROW_IMAGE_PARTIAL', `The row lacks the key column ${name}`, {
+    place: `${context.file}:${context.pos}, table ${route.table.name}, row ${context.row + 1}`,
+  });
 }
 
 function toRecord(row: EncodedRow, operation: OperationCode, half: EventHalf, to: Half): LogRecord {
@@ -200,10 +214,13 @@ class Envelope {
       this.#text += 'null';
       return;
     }
-    let text = labels.length === 0 ? '{' : '';
-    for (const label of labels) {
-      const value = valueAt(image, label.index);
-      text += label.text;
+    let text = '';
+    let isFirst = true;
+    for (const { index, first, next } of labels) {
+      const value = image[index];
+      if (value === undefined) continue;
+      text += isFirst ? first : next;
+      isFirst = false;
       if (typeof value === 'string') {
         text += value;
       } else {
@@ -211,7 +228,7 @@ class Envelope {
         text = '';
       }
     }
-    this.#text += `${text}}`;
+    this.#text += isFirst ? '{}' : `${text}}`;
   }
 
   finish(): Uint8Array {

@@ -6,6 +6,7 @@
 import { RowcallError } from '../../errors.ts';
 import type { SourceConnection, SourceRow } from '../binlog/source-connection.ts';
 import { checkRetention } from './check-retention.ts';
+import { checkRowImage } from './check-row-image.ts';
 import { SETTINGS, checkSetting } from './required-settings.ts';
 import { readVersion } from './server-place.ts';
 import type { ServerVersion } from './server-place.ts';
@@ -31,6 +32,8 @@ export interface SourceWishes {
   readonly replicaUuid: string;
   /** How long the source must keep its binlog, milliseconds; 0 accepts any time. */
   readonly minimumRetentionMs: number;
+  /** source.require_full_image. Default: false. */
+  readonly requireFullImage?: boolean;
   /** The server ended our last dump itself: whoever bears our UUID now is not what is left of us. */
   readonly cutOff: boolean;
 }
@@ -57,6 +60,7 @@ export async function checkSource(
   const settings = await readSettings(source);
   const account = await readAccount(source);
   const findings = SETTINGS.flatMap((setting) => checkSetting(setting, settings));
+  findings.push(...checkRowImage(settings, wishes.requireFullImage === true));
   findings.push(...checkRetention(settings, wishes.minimumRetentionMs));
   findings.push(...checkServerId(settings, wishes.serverId));
   findings.push(...(await checkReplicas(source, { version, account, wishes })));

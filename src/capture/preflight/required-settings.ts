@@ -1,5 +1,5 @@
 /**
- * Settings of a source, in one table. Manual:
+ * Settings of a source that are right or wrong by themselves, in one table. Manual:
  * https://dev.mysql.com/doc/refman/8.4/en/replication-options-binary-log.html
  */
 
@@ -12,8 +12,6 @@ export interface RequiredSetting {
   readonly why: string;
   readonly sql: string;
   readonly severity: Finding['severity'];
-  /** A server without the variable does not have what it turns off. */
-  readonly mayBeAbsent?: boolean;
 }
 
 const equals =
@@ -39,38 +37,12 @@ export const SETTINGS: readonly RequiredSetting[] = [
     severity: 'error',
   },
   {
-    name: 'binlog_row_image',
-    want: 'FULL',
-    fits: equals('FULL'),
-    why: 'Other images leave out columns of the row.',
-    sql: "SET PERSIST binlog_row_image = 'FULL';",
-    severity: 'error',
-  },
-  {
     name: 'binlog_row_metadata',
     want: 'FULL',
     fits: equals('FULL'),
     why: 'Names, signs, character sets and keys of the columns are then in the binlog, as they were at that moment.',
     sql: "SET PERSIST binlog_row_metadata = 'FULL';",
     severity: 'error',
-  },
-  {
-    name: 'binlog_row_value_options',
-    want: 'empty',
-    fits: (value) => value === '',
-    why: 'PARTIAL_JSON writes changes of JSON documents instead of the documents, which this version does not read.',
-    sql: "SET PERSIST binlog_row_value_options = '';",
-    severity: 'error',
-    mayBeAbsent: true,
-  },
-  {
-    name: 'binlog_transaction_compression',
-    want: 'OFF',
-    fits: equals('OFF', '0'),
-    why: 'Compressed transactions are not read by this version.',
-    sql: 'SET PERSIST binlog_transaction_compression = OFF;',
-    severity: 'error',
-    mayBeAbsent: true,
   },
   {
     name: 'gtid_mode',
@@ -99,7 +71,6 @@ export function checkSetting(
 ): Finding[] {
   const { name, want, why, sql, severity } = setting;
   const value = settings.get(name);
-  if (value === undefined && setting.mayBeAbsent === true) return [];
   if (value !== undefined && setting.fits(value)) return [];
   const shown = value === undefined ? 'not there' : value === '' ? 'empty' : value;
   return [{ check: name, value: shown, want, why, sql, severity }];

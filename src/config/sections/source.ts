@@ -90,6 +90,12 @@ export const sourceSchema = z
         .describe(
           'How long the server must keep its binlog: one that keeps less is refused at start. 0s accepts any.',
         ),
+      require_full_image: z
+        .boolean()
+        .default(false)
+        .describe(
+          'Stop at a row that lacks columns (binlog_row_image other than FULL), instead of an event that lacks them.',
+        ),
       start: startSchema.prefault('latest'),
       heartbeat: duration(['100ms', '1h'])
         .prefault('10s')
@@ -99,13 +105,15 @@ export const sourceSchema = z
     },
     { error: expecting('a mapping', '{ url: "mysql://…" }') },
   )
-  .transform(({ url, tls, server_id, minimum_retention, start, heartbeat, ...written }) => {
+  .transform(({ url, tls, server_id, minimum_retention, require_full_image, ...rest }) => {
+    const { start, heartbeat, ...written } = rest;
     const reached = url === undefined ? addressOf(written) : { ...url, socketPath: null };
     return {
       ...reached,
       tls: tlsOptions(tls, [reached.host]),
       serverId: server_id ?? null,
       minimumRetentionMs: minimum_retention,
+      requireFullImage: require_full_image,
       start,
       heartbeatMs: heartbeat,
     };

@@ -4,14 +4,19 @@ import { RowcallError } from '../../errors.ts';
 import { parseExact } from '../exact-json.ts';
 
 /**
- * A column that one image has and the other has not counts as changed; one that neither has does not.
+ * Row images may be partial (binlog_row_image MINIMAL or NOBLOB): a column that the after image lacks was not
+ * written, so it did not change; one that only the after image has was written, and what it was before is not
+ * known, so it counts as changed.
  *
  * @param value the bytes of the envelope
  * @throws RowcallError ENVELOPE_INVALID
  */
 export function anyColumnChanged(value: Uint8Array, columns: readonly string[]): boolean {
   const { before, after } = images(value);
-  return columns.some((column) => textOf(before, column) !== textOf(after, column));
+  return columns.some((column) => {
+    const written = textOf(after, column);
+    return written !== undefined && written !== textOf(before, column);
+  });
 }
 
 function images(value: Uint8Array): { before: object; after: object } {

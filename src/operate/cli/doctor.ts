@@ -86,9 +86,10 @@ async function examineSource(config: Config, signal: AbortSignal): Promise<Docto
   const connection = await connectionOptions(config.source);
   const source = await SourceConnection.open(connection, signal);
   try {
-    const { serverId, minimumRetentionMs } = config.source;
+    const { serverId, minimumRetentionMs, requireFullImage } = config.source;
     const replicaUuid = replicaUuidOf(config.name, serverId);
-    const wishes = { serverId, minimumRetentionMs, replicaUuid, cutOff: false };
+    const wished = { serverId, minimumRetentionMs, requireFullImage };
+    const wishes = { ...wished, replicaUuid, cutOff: false };
     const findings = await checkSource(source, wishes);
     return findings.map(({ sql, ...finding }) => ({ part: 'source', ...finding, cure: sql }));
   } finally {

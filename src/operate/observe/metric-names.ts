@@ -11,7 +11,10 @@ export const METRICS = {
   },
   rowcall_capture_streaming: { type: 'gauge', help: '1 while the binlog is being read.' },
   rowcall_capture_events_total: { type: 'counter', help: 'Binlog events read.' },
-  rowcall_capture_bytes_total: { type: 'counter', help: 'Bytes of binlog events read.' },
+  rowcall_capture_bytes_total: {
+    type: 'counter',
+    help: 'Bytes of binlog events read, as they are uncompressed.',
+  },
   rowcall_capture_rows_total: { type: 'counter', help: 'Row changes of captured tables read.' },
   rowcall_capture_filtered_row_events_total: {
     type: 'counter',

@@ -34,6 +34,7 @@ export function runCapture(options: {
   readonly serverId?: number;
   /** Default: that of no other run. */
   readonly replicaUuid?: string;
+  readonly requireFullImage?: boolean;
 }): CaptureRun {
   const told: Told[] = [];
   const tell =
@@ -51,6 +52,7 @@ export function runCapture(options: {
     serverId: options.serverId ?? 72_000 + Math.floor(Math.random() * 1_000_000),
     replica: { uuid: options.replicaUuid ?? randomUUID(), host: 'test' },
     minimumRetentionMs: 0,
+    requireFullImage: options.requireFullImage ?? false,
     heartbeatMs: options.heartbeatMs ?? 1000,
     start: 'latest',
     router: createRouter({ name: 'capture', rules }),

@@ -11,7 +11,7 @@ import type { FilePosition } from '../../../src/position.ts';
 import { systemClock } from '../../../src/shared/clock.ts';
 import { withConnection } from '../../support/mysql.ts';
 
-/** Column name and JSON text, in the table's order; hidden columns are left out. */
+/** Column name and JSON text, in the table's order; hidden columns, and those absent from the image, are left out. */
 export type ReadImage = readonly (readonly [name: string, json: string])[];
 
 export interface ReadRow {
@@ -82,9 +82,10 @@ export async function rowEventsOf(
 
 function imageOf(table: TableVersion, image: RowImage | null): ReadImage | null {
   if (image === null) return null;
-  return table.columns.flatMap(({ hidden, index, name }) =>
-    hidden ? [] : [[name, textOf(image[index] ?? '')] as const],
-  );
+  return table.columns.flatMap(({ hidden, index, name }) => {
+    const value = image[index];
+    return hidden || value === undefined ? [] : [[name, textOf(value)] as const];
+  });
 }
 
 /** The row changes of one schema made by `work`, every column decoded. */
@@ -92,9 +93,11 @@ export async function readRows(
   url: string,
   schema: string,
   work: () => Promise<unknown>,
+  onEvent: (event: RowsEvent) => void = () => undefined,
 ): Promise<ReadRow[]> {
   const rows: ReadRow[] = [];
   for (const { event, table } of await rowEventsOf(url, schema, work)) {
+    onEvent(event);
     const wanted = table.columns.filter(({ hidden }) => !hidden);
     for (const { before, after } of decodeRows(event, table, wanted)) {
       rows.push({

@@ -27,7 +27,7 @@ const KIND = {
   OPAQUE: 0x0f,
 } as const;
 
-interface Container {
+export interface Container {
   /** Counts, sizes and offsets have 4 bytes instead of 2. */
   readonly wide: boolean;
   /** An object, with keys; else an array. */
@@ -35,7 +35,7 @@ interface Container {
 }
 
 /** Kinds 0 to 3: small and large object, small and large array. */
-const CONTAINERS: readonly Container[] = [
+export const CONTAINERS: readonly Container[] = [
   { wide: false, keyed: true },
   { wide: true, keyed: true },
   { wide: false, keyed: false },
@@ -65,9 +65,18 @@ export function jsonReader(lengthBytes: number): ValueReader {
 }
 
 /** A text that is made of so many stored bytes. */
-function composed(bytes: number, compose: (sink: TextSink) => void): JsonText {
+export function composed(bytes: number, compose: (sink: TextSink) => void): JsonText {
   const maxBytes = LARGE_BYTES + bytes * MAX_TEXT_PER_BYTE;
   return bytes < LARGE_BYTES ? composeText(maxBytes, compose) : composeLarge(maxBytes, compose);
+}
+
+/** Writes one value of a document: of this kind, its own bytes at `at`, `depth` containers down. */
+export function writeJsonValue(
+  document: Buffer,
+  value: { readonly kind: number; readonly at: number; readonly depth: number },
+  sink: TextSink,
+): void {
+  new Document(document, sink).writeValue(value);
 }
 
 /**
@@ -88,6 +97,10 @@ class Document {
 
   write(): void {
     this.#value(new ByteCursor(this.#bytes).u8(), 1, 0);
+  }
+
+  writeValue({ kind, at, depth }: { kind: number; at: number; depth: number }): void {
+    this.#value(kind, at, depth);
   }
 
   /** Writes the value of this kind whose own bytes begin at `at`. */
@@ -160,7 +173,8 @@ class Document {
   }
 }
 
-function isInlined(kind: number, wide: boolean): boolean {
+/** Whether a value of this kind stands in its entry itself, rather than at an offset. */
+export function isInlined(kind: number, wide: boolean): boolean {
   if (kind === KIND.LITERAL || kind === KIND.INT16 || kind === KIND.UINT16) return true;
   return wide && (kind === KIND.INT32 || kind === KIND.UINT32);
 }

@@ -24,7 +24,9 @@ function parserAt(position: number, gapsAllowed = false, format: MadeFormat = {}
 
 function parseOne(code: number, body: Buffer, format: MadeFormat = {}): BinlogEvent {
   const end = 200 + 19 + body.length + 4;
-  return parserAt(200, false, format).parse(makeEvent({ code, body, end }));
+  const event = parserAt(200, false, format).parse(makeEvent({ code, body, end }));
+  if (event.type === 'transaction-payload') throw new Error('A payload was not looked for');
+  return event;
 }
 
 function u64(value: bigint): Buffer {

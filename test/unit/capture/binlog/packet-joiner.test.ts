@@ -1,3 +1,4 @@
+import { tmpdir } from 'node:os';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PacketJoiner } from '../../../../src/capture/binlog/packet-joiner.ts';
@@ -6,6 +7,7 @@ import type { RawPacket } from '../../../../src/capture/binlog/packet-joiner.ts'
 const FULL = 0xff_ffff;
 
 interface Seen {
+  readonly buffer: Buffer;
   readonly payload: Buffer;
   readonly sequenceId: number;
   readonly numPackets: number;
@@ -24,9 +26,9 @@ function joiner(): { joiner: PacketJoiner; seen: Seen[] } {
   };
   const onPacket = ({ buffer, start, offset, end, sequenceId, numPackets }: RawPacket): void => {
     expect(offset).toBe(start + 4);
-    seen.push({ payload: buffer.subarray(offset, end), sequenceId, numPackets });
+    seen.push({ buffer, payload: buffer.subarray(offset, end), sequenceId, numPackets });
   };
-  return { joiner: new PacketJoiner({ onPacket, _reusablePacket: reused }), seen };
+  return { joiner: new PacketJoiner({ onPacket, _reusablePacket: reused }, tmpdir()), seen };
 }
 
 function packet(payload: Buffer, sequenceId: number): Buffer {
@@ -108,6 +110,38 @@ describe('packets of the dump', () => {
     const { joiner: taker, seen } = joiner();
     taker.execute(Buffer.concat(packets(payload, 0)));
     expect(seen).toHaveLength(1);
+    expect(seen[0]?.payload.equals(payload)).toBe(true);
+  });
+
+  it.each([FULL, 2 * FULL - 1, 2 * FULL + 77])(
+    'of a compressed transaction of %i bytes are in a file, and what follows them is not',
+    (bytes) => {
+      const payload = event(bytes);
+      payload.writeUInt8(40, 5);
+      payload.fill('other', 16 * 1024 * 1024);
+      const parts = packets(payload, 3);
+      const { joiner: taker, seen } = joiner();
+      const stream = Buffer.concat([...parts, packet(Buffer.from('next'), 9)]);
+      for (let at = 0; at < stream.length; at += 65_521) {
+        taker.execute(stream.subarray(at, at + 65_521));
+      }
+      const [first, second] = seen;
+      expect(seen.map(({ numPackets }) => numPackets)).toEqual([parts.length, 1]);
+      expect(first?.payload.length).toBeLessThan(100);
+      expect(second?.payload.toString()).toBe('next');
+      const spooled = taker.takeSpooled(first?.buffer ?? Buffer.alloc(0));
+      expect(spooled?.length).toBe(bytes);
+      expect(spooled?.head.equals(payload.subarray(1, 4097))).toBe(true);
+      expect(taker.takeSpooled(second?.buffer ?? Buffer.alloc(0))).toBeUndefined();
+      spooled?.close();
+    },
+  );
+
+  it('of a compressed transaction of one packet are in memory', () => {
+    const payload = event(FULL - 2);
+    payload.writeUInt8(40, 5);
+    const { joiner: taker, seen } = joiner();
+    taker.execute(Buffer.concat(packets(payload, 0)));
     expect(seen[0]?.payload.equals(payload)).toBe(true);
   });
 });

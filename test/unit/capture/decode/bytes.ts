@@ -8,6 +8,11 @@ import type { ValueReader } from '../../../../src/capture/decode/types/value-rea
 
 export function packed(value: number): Buffer {
   if (value < 251) return Buffer.from([value]);
+  if (value >= 0x100_0000) {
+    const bytes = Buffer.alloc(9, 254);
+    bytes.writeBigUInt64LE(BigInt(value), 1);
+    return bytes;
+  }
   const bytes = Buffer.alloc(value < 0x1_0000 ? 3 : 4);
   bytes.writeUInt8(value < 0x1_0000 ? 252 : 253, 0);
   bytes.writeUIntLE(value, 1, bytes.length - 1);
@@ -34,7 +39,7 @@ export function msbBits(bits: readonly boolean[]): Buffer {
   return out;
 }
 
-function lsbBits(bits: readonly boolean[]): Buffer {
+export function lsbBits(bits: readonly boolean[]): Buffer {
   const out = Buffer.alloc((bits.length + 7) >> 3);
   bits.forEach((bit, i) => {
     if (bit) out.writeUInt8(out.readUInt8(i >> 3) | (1 << (i & 7)), i >> 3);

@@ -95,13 +95,31 @@ describe('row events', () => {
     );
   });
 
-  it('without all columns are a partial image', () => {
-    const body = Buffer.concat([packed(3), Buffer.from([0b001]), Buffer.from([0]), id(1)]);
-    expect(() => decode(rowsEvent('insert', body))).toThrow(
+  it('without all columns have those that are there: what is absent is not NULL', () => {
+    // The null bitmap of an image counts the columns that the image has.
+    const body = Buffer.concat([
+      ...[packed(3), Buffer.from([0b001]), Buffer.from([0b110])],
+      ...[Buffer.from([0]), id(1), Buffer.from([0b01]), note('one')],
+      ...[Buffer.from([0]), id(2), Buffer.from([0b10]), name('two')],
+    ]);
+    expect(decode(rowsEvent('update', body))).toEqual([
+      { before: ['1', undefined, undefined], after: [undefined, 'null', '"one"'] },
+      { before: ['2', undefined, undefined], after: [undefined, '"two"', 'null'] },
+    ]);
+    const whole = { requireFullImage: true };
+    expect(() => [...decodeRows(rowsEvent('update', body), orders, orders.columns, whole)]).toThrow(
       expect.objectContaining({
         code: 'ROW_IMAGE_PARTIAL',
-        message: expect.stringContaining('name') as string,
+        message: expect.stringContaining('name, note') as string,
+        place: 'binlog.000007:500, table shop.orders',
       }),
+    );
+  });
+
+  it('without any column cannot be counted', () => {
+    const body = Buffer.concat([packed(3), Buffer.from([0])]);
+    expect(() => decode(rowsEvent('insert', body))).toThrow(
+      expect.objectContaining({ code: 'ROW_IMAGE_PARTIAL' }),
     );
   });
 

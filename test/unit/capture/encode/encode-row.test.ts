@@ -97,6 +97,49 @@ describe('a row change', () => {
     });
   });
 
+  it('of partial images lacks what they lack, and has the key from before', () => {
+    const [record, ...more] = encodeRow(CONTEXT, KEYED, {
+      before: ['1', undefined, undefined],
+      after: [undefined, large('"ä"'), undefined],
+    });
+    expect(more).toEqual([]);
+    expect(record).toMatchObject({ operation: 'u', key: '{"id":1}' });
+    expect(valueOf(record)).toContain('{"before":{"id":1},"after":{"na\\"me":"ä"},"source":');
+  });
+
+  it('of images without a column that the event has is two empty objects', () => {
+    const [record] = encodeRow(CONTEXT, routeOf(null), {
+      before: [undefined, undefined, undefined],
+      after: [undefined, undefined, undefined],
+    });
+    expect(valueOf(record)).toContain('{"before":{},"after":{},"source":');
+  });
+
+  it('of partial images takes each column of a composite key from where it is', () => {
+    const records = encodeRow(CONTEXT, routeOf(COLUMNS.slice(0, 2)), {
+      before: ['1', '"a"', undefined],
+      after: ['2', undefined, undefined],
+    });
+    expect(records.map(({ key, operation }) => [operation, key])).toEqual([
+      ['d', '{"id":1,"na\\"me":"a"}'],
+      ['c', '{"id":2,"na\\"me":"a"}'],
+    ]);
+  });
+
+  it.each([
+    ['an insert', null, [undefined, '"a"', '0']],
+    ['an update', [undefined, '"a"', undefined], ['2', '"b"', undefined]],
+    ['a delete', [undefined, '"a"', '0'], null],
+  ])('without its key column stops: %s', (_what, before, after) => {
+    expect(() => encodeRow(CONTEXT, KEYED, { before, after })).toThrow(
+      expect.objectContaining({
+        code: 'ROW_IMAGE_PARTIAL',
+        message: 'The row lacks the key column id',
+        place: 'binlog.000007:1234, table my shop.orders, row 3',
+      }) as Error,
+    );
+  });
+
   it('that changes the key is a delete and a create that know of each other', () => {
     const before = ['1', '"a"', '0'];
     const after = ['2', '"a"', '0'];
