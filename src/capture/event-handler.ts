@@ -76,7 +76,7 @@ export class EventHandler {
     const { place } = this.#parts;
     switch (event.type) {
       case 'format-description':
-        this.#tables.clear();
+        this.#tables.clear(event.serverVersion);
         place.enterFile(event);
         return;
       case 'gtid':

@@ -1,153 +1,152 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import type { RowDataPacket } from 'mysql2/promise';
 import { describe, expect, it } from 'vitest';
-import { charsetOf } from '../../src/capture/decode/charset.ts';
 import { decodeRows } from '../../src/capture/decode/rows.ts';
 import { freshDatabase, mysqlUrl, withConnection } from '../support/mysql.ts';
 import { readRows, rowEventsOf } from './support/read-rows.ts';
-import type { ReadImage } from './support/read-rows.ts';
+import { oracleOf } from './support/select-oracle.ts';
+import { hasVectorType } from './support/server-types.ts';
+import { EXAMPLES, HARD } from './support/value-examples.ts';
+import type { Example } from './support/value-examples.ts';
 
 /** Everything that a column can hold shall be tried: zero dates, invalid dates, refused ENUM values. */
 const SESSION = "SET SESSION sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00', NAMES utf8mb4";
 
-interface Value {
-  readonly type: string;
-  readonly literal: string;
-  readonly json: string;
+/** Columns of one table; more would make its rows too long. */
+const TABLE_COLUMNS = 30;
+
+interface Seen extends Example {
+  /** What we read. */
+  readonly json: string | undefined;
+  /** What SELECT prints, as JSON. */
+  readonly selected: string;
 }
 
-/** The lines of the table in docs/VALUES.md. */
-const documented: Value[] = readFileSync(new URL('../../docs/VALUES.md', import.meta.url), 'utf8')
-  .split('\n')
-  .flatMap((line) => {
-    const cells = /^\| `(.*)` +\| `(.*)` +\| `(.*)` +\|$/.exec(line);
-    return cells === null
-      ? []
-      : [{ type: cells[1] ?? '', literal: cells[2] ?? '', json: cells[3] ?? '' }];
-  });
-
-const nines = (count: number): string => '9'.repeat(count);
-const HARD: Value[] = [
-  ['BIGINT', '9007199254740993', '9007199254740993'],
-  ['BIGINT', '-9223372036854775808', '-9223372036854775808'],
-  ['MEDIUMINT UNSIGNED', '16777215', '16777215'],
-  ['SMALLINT', '-32768', '-32768'],
-  ['BIT(10)', "b'1000000001'", '513'],
-  ['YEAR', '1901', '1901'],
-  ['DECIMAL(65,30)', `-${nines(35)}.${nines(30)}`, `"-${nines(35)}.${nines(30)}"`],
-  ['DECIMAL(2,2)', '-0.99', '"-0.99"'],
-  ['DECIMAL(30,30)', '0', `"0.${'0'.repeat(30)}"`],
-  ['DECIMAL(9,0)', '-999999999', '"-999999999"'],
-  ['DECIMAL(20,0)', '10000000001', '"10000000001"'],
-  ['DECIMAL(5,2)', "'-0.0'", '"0.00"'],
-  ['FLOAT', '3.402823466e38', '3.4028235e+38'],
-  ['FLOAT', '16777216', '16777216'],
-  ['FLOAT(7,3)', '1.1', '1.1'],
-  ['FLOAT UNSIGNED', '0.1', '0.1'],
-  ['DOUBLE', '5e-324', '5e-324'],
-  ['DOUBLE', '1.7976931348623157e308', '1.7976931348623157e+308'],
-  ['DATE', "'1950-00-00'", '"1950-00-00"'],
-  ['DATE', "'9999-12-31'", '"9999-12-31"'],
-  ['DATETIME(6)', "'9999-12-31 23:59:59.999999'", '"9999-12-31 23:59:59.999999"'],
-  ['DATETIME(1)', "'2026-02-31 00:00:00.9'", '"2026-02-31 00:00:00.9"'],
-  ['DATETIME(5)', "'0000-00-00 00:00:00'", '"0000-00-00 00:00:00.00000"'],
-  ['TIMESTAMP', "'1970-01-01 00:00:01'", '"1970-01-01T00:00:01Z"'],
-  ['TIMESTAMP(5)', "'2024-02-29 23:59:59.12345'", '"2024-02-29T23:59:59.12345Z"'],
-  ['TIME', "'-10:20:00'", '"-10:20:00"'],
-  ['TIME', "'-00:00:01'", '"-00:00:01"'],
-  ['TIME', "'-838:59:59'", '"-838:59:59"'],
-  ['TIME(6)', "'-00:59:59.000001'", '"-00:59:59.000001"'],
-  ['TIME(3)', "'-12:00:00'", '"-12:00:00.000"'],
-  ['TIME(1)', "'-00:00:00.1'", '"-00:00:00.1"'],
-  ['TIME(4)', "'100:00:00.0001'", '"100:00:00.0001"'],
-  ['CHAR(255)', `REPEAT('😀', 255)`, `"${'😀'.repeat(255)}"`],
-  ['CHAR(200)', "''", '""'],
-  ['VARCHAR(300)', "'a'", '"a"'],
-  ['VARCHAR(63)', "REPEAT('é', 63)", `"${'é'.repeat(63)}"`],
-  ['VARCHAR(64)', "REPEAT('é', 64)", `"${'é'.repeat(64)}"`],
-  ['CHAR(10) CHARACTER SET latin1', "_latin1 x'818D8F909D'", '"\u0081\u008d\u008f\u0090\u009d"'],
-  ['NCHAR(10)', "'ß'", '"ß"'],
-  ['LONGTEXT', "'\\0\\b\\t\\\\'", '"\\u0000\\b\\t\\\\"'],
-  ['TINYTEXT', "''", '""'],
-  ['BINARY(3)', "x'000000'", '"AAAA"'],
-  ['BINARY(255)', "''", `"${Buffer.alloc(255).toString('base64')}"`],
-  ['LONGBLOB', "REPEAT('x', 100000)", `"${Buffer.alloc(100_000, 'x').toString('base64')}"`],
-  ['MEDIUMTEXT', "REPEAT('\"ü', 50000)", `"${'\\"ü'.repeat(50_000)}"`],
-  ["ENUM('b,c','it''s','')", '2', '"it\'s"'],
-  ["ENUM('b,c','it''s','')", '3', '""'],
-  ["ENUM('ü','€') CHARACTER SET latin1", "'€'", '"€"'],
-  [`ENUM(${Array.from({ length: 300 }, (_, i) => `'e${i}'`).join(',')})`, "'e299'", '"e299"'],
-  [
-    `SET(${Array.from({ length: 64 }, (_, i) => `'v${i}'`).join(',')})`,
-    "'v63,v0,v31,v32'",
-    '"v0,v31,v32,v63"',
-  ],
-  [
-    'JSON',
-    "'[70000, 4294967295, -2147483648, -1, 65535]'",
-    '[70000,4294967295,-2147483648,-1,65535]',
-  ],
-  [
-    'JSON',
-    "'[18446744073709551615, 9223372036854775807]'",
-    '[18446744073709551615,9223372036854775807]',
-  ],
-  ['JSON', `'{"__proto__": 1, "10": 2, "9": 3, "": 4}'`, '{"":4,"9":3,"10":2,"__proto__":1}'],
-  ['JSON', `'"\\\\ud83d\\\\ude00\\\\u0000"'`, '"😀\\u0000"'],
-  ['JSON', "'[1.0, -0.0, 1e100, 1.5e-7]'", '[1.0,-0.0,1e100,0.00000015]'],
-  [
-    'JSON',
-    "JSON_ARRAY(CAST('2020-01-02' AS DATE), TIMESTAMP'2020-01-02 03:04:05.1', b'101')",
-    '["2020-01-02","2020-01-02 03:04:05.100000","base64:type15:BQ=="]',
-  ],
-  ['JSON', "'{}'", '{}'],
-  ['JSON', "'[]'", '[]'],
-  ['JSON', "'true'", 'true'],
-].map(([type = '', literal = '', json = '']) => ({ type, literal, json }));
-
-/** One table with a column per value, and its only row. */
-async function writeAndRead(values: readonly Value[]): Promise<ReadImage> {
+/** The values as the only row of one table or more, a column each. */
+async function writeAndRead(examples: readonly Example[]): Promise<Seen[]> {
+  if (examples.length > TABLE_COLUMNS) {
+    const first = await writeAndRead(examples.slice(0, TABLE_COLUMNS));
+    return [...first, ...(await writeAndRead(examples.slice(TABLE_COLUMNS)))];
+  }
   const { name, url } = await freshDatabase('values');
-  const columns = values.map(({ type }, i) => `c${i} ${type} NULL`).join(', ');
-  const literals = values.map(({ literal }) => literal).join(', ');
-  const rows = await readRows(mysqlUrl(), name, () =>
+  const columns = examples.map(({ type }, i) => `c${i} ${type} NULL`).join(', ');
+  const literals = examples.map(({ literal }) => literal).join(', ');
+  const selected: (string | null)[] = [];
+  const [row] = await readRows(mysqlUrl(), name, () =>
     withConnection(url, async (connection) => {
       await connection.query(SESSION);
       await connection.query(`CREATE TABLE v (${columns}) CHARACTER SET utf8mb4`);
       await connection.query(`INSERT IGNORE INTO v VALUES (${literals})`);
+      const texts = examples.map(({ type }, i) => oracleOf(type).select(`c${i}`)).join(', ');
+      const [rows] = await connection.query<RowDataPacket[][]>({
+        sql: `SELECT ${texts} FROM v`,
+        rowsAsArray: true,
+      });
+      selected.push(...((rows[0] ?? []) as unknown as (string | null)[]));
     }),
   );
-  return rows[0]?.after ?? [];
+  return examples.map(({ type, literal }, i) => {
+    const text = selected[i] ?? null;
+    return {
+      type,
+      literal,
+      json: row?.after?.[i]?.[1],
+      selected: text === null ? 'null' : oracleOf(type).json(text),
+    };
+  });
 }
 
-function compared(values: readonly Value[], image: ReadImage): unknown {
-  return values.map(({ type, literal }, i) => ({ type, literal, json: image[i]?.[1] }));
+const PAGE = new URL('../../docs/VALUES.md', import.meta.url);
+const ROW = /^\| `(.*)` +\| `(.*)` +\| `(.*)` +\|$/;
+
+interface Line extends Example {
+  readonly json: string | undefined;
+}
+
+/** The lines of the table in docs/VALUES.md. */
+function documented(): Line[] {
+  return readFileSync(PAGE, 'utf8')
+    .split('\n')
+    .flatMap((line) => {
+      const [, type = '', literal = '', json = ''] = ROW.exec(line) ?? [];
+      return type === '' ? [] : [{ type, literal, json }];
+    });
+}
+
+/** Puts the lines in the place of those that stand there. */
+function document(lines: readonly Line[]): void {
+  const page = readFileSync(PAGE, 'utf8').split('\n');
+  const first = page.findIndex((line) => ROW.test(line));
+  const rows = lines.map(
+    ({ type, literal, json = '' }) => `| \`${type}\` | \`${literal}\` | \`${json}\` |`,
+  );
+  const rest = page.slice(first).filter((line) => !ROW.test(line));
+  writeFileSync(PAGE, [...page.slice(0, first), ...rows, ...rest].join('\n'));
+}
+
+/** Those that this server has the type for. */
+async function known<T extends Example>(examples: readonly T[]): Promise<readonly T[]> {
+  const hasVector = await withConnection(mysqlUrl(), hasVectorType);
+  return examples.filter(({ type }) => hasVector || !type.startsWith('VECTOR'));
 }
 
 describe('the decoder', () => {
-  it('gives what docs/VALUES.md says', async () => {
-    expect(documented.length).toBeGreaterThan(40);
-    expect(compared(documented, await writeAndRead(documented))).toEqual(documented);
+  it('gives what SELECT prints, and docs/VALUES.md says so', async () => {
+    const seen = await writeAndRead(await known(EXAMPLES));
+    const differing = seen.filter(({ json, selected }) => json !== selected);
+    expect(differing).toEqual([]);
+    const lines = seen.map(({ type, literal, json }) => ({ type, literal, json }));
+    if (process.env['ROWCALL_WRITE_DOCS'] === '1') document(lines);
+    expect(
+      await known(documented()),
+      'ROWCALL_WRITE_DOCS=1 writes the page; then format it',
+    ).toEqual(lines);
+  });
+
+  it('has an example of every character set of the server', async () => {
+    await withConnection(mysqlUrl(), async (connection) => {
+      const [rows] = await connection.query<RowDataPacket[]>('SHOW CHARACTER SET');
+      const missing = rows
+        .map((row) => String(row['Charset']))
+        .filter((name) => !EXAMPLES.some(({ type }) => type.endsWith(`CHARACTER SET ${name}`)));
+      expect(missing, 'utf8mb4 is what the table has by default').toEqual(['utf8mb4']);
+    });
   });
 
   it('gives hard values exactly', async () => {
-    expect(compared(HARD, await writeAndRead(HARD))).toEqual(HARD);
+    const hard = await known(HARD);
+    const seen = await writeAndRead(hard);
+    const differing = seen.filter(
+      ({ json, selected }, i) => json !== selected || json !== (hard[i]?.json ?? json),
+    );
+    // Some values are long: a failure shall show the beginning.
+    expect(
+      differing.map((one) => ({
+        type: one.type.slice(0, 100),
+        literal: one.literal.slice(0, 100),
+        json: one.json?.slice(0, 200),
+        selected: one.selected.slice(0, 200),
+      })),
+    ).toEqual([]);
   });
 
-  it('knows the character set of every collation of its four, and of no other', async () => {
-    await withConnection(mysqlUrl(), async (connection) => {
-      const [rows] = await connection.query<RowDataPacket[]>(
-        'SELECT ID AS id, CHARACTER_SET_NAME AS name FROM information_schema.COLLATIONS',
-      );
-      const known = ['utf8mb4', 'utf8mb3', 'ascii', 'latin1', 'binary'];
-      const expected = rows.map(({ id, name }): [unknown, string | null] => [
-        id,
-        known.includes(String(name)) ? String(name) : null,
-      ]);
-      expect(rows.map(({ id }): [unknown, string | null] => [id, charsetOf(Number(id))])).toEqual(
-        expected,
-      );
-    });
+  it('reads an empty JSON document, which INSERT IGNORE leaves, as null', async () => {
+    const { name, url } = await freshDatabase('empty_json');
+    const rows = await readRows(mysqlUrl(), name, () =>
+      withConnection(url, async (connection) => {
+        await connection.query(SESSION);
+        await connection.query('CREATE TABLE t (id INT, j JSON NOT NULL, z INT)');
+        await connection.query('INSERT IGNORE INTO t VALUES (1, NULL, 777), (2, NULL, 778)');
+        const [selected] = await connection.query<RowDataPacket[]>(
+          'SELECT CAST(j AS CHAR) AS j FROM t',
+        );
+        expect(selected.map(({ j }) => String(j))).toEqual(['null', 'null']);
+      }),
+    );
+    expect(rows.map(({ after }) => after?.map(([, json]) => json))).toEqual([
+      ['1', 'null', '777'],
+      ['2', 'null', '778'],
+    ]);
   });
 });
 
@@ -274,27 +273,115 @@ describe('a table', () => {
     expect(update).toThrow(expect.objectContaining({ code: 'ROW_IMAGE_PARTIAL' }));
   });
 
-  it.each([
-    ['GEOMETRY', "ST_GeomFromText('POINT(1 2)', 4326)", 'COLUMN_TYPE_UNSUPPORTED'],
-    ['VECTOR(3)', "STRING_TO_VECTOR('[1,2,3]')", 'COLUMN_TYPE_UNSUPPORTED'],
-    ['VARCHAR(9) CHARACTER SET sjis', "'ｱ'", 'CHARSET_UNSUPPORTED'],
-    ["ENUM('ä') CHARACTER SET utf16", "'ä'", 'CHARSET_UNSUPPORTED'],
-  ])('with a %s stops, or passes over it when it is excluded', async (type, literal, code) => {
-    const { name, url } = await freshDatabase('unsupported');
-    const [rows] = await rowEventsOf(mysqlUrl(), name, () =>
+  it('keeps column and table names of any characters', async () => {
+    const { name, url } = await freshDatabase('names');
+    const names = [
+      '__proto__',
+      'constructor',
+      '10',
+      '9',
+      '-1',
+      'a`b',
+      'a"b',
+      "a'b",
+      'a,b',
+      'a.b',
+      'a\\b',
+      '❤',
+      'größe',
+      '列',
+      ' ',
+      '{}',
+    ].filter((one) => one.trim() !== '');
+    const table = '__proto__`."\'❤ 列%';
+    const quote = (text: string): string => `\`${text.replaceAll('`', '``')}\``;
+    const [row] = await readRows(mysqlUrl(), name, () =>
       withConnection(url, async (connection) => {
-        await connection.query(`CREATE TABLE t (id INT PRIMARY KEY, x ${type}, z INT)`);
-        await connection.query(`INSERT INTO t VALUES (1, ${literal}, 777)`);
+        await connection.query('SET NAMES utf8mb4');
+        const columns = names.map((one) => `${quote(one)} INT`).join(', ');
+        await connection.query(`CREATE TABLE ${quote(table)} (${columns})`);
+        await connection.query(
+          `INSERT INTO ${quote(table)} VALUES (${names.map((_one, i) => i).join(', ')})`,
+        );
       }),
     );
-    const { event, table } = rows ?? { event: undefined, table: undefined };
-    if (event === undefined) throw new Error('No rows were written');
-    const wanted = table.columns.filter((column) => column.name !== 'x');
-    expect([...decodeRows(event, table, wanted)]).toEqual([
-      { before: null, after: ['1', undefined, '777'] },
+    expect(row?.table.table).toBe(table);
+    expect(row?.after).toEqual(names.map((one, i) => [one, String(i)]));
+  });
+
+  it('has up to 4,096 columns', async () => {
+    const { name, url } = await freshDatabase('wide');
+    const indexes = Array.from({ length: 4096 }, (_, i) => i);
+    const values = indexes.map((i) => (i % 7 === 0 ? 'NULL' : String(i % 128)));
+    const rows = await readRows(mysqlUrl(), name, () =>
+      withConnection(url, async (connection) => {
+        const columns = indexes.map((i) => `c${i} TINYINT`).join(', ');
+        await connection.query(`CREATE TABLE t (${columns}) ENGINE = MyISAM`);
+        await connection.query(`INSERT INTO t VALUES (${values.join(', ')})`);
+        await connection.query('UPDATE t SET c4095 = -1');
+      }),
+    );
+    const json = values.map((value) => value.replace('NULL', 'null'));
+    expect(rows[0]?.after?.map(([, value]) => value)).toEqual(json);
+    expect(rows[1]?.after?.map(([, value]) => value)).toEqual([...json.slice(0, -1), '-1']);
+    expect(rows[0]?.after?.at(-1)?.[0]).toBe('c4095');
+  });
+
+  it('has no column of a multi-valued index', async () => {
+    const { name, url } = await freshDatabase('arrays');
+    const [row] = await readRows(mysqlUrl(), name, () =>
+      withConnection(url, async (connection) => {
+        await connection.query(
+          `CREATE TABLE t (tags JSON, z INT,
+             INDEX ((CAST(tags->'$.n' AS UNSIGNED ARRAY))),
+             INDEX ((CAST(tags->'$.s' AS CHAR(300) ARRAY))),
+             INDEX ((CAST(tags->'$.d' AS DECIMAL(10,2) ARRAY))))`,
+        );
+        await connection.query(`INSERT INTO t VALUES ('{"n": [4], "s": ["ä"], "d": [1.5]}', 777)`);
+      }),
+    );
+    expect(row?.after).toEqual([
+      ['tags', '{"d":[1.5],"n":[4],"s":["ä"]}'],
+      ['z', '777'],
     ]);
-    expect(() => [...decodeRows(event, table, table.columns)]).toThrow(
-      expect.objectContaining({ code, place: expect.stringContaining('column x') as string }),
+  });
+
+  it('is read beside columns of any type that are excluded', async () => {
+    const { name, url } = await freshDatabase('excluded');
+    const excluded = await known(EXAMPLES);
+    const [rows] = await rowEventsOf(mysqlUrl(), name, () =>
+      withConnection(url, async (connection) => {
+        await connection.query(SESSION);
+        const columns = excluded.map(({ type }, i) => `x${i} ${type}`).join(', ');
+        await connection.query(`CREATE TABLE t (id INT PRIMARY KEY, ${columns}, z INT)`);
+        const literals = excluded.map(({ literal }) => literal).join(', ');
+        await connection.query(`INSERT IGNORE INTO t VALUES (1, ${literals}, 777)`);
+      }),
+    );
+    if (rows === undefined) throw new Error('No rows were written');
+    const { event, table } = rows;
+    const wanted = table.columns.filter((column) => !column.name.startsWith('x'));
+    const read = Array.from(decodeRows(event, table, wanted), ({ after }) => after ?? []);
+    expect(read.map((row) => row.filter((value) => value !== undefined))).toEqual([['1', '777']]);
+  });
+
+  it('with bytes that its character set has no character for stops', async () => {
+    const { name, url } = await freshDatabase('invalid');
+    const [rows] = await rowEventsOf(mysqlUrl(), name, () =>
+      withConnection(url, async (connection) => {
+        await connection.query(
+          'CREATE TABLE t (id INT PRIMARY KEY, x VARCHAR(9) CHARACTER SET gb2312)',
+        );
+        // Well-formed, so that the server takes it, and no character, so that SELECT prints a question mark.
+        await connection.query("INSERT INTO t VALUES (1, _gb2312 x'a2a1')");
+      }),
+    );
+    if (rows === undefined) throw new Error('No rows were written');
+    expect(() => [...decodeRows(rows.event, rows.table, rows.table.columns)]).toThrow(
+      expect.objectContaining({
+        code: 'VALUE_INVALID',
+        place: expect.stringContaining('row 1, column x') as string,
+      }),
     );
   });
 });

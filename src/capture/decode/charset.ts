@@ -1,9 +1,13 @@
-/**
- * The character sets whose text is turned into UTF-8 exactly. Collation ids: information_schema.COLLATIONS,
- * which test/integration holds against this table.
- */
+/** Text of every character set of the server as JSON strings. docs/VALUES.md tells where the tables come from. */
 
 import { RowcallError } from '../../errors.ts';
+import { characterQuoter } from './charset/character-quoter.ts';
+import { CODE_PAGES } from './charset/code-page-data.ts';
+import { codePageReader, serverCodes } from './charset/code-page.ts';
+import type { CodePageData } from './charset/code-page.ts';
+import { CHARSETS } from './charset/collations.ts';
+import type { Charset } from './charset/collations.ts';
+import { nextUcs2, nextUtf16, nextUtf16le, nextUtf32 } from './charset/utf.ts';
 import {
   byteTable,
   isPlainAscii,
@@ -15,55 +19,8 @@ import {
 } from './json-text.ts';
 import type { JsonText } from './json-text.ts';
 
-export type Charset = 'utf8mb4' | 'utf8mb3' | 'ascii' | 'latin1' | 'binary';
-
-type IdRange = readonly [first: number, last: number];
-
-const COLLATIONS: Readonly<Record<Charset, readonly IdRange[]>> = {
-  utf8mb4: [
-    [45, 46],
-    [224, 247],
-    [255, 271],
-    [273, 275],
-    [277, 294],
-    [296, 298],
-    [300, 300],
-    [303, 323],
-  ],
-  utf8mb3: [
-    [33, 33],
-    [76, 76],
-    [83, 83],
-    [192, 215],
-    [223, 223],
-  ],
-  ascii: [
-    [11, 11],
-    [65, 65],
-  ],
-  latin1: [
-    [5, 5],
-    [8, 8],
-    [15, 15],
-    [31, 31],
-    [47, 49],
-    [94, 94],
-  ],
-  binary: [[63, 63]],
-};
-
-const CHARSETS: ReadonlyMap<number, Charset> = new Map(
-  (Object.keys(COLLATIONS) as Charset[]).flatMap((charset) =>
-    COLLATIONS[charset].flatMap(([first, last]) =>
-      Array.from({ length: last - first + 1 }, (_, i): [number, Charset] => [first + i, charset]),
-    ),
-  ),
-);
-
-/** Null for a collation of another character set, or one that is not known. */
-export function charsetOf(collation: number): Charset | null {
-  return CHARSETS.get(collation) ?? null;
-}
+export { charsetOf } from './charset/collations.ts';
+export type { Charset } from './charset/collations.ts';
 
 /**
  * MySQL's latin1 is cp1252, with the five bytes that cp1252 leaves open standing for the control
@@ -77,7 +34,7 @@ const LATIN1_TABLE = byteTable((byte) =>
   byte < 0xa0 ? LATIN1_80_TO_9F.charAt(byte - 0x80) : String.fromCharCode(byte),
 );
 
-/** Makes a JSON string of bytes [from, to). @throws RowcallError VALUE_INVALID */
+/** Makes a JSON string of bytes [from, to). @throws RowcallError VALUE_INVALID, CHARSET_UNSUPPORTED */
 export type TextQuoter = (bytes: Buffer, from: number, to: number) => JsonText;
 
 function quoteLatin1(bytes: Buffer, from: number, to: number): JsonText {
@@ -95,11 +52,28 @@ function quoteAscii(bytes: Buffer, from: number, to: number): JsonText {
   return quoteUtf8(bytes, from, to);
 }
 
-/** Text as a JSON string; binary strings as one of base64. */
-export const QUOTERS: Readonly<Record<Charset, TextQuoter>> = {
+/** Those with a reader of their own; all others read their code page. */
+const OWN: Readonly<Partial<Record<Charset, TextQuoter>>> = {
   utf8mb4: quoteUtf8,
   utf8mb3: quoteUtf8,
   ascii: quoteAscii,
   latin1: quoteLatin1,
   binary: quoteBase64,
+  ucs2: characterQuoter('ucs2', () => nextUcs2),
+  utf16: characterQuoter('utf16', () => nextUtf16),
+  utf16le: characterQuoter('utf16le', () => nextUtf16le),
+  utf32: characterQuoter('utf32', () => nextUtf32),
 };
+
+const PAGES: Readonly<Record<string, CodePageData>> = CODE_PAGES;
+
+function codePageQuoter(charset: Charset): TextQuoter {
+  const page = PAGES[charset];
+  if (page === undefined) throw new Error(`${charset} has no code page`);
+  return characterQuoter(charset, () => codePageReader(serverCodes(charset, page), page.layout));
+}
+
+/** Text as a JSON string; binary strings as one of base64. */
+export const QUOTERS: Readonly<Record<Charset, TextQuoter>> = Object.fromEntries(
+  CHARSETS.map((charset) => [charset, OWN[charset] ?? codePageQuoter(charset)]),
+) as Record<Charset, TextQuoter>;

@@ -5,14 +5,18 @@ import { charsetOf } from './charset.ts';
 import type { Charset } from './charset.ts';
 import { TYPE } from './column.ts';
 import type { Column } from './column.ts';
+import { compressedBlobReader, compressedStringReader } from './types/compressed.ts';
 import { decimalReader } from './types/decimal.ts';
 import { doubleReader, floatReader } from './types/float.ts';
+import { geometryReader } from './types/geometry.ts';
 import { bitReader, integerReader, yearReader } from './types/integer.ts';
 import { jsonReader } from './types/json.ts';
 import { enumReader, setReader } from './types/label.ts';
+import { oldDatetimeReader, oldTimeReader, oldTimestampReader } from './types/old-temporal.ts';
 import { dateReader, datetimeReader, timeReader, timestampReader } from './types/temporal.ts';
 import { binaryReader, blobReader, stringReader } from './types/text.ts';
-import { fixedWidth, lengthPrefixed } from './types/value-reader.ts';
+import { lengthPrefixed } from './types/value-reader.ts';
+import { vectorReader } from './types/vector.ts';
 import type { ValueReader } from './types/value-reader.ts';
 
 type ReaderMaker = (column: Column) => ValueReader;
@@ -36,15 +40,17 @@ const MAKERS: ReadonlyMap<number, ReaderMaker> = new Map<number, ReaderMaker>([
   [TYPE.VAR_STRING, (column) => stringReader(column.size, charset(column))],
   [TYPE.STRING, fixedString],
   [TYPE.BLOB, (column) => blobReader(column.size, charset(column))],
-  [TYPE.ENUM, (column) => enumReader(column.size, labels(column), textCharset(column))],
-  [TYPE.SET, (column) => setReader(column.size, labels(column), textCharset(column))],
+  [TYPE.BLOB_COMPRESSED, (column) => compressedBlobReader(column.size, charset(column))],
+  [TYPE.VARCHAR_COMPRESSED, (column) => compressedStringReader(column.size, charset(column))],
+  [TYPE.ENUM, (column) => enumReader(column.size, labels(column), charset(column))],
+  [TYPE.SET, (column) => setReader(column.size, labels(column), charset(column))],
   [TYPE.JSON, (column) => jsonReader(column.size)],
-  [TYPE.GEOMETRY, (column) => passOver(column, 'GEOMETRY')],
-  [TYPE.VECTOR, (column) => passOver(column, 'VECTOR')],
-  [TYPE.TYPED_ARRAY, (column) => passOver(column, 'ARRAY')],
-  [TYPE.OLD_TIMESTAMP, () => beforeFractions('TIMESTAMP', 4)],
-  [TYPE.OLD_TIME, () => beforeFractions('TIME', 3)],
-  [TYPE.OLD_DATETIME, () => beforeFractions('DATETIME', 8)],
+  [TYPE.GEOMETRY, (column) => geometryReader(column.size)],
+  [TYPE.VECTOR, (column) => vectorReader(column.size)],
+  [TYPE.TYPED_ARRAY, (column) => hiddenArray(column.size)],
+  [TYPE.OLD_TIMESTAMP, () => oldTimestampReader()],
+  [TYPE.OLD_TIME, () => oldTimeReader()],
+  [TYPE.OLD_DATETIME, () => oldDatetimeReader()],
 ]);
 
 /**
@@ -80,17 +86,10 @@ function charset(column: Column): Charset {
   if (known === null) {
     throw new RowcallError(
       'CHARSET_UNSUPPORTED',
-      `Its character set is not supported (collation id ${column.collation ?? 'unknown'})`,
+      `Its character set is not known (collation id ${column.collation ?? 'unknown'})`,
     );
   }
   return known;
-}
-
-/** Of ENUM and SET, which print as text: members of the binary character set have none. */
-function textCharset(column: Column): Charset {
-  const known = charset(column);
-  if (known !== 'binary') return known;
-  throw new RowcallError('CHARSET_UNSUPPORTED', 'Its members are of the binary character set');
 }
 
 function labels(column: Column): readonly Buffer[] {
@@ -101,22 +100,9 @@ function unsupported(message: string): RowcallError {
   return new RowcallError('COLUMN_TYPE_UNSUPPORTED', message);
 }
 
-/** Its width is known, so the column can be excluded, but not its meaning. */
-function passOver(column: Column, name: string): ValueReader {
-  return lengthPrefixed(column.size, () => {
-    throw unsupported(`The type ${name} is not supported yet`);
-  });
-}
-
-/** Columns made before MySQL 5.6.4 and never rebuilt. */
-function beforeFractions(name: string, bytes: number): ValueReader {
-  return fixedWidth(bytes, () => {
-    throw new RowcallError(
-      'COLUMN_TYPE_UNSUPPORTED',
-      `This ${name} has the storage format of MySQL before 5.6.4`,
-      {
-        cure: 'Rebuild the table (ALTER TABLE … FORCE), exclude the column, or exclude the table.',
-      },
-    );
+/** The keys of a multi-valued index: a column of the server's own, which is hidden, so that nobody can want it. */
+function hiddenArray(lengthBytes: number): ValueReader {
+  return lengthPrefixed(lengthBytes, () => {
+    throw unsupported('The column belongs to a multi-valued index');
   });
 }

@@ -81,6 +81,8 @@ const SHAPES: ReadonlyMap<number, ShapeReader> = new Map<number, ShapeReader>([
   [TYPE.ENUM, stringFamily],
   [TYPE.SET, stringFamily],
   [TYPE.BLOB, lengthBytes],
+  [TYPE.BLOB_COMPRESSED, lengthBytes],
+  [TYPE.VARCHAR_COMPRESSED, maxBytes],
   [TYPE.JSON, lengthBytes],
   [TYPE.GEOMETRY, lengthBytes],
   [TYPE.VECTOR, lengthBytes],
@@ -109,11 +111,30 @@ export function isNumeric(type: number): boolean {
   return NUMERIC.has(type);
 }
 
-/** Has an entry in the charset fields; binary strings are among them, with collation 63. */
-export function isCharacter(type: number): boolean {
-  return (
-    type === TYPE.STRING || type === TYPE.VAR_STRING || type === TYPE.VARCHAR || type === TYPE.BLOB
-  );
+const CHARACTER: ReadonlySet<number> = new Set([
+  TYPE.STRING,
+  TYPE.VAR_STRING,
+  TYPE.VARCHAR,
+  TYPE.VARCHAR_COMPRESSED,
+  TYPE.BLOB,
+  TYPE.BLOB_COMPRESSED,
+  TYPE.VECTOR,
+]);
+
+/** Whose binlog it is. The two write one format with differences that only the format description tells apart. */
+export type Flavor = 'mysql' | 'mariadb';
+
+/** By the server version of a format description. */
+export function flavorOf(serverVersion: string): Flavor {
+  return /mariadb/i.test(serverVersion) ? 'mariadb' : 'mysql';
+}
+
+/**
+ * Has an entry in the charset fields; binary strings are among them, with collation 63, and so is VECTOR, and
+ * GEOMETRY in MariaDB. One too few or too many, and every column behind is read in its neighbour's character set.
+ */
+export function isCharacter(type: number, flavor: Flavor): boolean {
+  return CHARACTER.has(type) || (flavor === 'mariadb' && type === TYPE.GEOMETRY);
 }
 
 export function isLabelled(type: number): boolean {

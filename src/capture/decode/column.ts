@@ -20,6 +20,10 @@ export const TYPE = {
   DATETIME: 18,
   TIME: 19,
   TYPED_ARRAY: 20,
+  /** MariaDB. */
+  BLOB_COMPRESSED: 140,
+  /** MariaDB. */
+  VARCHAR_COMPRESSED: 141,
   VECTOR: 242,
   JSON: 245,
   DECIMAL: 246,
@@ -38,8 +42,8 @@ export interface Column {
   /** One of TYPE, or a code that this version does not know. */
   readonly type: number;
   /**
-   * Most bytes of CHAR, VARCHAR and BINARY; bytes of the length in front of BLOB, JSON, GEOMETRY and
-   * VECTOR; bytes of ENUM and SET; bits of BIT; digits of DECIMAL. 0 for the others.
+   * Most bytes of CHAR, VARCHAR and BINARY; bytes of the length in front of BLOB, JSON, GEOMETRY, VECTOR and
+   * arrays; bytes of ENUM and SET; bits of BIT; digits of DECIMAL. 0 for the others.
    */
   readonly size: number;
   /** Digits behind the point: of DECIMAL, and of the seconds of DATETIME, TIMESTAMP and TIME. */

@@ -6,7 +6,7 @@
 import { malformed } from '../byte-cursor.ts';
 import type { ByteCursor } from '../byte-cursor.ts';
 import { isCharacter, isLabelled, isNumeric } from './column-type.ts';
-import type { ColumnShape } from './column-type.ts';
+import type { ColumnShape, Flavor } from './column-type.ts';
 import { TYPE } from './column.ts';
 
 const FIELD = {
@@ -46,11 +46,13 @@ export interface OptionalMetadata {
 export function readOptionalMetadata(
   reader: ByteCursor,
   shapes: readonly ColumnShape[],
+  flavor: Flavor,
 ): OptionalMetadata {
   const fields = new FieldSet(reader);
   const labelled = indexesOf(shapes, (type) => isLabelled(type));
   const collations = new Array<number | null>(shapes.length).fill(null);
-  readCharsets(fields, CHARACTER_CHARSET, indexesOf(shapes, isCharacter), collations);
+  const characters = indexesOf(shapes, (type) => isCharacter(type, flavor));
+  readCharsets(fields, CHARACTER_CHARSET, characters, collations);
   readCharsets(fields, LABEL_CHARSET, labelled, collations);
   const labels = new Array<readonly Buffer[] | null>(shapes.length).fill(null);
   readLabels(fields, FIELD.SET_LABELS, columnsOf(shapes, TYPE.SET), labels);

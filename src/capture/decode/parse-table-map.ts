@@ -2,7 +2,8 @@
 
 import { ByteCursor, malformed } from '../byte-cursor.ts';
 import { readColumnShape } from './column-type.ts';
-import type { ColumnShape } from './column-type.ts';
+import type { ColumnShape, Flavor } from './column-type.ts';
+import { TYPE } from './column.ts';
 import type { Column } from './column.ts';
 import { readOptionalMetadata } from './optional-metadata.ts';
 import type { OptionalMetadata } from './optional-metadata.ts';
@@ -17,9 +18,10 @@ const FUNCTIONAL_INDEX_COLUMN = /^!hidden!.+!\d+!\d+$/;
  * A map that lacks names, or holds what this version does not know, is a table version with a `defect`: it
  * stops the capture only when the table is captured.
  *
+ * @param flavor of the server whose format description stood before it
  * @throws RowcallError BINLOG_EVENT_MALFORMED
  */
-export function parseTableMap(body: Buffer): TableVersion {
+export function parseTableMap(body: Buffer, flavor: Flavor = 'mysql'): TableVersion {
   const reader = new ByteCursor(body);
   const schema = readName(reader);
   const table = readName(reader);
@@ -36,7 +38,7 @@ export function parseTableMap(body: Buffer): TableVersion {
     shapes.push(shape);
   }
   metadata.expectEnd(`the column metadata of ${name}`);
-  const optional = readOptionalMetadata(reader, shapes);
+  const optional = readOptionalMetadata(reader, shapes, flavor);
   const columns = shapes.map((shape, index) =>
     toColumn(shape, index, optional, (nullable.readUInt8(index >> 3) >> (index & 7)) % 2 === 1),
   );
@@ -46,7 +48,7 @@ export function parseTableMap(body: Buffer): TableVersion {
     name,
     columns,
     primaryKey: toKey(optional, columns),
-    defect: defectOf(name, optional),
+    defect: defectOf(name, optional) ?? widthDefect(name, flavor, columns),
   };
 }
 
@@ -115,4 +117,25 @@ function defectOf(name: string, optional: OptionalMetadata): TableVersion['defec
     };
   }
   return null;
+}
+
+const OLD_TEMPORALS: readonly number[] = [TYPE.OLD_TIMESTAMP, TYPE.OLD_TIME, TYPE.OLD_DATETIME];
+
+/**
+ * MariaDB gives its own columns with fractions (made under `mysql56_temporal_format=OFF`) the type codes of MySQL
+ * before 5.6.4 and does not tell their width: a wrong one would shift every column behind.
+ */
+function widthDefect(
+  name: string,
+  flavor: Flavor,
+  columns: readonly Column[],
+): TableVersion['defect'] {
+  if (flavor !== 'mariadb') return null;
+  const old = columns.find(({ type }) => OLD_TEMPORALS.includes(type));
+  if (old === undefined) return null;
+  return {
+    code: 'COLUMN_TYPE_UNSUPPORTED',
+    message: `Column ${old.name} of ${name} has an old storage format whose width the server does not tell`,
+    cure: 'Rebuild the table (ALTER TABLE … FORCE under mysql56_temporal_format=ON), or exclude it.',
+  };
 }

@@ -139,7 +139,8 @@ function partialImage(message: string): RowcallError {
 
 function planOf(table: TableVersion, wanted: readonly Column[], place: string): ImagePlan {
   if (table.defect !== null) {
-    throw new RowcallError(table.defect.code, table.defect.message, { place });
+    const { code, message, cure } = table.defect;
+    throw new RowcallError(code, message, { place, ...(cure === undefined ? {} : { cure }) });
   }
   const known = plans.get(wanted);
   if (known !== undefined) return known;

@@ -8,6 +8,8 @@ import type { BinlogEvent } from '../binlog/binlog-event.ts';
 import { formatPlace } from '../../position.ts';
 import { located } from '../byte-cursor.ts';
 import type { Column } from './column.ts';
+import { flavorOf } from './column-type.ts';
+import type { Flavor } from './column-type.ts';
 import { parseTableMap } from './parse-table-map.ts';
 
 /** A column of the key. `prefix` is in characters; 0 is the whole column. */
@@ -32,6 +34,8 @@ export interface TableVersion {
 export interface TableDefect {
   readonly code: ErrorCode;
   readonly message: string;
+  /** Where the code's own cure does not help. */
+  readonly cure?: string;
   /** file:position of the map; absent where it was parsed outside a stream. */
   readonly place?: string;
 }
@@ -53,6 +57,7 @@ const MAX_IDS = 10_000;
 export class TableMaps {
   readonly #versions = new Map<string, TableVersion>();
   readonly #ids = new Map<number, TableVersion>();
+  #flavor: Flavor = 'mysql';
 
   /** @throws RowcallError BINLOG_EVENT_MALFORMED */
   put(event: TableMapEvent): TableVersion {
@@ -68,14 +73,22 @@ export class TableMaps {
     return this.#ids.get(tableId);
   }
 
-  /** Forgets all ids: at a new connection, and at a format description. */
-  clear(): void {
+  /**
+   * Forgets all ids: at a new connection, and at a format description.
+   *
+   * @param serverVersion of the format description: the maps behind it are those of this server
+   */
+  clear(serverVersion?: string): void {
     this.#ids.clear();
+    const flavor = serverVersion === undefined ? this.#flavor : flavorOf(serverVersion);
+    // The same bytes mean another table there.
+    if (flavor !== this.#flavor) this.#versions.clear();
+    this.#flavor = flavor;
   }
 
   #version(event: TableMapEvent): TableVersion {
     const key = event.body.toString('latin1');
-    const version = this.#versions.get(key) ?? parse(event);
+    const version = this.#versions.get(key) ?? parse(event, this.#flavor);
     this.#versions.delete(key);
     this.#versions.set(key, version);
     dropOldest(this.#versions, MAX_VERSIONS);
@@ -83,9 +96,9 @@ export class TableMaps {
   }
 }
 
-function parse(event: TableMapEvent): TableVersion {
+function parse(event: TableMapEvent, flavor: Flavor): TableVersion {
   try {
-    return parseTableMap(event.body);
+    return parseTableMap(event.body, flavor);
   } catch (error) {
     throw located(error, formatPlace(event));
   }

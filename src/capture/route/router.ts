@@ -147,10 +147,11 @@ class RuleRouter implements Router {
     const rule = this.#ruleFor(table.schema, table.name);
     if (rule === null) return null;
     if (table.defect !== null) {
-      const { code, message, place } = table.defect;
+      const { code, message, place, cure } = table.defect;
       const name = `table ${table.name}`;
       throw new RowcallError(code, message, {
         place: place === undefined ? name : `${place}, ${name}`,
+        ...(cure === undefined ? {} : { cure }),
       });
     }
     const excluded = new Set(rule.excludeColumns);

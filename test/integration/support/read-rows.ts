@@ -72,6 +72,7 @@ export async function rowEventsOf(
   const tables = new TableMaps();
   const found: RowsOfTable[] = [];
   for (const event of await eventsOf(url, work)) {
+    if (event.type === 'format-description') tables.clear(event.serverVersion);
     if (event.type === 'table-map') tables.put(event);
     if (event.type !== 'rows') continue;
     const table = tables.get(event.tableId);

@@ -30,18 +30,34 @@ export function enumReader(
 
 /** A bit per label, little-endian: the labels joined by commas. @param bytes 1 to 8 */
 export function setReader(bytes: number, labels: readonly Buffer[], charset: Charset): ValueReader {
-  const texts = labelTexts(labels, charset).map((text) => text.slice(1, -1));
+  const join = charset === 'binary' ? binaryJoiner(labels) : textJoiner(labels, charset);
   return fixedWidth(bytes, (reader) => {
     const from = reader.claim(bytes);
-    const chosen: string[] = [];
+    const chosen: number[] = [];
     for (let bit = 0; bit < bytes * 8; bit += 1) {
       if ((reader.bytes.readUInt8(from + (bit >> 3)) & (1 << (bit & 7))) === 0) continue;
-      const text = texts[bit];
-      if (text === undefined) {
+      if (bit >= labels.length) {
         throw invalid(`The SET has ${labels.length} members and the value holds number ${bit + 1}`);
       }
-      chosen.push(text);
+      chosen.push(bit);
     }
-    return `"${chosen.join(',')}"`;
+    return join(chosen);
   });
+}
+
+type Joiner = (chosen: readonly number[]) => string;
+
+function textJoiner(labels: readonly Buffer[], charset: Charset): Joiner {
+  const texts = labelTexts(labels, charset).map((text) => text.slice(1, -1));
+  return (chosen) => `"${chosen.map((bit) => texts[bit]).join(',')}"`;
+}
+
+const COMMA = Buffer.from(',');
+
+/** The whole value is a binary string, commas included, and so in base64 as one. */
+function binaryJoiner(labels: readonly Buffer[]): Joiner {
+  return (chosen) => {
+    const parts = chosen.flatMap((bit, i) => [...(i > 0 ? [COMMA] : []), labels[bit] ?? COMMA]);
+    return `"${Buffer.concat(parts).toString('base64')}"`;
+  };
 }

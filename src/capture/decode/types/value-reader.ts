@@ -38,6 +38,6 @@ export function lengthPrefixed(
   };
 }
 
-export function invalid(what: string): RowcallError {
-  return new RowcallError('VALUE_INVALID', what);
+export function invalid(what: string, cause?: unknown): RowcallError {
+  return new RowcallError('VALUE_INVALID', what, { cause });
 }

@@ -145,23 +145,24 @@ describe('a column that cannot be read exactly', () => {
     { name: 'kanji', type: TYPE.VARCHAR, metadata: [40, 0] },
     { name: 'old', type: TYPE.OLD_DATETIME },
   ];
-  const body = tableMapBody(columns, [namesField(columns), field(2, packed(13))]);
+  const fields = [namesField(columns), field(2, packed(60_000))];
+  const body = tableMapBody(columns, [...fields, field(12, msbBits([true, true, true, true]))]);
   const table = parseTableMap(body);
   const row = rowsBody(4, 1, [
     [
       littleEndian((2026 << 9) | (11 << 5) | 21, 3),
       Buffer.concat([littleEndian(2, 4), Buffer.from([1, 2])]),
       name('xx'),
-      littleEndian(20_261_121_101_010n, 8),
+      littleEndian(20_261_121_101_099n, 8),
     ],
   ]);
   const only = (...names: string[]): Column[] =>
     table.columns.filter((column) => names.includes(column.name));
 
   it.each([
-    ['shape', 'COLUMN_TYPE_UNSUPPORTED'],
+    ['shape', 'VALUE_INVALID'],
     ['kanji', 'CHARSET_UNSUPPORTED'],
-    ['old', 'COLUMN_TYPE_UNSUPPORTED'],
+    ['old', 'VALUE_INVALID'],
   ])('(%s) stops with %s and its name', (column, code) => {
     expect(() => decode(rowsEvent('insert', row), table, only('day', column))).toThrow(
       expect.objectContaining({

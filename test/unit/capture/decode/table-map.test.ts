@@ -101,8 +101,56 @@ describe('a table map', () => {
       { name: 'g', type: TYPE.GEOMETRY, metadata: [4] },
       { name: 'v', type: TYPE.VECTOR, metadata: [4] },
     ];
-    const fields = [namesField(columns), field(7, packed(1)), field(13, packed(2048))];
+    const charset = field(2, packed(63));
+    const fields = [namesField(columns), charset, field(7, packed(1)), field(13, packed(2048))];
     expect(parseTableMap(tableMapBody(columns, fields)).defect).toBeNull();
+  });
+
+  // Counted without it, each column behind a VECTOR would be read in its neighbour's character set.
+  it('counts VECTOR among the columns with a character set', () => {
+    const columns = [
+      { name: 'a', type: TYPE.BLOB, metadata: [2] },
+      { name: 'v', type: TYPE.VECTOR, metadata: [4] },
+      { name: 'b', type: TYPE.BLOB, metadata: [2] },
+    ];
+    const charsets = [field(3, Buffer.from([28, 63, 8])), field(2, Buffer.from([63, 0, 28, 2, 8]))];
+    for (const charset of charsets) {
+      const table = parseTableMap(tableMapBody(columns, [namesField(columns), charset]));
+      expect(table.columns.map(({ collation }) => collation)).toEqual([28, 63, 8]);
+    }
+  });
+
+  it('counts GEOMETRY among them where MariaDB wrote it, and only there', () => {
+    const columns = [
+      { name: 'a', type: TYPE.BLOB, metadata: [2] },
+      { name: 'g', type: TYPE.GEOMETRY, metadata: [4] },
+      { name: 'b', type: TYPE.BLOB, metadata: [2] },
+    ];
+    const collations = (charset: Buffer, version: string): unknown => {
+      const maps = new TableMaps();
+      maps.clear(version);
+      const table = maps.put(tableMapEvent(tableMapBody(columns, [namesField(columns), charset])));
+      return table.columns.map(({ collation }) => collation);
+    };
+    expect(collations(field(3, Buffer.from([28, 8])), '8.0.22')).toEqual([28, null, 8]);
+    expect(collations(field(2, Buffer.from([28, 1, 8])), '9.7.4')).toEqual([28, null, 8]);
+    const mariaDb = '10.11.19-MariaDB-0+deb12u1-log';
+    expect(collations(field(3, Buffer.from([28, 63, 8])), mariaDb)).toEqual([28, 63, 8]);
+    expect(collations(field(2, Buffer.from([28, 1, 63, 2, 8])), mariaDb)).toEqual([28, 63, 8]);
+  });
+
+  it('reads the types of MariaDB', () => {
+    const columns = [
+      { name: 't', type: TYPE.BLOB_COMPRESSED, metadata: [3] },
+      { name: 's', type: TYPE.VARCHAR_COMPRESSED, metadata: [0x2d, 1] },
+    ];
+    const charset = field(3, Buffer.from([13, ...packed(2304)]));
+    const table = parseTableMap(tableMapBody(columns, [namesField(columns), charset]));
+    expect(table.defect).toBeNull();
+    expect(table.columns).toMatchObject([
+      { type: TYPE.BLOB_COMPRESSED, size: 3, collation: 13 },
+      { type: TYPE.VARCHAR_COMPRESSED, size: 301, collation: 2304 },
+    ]);
   });
 
   it("hides the server's functional-index columns and no one else's", () => {
@@ -183,6 +231,17 @@ describe('table maps', () => {
     maps.put(tableMapEvent(ordersMap(), 1));
     maps.clear();
     expect(maps.get(1)).toBeUndefined();
+  });
+
+  it('are read anew where the same bytes come from a server of the other kind', () => {
+    const maps = new TableMaps();
+    const columns = [{ name: 'old', type: TYPE.OLD_TIME }];
+    const event = tableMapEvent(tableMapBody(columns, [namesField(columns)]));
+    expect(maps.put(event).defect).toBeNull();
+    maps.clear('11.4.5-MariaDB-log');
+    expect(maps.put(event).defect?.code).toBe('COLUMN_TYPE_UNSUPPORTED');
+    maps.clear('9.7.4');
+    expect(maps.put(event).defect).toBeNull();
   });
 
   it('stay bounded, and keep the tables in use', () => {

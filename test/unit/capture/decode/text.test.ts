@@ -130,6 +130,27 @@ describe('ENUM', () => {
   });
 });
 
+describe('ENUM and SET', () => {
+  const labels = ['ä,b', 'c"d'];
+  const utf16 = labels.map((label) => Buffer.from(label, 'utf16le').swap16());
+
+  it('have their members in any character set', () => {
+    expect(readValue(enumReader(1, utf16, 'utf16'), Buffer.from([2]))).toBe('"c\\"d"');
+    expect(readValue(setReader(1, utf16, 'utf16'), Buffer.from([3]))).toBe('"ä,b,c\\"d"');
+    const gbk = [Buffer.from('d6d0', 'hex'), Buffer.from('815c', 'hex')];
+    expect(readValue(setReader(1, gbk, 'gbk'), Buffer.from([3]))).toBe('"中,乗"');
+  });
+
+  it('of the binary character set are base64 of what SELECT prints', () => {
+    const binary = [Buffer.from([0xff]), Buffer.from([0x00, 0x01])];
+    expect(readValue(enumReader(1, binary, 'binary'), Buffer.from([1]))).toBe('"/w=="');
+    expect(readValue(enumReader(1, binary, 'binary'), Buffer.from([0]))).toBe('""');
+    const joined = Buffer.from([0xff, 0x2c, 0x00, 0x01]).toString('base64');
+    expect(readValue(setReader(1, binary, 'binary'), Buffer.from([3]))).toBe(`"${joined}"`);
+    expect(readValue(setReader(1, binary, 'binary'), Buffer.from([0]))).toBe('""');
+  });
+});
+
 describe('SET', () => {
   const labels = Array.from({ length: 64 }, (_, i) => Buffer.from(`v${i}`));
 
