@@ -2,11 +2,15 @@
 
 import { hostname } from 'node:os';
 import { replicaUuidOf } from './capture/binlog/replica-identity.ts';
+import { claimCheck, type ClaimCheck } from './capture/append/claim-check.ts';
 import { Capture } from './capture/capture.ts';
-import { createRouter, routingHash } from './capture/route/router.ts';
+import { createRouter } from './capture/route/router.ts';
+import { routingHash } from './capture/route/table-rule.ts';
+import { ClaimFiles } from './claim-files.ts';
 import type { CallbackConfig, Config } from './config/schema.ts';
 import { configWarnings, drainTimeoutMs } from './config/warnings.ts';
 import type { CallbackOptions } from './deliver/callback-options.ts';
+import { ClaimSender } from './deliver/callback/claim-sender.ts';
 import type { Handler } from './deliver/callback/handler.ts';
 import { HttpSender } from './deliver/callback/http-sender.ts';
 import { loadHandler, ModuleSender } from './deliver/callback/module-sender.ts';
@@ -216,7 +220,11 @@ export class App {
     return Promise.all(
       this.#config.callbacks.map(async (callback) => ({
         ...callback,
-        sender: await this.#buildSender(callback),
+        // Also where oversize is `stop` now: the log may hold references from before.
+        sender: new ClaimSender(
+          await this.#buildSender(callback),
+          new ClaimFiles(this.#config.log.claimCheck.path),
+        ),
       })),
     );
   }
@@ -242,6 +250,12 @@ export class App {
     });
   }
 
+  #buildClaimCheck(): ClaimCheck | null {
+    const { oversize, claimCheck: options } = this.#config.log;
+    if (oversize === 'stop') return null;
+    return claimCheck(new ClaimFiles(options.path), options.overBytes);
+  }
+
   async #buildCapture(log: ChangeLog, large: LargeWork): Promise<Capture> {
     const { name, source, tables } = this.#config;
     const { clock, random, logger } = this.#parts;
@@ -258,6 +272,8 @@ export class App {
       router: createRouter({ name, rules: tables }),
       routing: routingHash(tables),
       partitions: this.#config.log.topics.partitions,
+      transactions: this.#config.log.transactions,
+      claimCheck: this.#buildClaimCheck(),
       log,
       large,
       clock,

@@ -26,17 +26,30 @@ export const HEADER_OPERATION = 'rowcall-op';
 /** Debezium's headers on the two halves of a key change; the value is the other half's key. */
 export const HEADER_NEW_KEY = '__debezium.newkey';
 export const HEADER_OLD_KEY = '__debezium.oldkey';
+/** The format of a record whose value is not the envelope below (event-format.ts). */
+export const HEADER_FORMAT = 'rowcall-format';
+/** The envelope's `source`, where the value has no room for it. */
+export const HEADER_SOURCE = 'rowcall-source';
+/** Of an outbox row: the event's own id and type, named as Debezium's event router names them, and its aggregate's. */
+export const HEADER_OUTBOX_ID = 'id';
+export const HEADER_OUTBOX_TYPE = 'type';
+export const HEADER_AGGREGATE_TYPE = 'rowcall-aggregate-type';
 
-/** One record of the change log. `value` is UTF-8 JSON (the envelope), null for a tombstone. */
+/** `shop.orders.update`: the dotted words of [a-zA-Z0-9_] that Standard Webhooks ask for. */
+export function eventType(event: Pick<LogRecord, 'table' | 'operation'>): string {
+  return `${event.table.replaceAll(/[^a-zA-Z0-9_.]/gu, '_')}.${OPERATION_OF[event.operation]}`;
+}
+
+/** One record of the change log. `value` is UTF-8 JSON (the envelope, or another format's), null for a tombstone. */
 export interface LogRecord {
-  /** JSON text such as `{"id":1}`; null for a table without a key. */
+  /** JSON text such as `{"id":1}`, of an outbox row any JSON; null for a table without a key. */
   readonly key: string | null;
   readonly value: Uint8Array | null;
   /** Commit time at the source, milliseconds since the epoch. */
   readonly timestampMs: number;
   /** Event id: the same for the same row change, whatever restarts. */
   readonly id: string;
-  /** `schema.table` as the server spells it. */
+  /** `schema.table` as the server spells it; empty for a record of no row, which matches no callback. */
   readonly table: string;
   readonly operation: OperationCode;
   /** Further headers, in order. */

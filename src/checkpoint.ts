@@ -45,7 +45,10 @@ const table = z.strictObject({ schema: z.string().min(1), table: z.string().min(
 const current = z.strictObject({
   version: z.literal(2),
   ...common,
-  topics: z.record(z.string(), z.strictObject({ ...topic, table })),
+  topics: z.record(
+    z.string(),
+    z.strictObject({ ...topic, table, aggregateType: z.string().exactOptional() }),
+  ),
 });
 
 /** Before a topic's table was remembered. */

@@ -150,6 +150,21 @@ export const ERRORS = {
     exit: 3,
     cure: 'tables[].key names a column that the table does not have, or that columns.exclude removes.',
   },
+  KEY_COLUMN_ALTERED: {
+    retriable: false,
+    exit: 3,
+    cure: 'Rows of different keys would look alike. Take the column out of columns.mask, hash and truncate, or name another key (tables[].key).',
+  },
+  COLUMN_RULE_UNFIT: {
+    retriable: false,
+    exit: 3,
+    cure: 'Give the table a rule of its own in front of this one, without the column in question.',
+  },
+  OUTBOX_ROW_INVALID: {
+    retriable: false,
+    exit: 3,
+    cure: 'Declare the columns that tables[].outbox names NOT NULL. Move past the row with rowcall position set.',
+  },
 
   // The change log
   CHECKPOINT_LOST: {
@@ -220,7 +235,12 @@ export const ERRORS = {
   RECORD_TOO_LARGE: {
     retriable: false,
     exit: 3,
-    cure: 'The row is over the limit of the log. Exclude the large column.',
+    cure: 'The row is over the limit of the log. Exclude the large column, or set log.oversize: claim-check.',
+  },
+  CLAIM_WRITE_FAILED: {
+    retriable: true,
+    exit: 1,
+    cure: 'Check log.claim_check.path: the disk, its permissions, its space. It is gone on from the checkpoint.',
   },
   TOPIC_UNKNOWN: { retriable: false, exit: 3, cure: 'The log has no such topic.' },
   OFFSET_OUT_OF_RANGE: {
@@ -262,6 +282,21 @@ export const ERRORS = {
     retriable: false,
     exit: 3,
     cure: 'The log holds a record that Rowcall did not write. Check who else writes to the topic.',
+  },
+  CLAIM_MISSING: {
+    retriable: true,
+    exit: 1,
+    cure: 'Bring the file back to log.claim_check.path, or give this process the folder that the connector writes to.',
+  },
+  CLAIM_ALTERED: {
+    retriable: true,
+    exit: 1,
+    cure: 'Restore the file named from a copy: its bytes are not those whose hash stands in the log.',
+  },
+  FORMAT_INCOMPLETE: {
+    retriable: false,
+    exit: 3,
+    cure: 'Give the table format: debezium for what comes, and take update out of the operations of its callbacks for what is in the log.',
   },
   HANDLER_INVALID: {
     retriable: false,

@@ -65,6 +65,17 @@ export interface MadeTopic {
    * until one is known: the checkpoint was written by an earlier version, or made by hand.
    */
   readonly table: TableName | null;
+  /** Of an outbox table: the first aggregate type that was led there. */
+  readonly aggregateType?: string;
+}
+
+/** A topic as the checkpoint keeps it. */
+export function madeTopic(
+  { id, partitions }: Pick<MadeTopic, 'id' | 'partitions'>,
+  table: TableName | null,
+  aggregateType?: string,
+): MadeTopic {
+  return { id, partitions, table, ...(aggregateType === undefined ? {} : { aggregateType }) };
 }
 
 /** Rows of one transaction that are in the log: per `schema.table` the ordinal of the last one. */

@@ -1,12 +1,15 @@
 /** One binlog event after another: transactions begin and end, rows become records. */
 
+import type { LogRecord } from '../change-event.ts';
 import { RowcallError } from '../errors.ts';
 import type { ChangeLogWriter } from '../log/change-log.ts';
 import { partitionOf } from '../log/partition.ts';
+import { madeTopic, type TableName } from '../position.ts';
 import { present, unreachable } from '../shared/assert.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { Logger } from '../shared/logger.ts';
 import type { Appender } from './append/appender.ts';
+import type { ClaimCheck } from './append/claim-check.ts';
 import type { Place } from './append/place.ts';
 import type { BinlogEvent } from './binlog/binlog-event.ts';
 import { classifyQuery } from './binlog/classify-query.ts';
@@ -15,7 +18,10 @@ import { statementTarget } from './binlog/statement-target.ts';
 import { decodeRows, type RowChange } from './decode/rows.ts';
 import { TableMaps, type TableVersion } from './decode/table-map.ts';
 import { encodeRow } from './encode/encode-row.ts';
+import { aggregateTypeOf, encodeOutboxRow } from './encode/outbox.ts';
+import { beginRecord, endRecord, transactionsTopic } from './encode/transaction-record.ts';
 import { type Route, type Router, SYSTEM_SCHEMAS } from './route/router.ts';
+import type { TopicSource } from './route/topic-name.ts';
 
 type QueryEvent = Extract<BinlogEvent, { type: 'query' }>;
 type RowsEvent = Extract<BinlogEvent, { type: 'rows' }>;
@@ -46,6 +52,24 @@ export interface EventHandlerParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly counters: CaptureCounters;
+  /** Where transactions begin and end stands in a topic of its own. */
+  readonly transactions?: boolean;
+  /** Where the value of an oversize record goes; without it, it stays in the record, and the log may refuse that. */
+  readonly claimCheck?: ClaimCheck | null;
+}
+
+/** A topic, and the count that its keys are hashed over. */
+interface Target {
+  readonly topic: string;
+  readonly partitions: number;
+}
+
+/** Rows of one event. */
+interface Rows {
+  readonly event: RowsEvent;
+  readonly table: TableVersion;
+  readonly route: Route;
+  readonly encode: typeof encodeRow;
 }
 
 /**
@@ -56,6 +80,8 @@ export interface EventHandlerParts {
 export class EventHandler {
   readonly #parts: EventHandlerParts;
   readonly #tables = new TableMaps();
+  /** Outbox tables of whose updates a person was told. */
+  readonly #updatedOutboxes = new WeakSet<Route>();
 
   constructor(parts: EventHandlerParts) {
     this.#parts = parts;
@@ -216,6 +242,13 @@ export class EventHandler {
     counters.transactions += 1;
     counters.lastCommitMs = Math.floor(transaction.commitUs / 1000);
     place.commit(event);
+    if (this.#parts.transactions === true && transaction.rows > 0) {
+      const tables = [...transaction.tables].map(([table, { ordinal }]) => ({
+        table,
+        rows: ordinal,
+      }));
+      this.#add(this.#transactions(), [endRecord(transaction, tables)]);
+    }
   }
 
   async #rows(event: RowsEvent): Promise<void> {
@@ -231,80 +264,153 @@ export class EventHandler {
     if (this.#parts.place.transaction === null) {
       throw malformed(event, 'Rows outside a transaction');
     }
-    const partitions = await this.#partitions(route);
+    if (this.#parts.transactions === true) {
+      await this.#target(transactionsTopic(this.#parts.name), null);
+    }
     const { appender, requireFullImage = false } = this.#parts;
+    const rows = {
+      event,
+      table,
+      route,
+      encode: route.outbox === null ? encodeRow : encodeOutboxRow,
+    };
+    const ofTable =
+      route.topic === null ? null : await this.#target(route.topic, sourceOf(table, undefined));
     let index = 0;
     for (const change of decodeRows(event, table, route.columns, { requireFullImage })) {
       if (appender.mustFlush) await appender.flush();
-      this.#row({ event, table, route, partitions, index }, change);
+      const target = ofTable ?? (await this.#outboxTarget(rows, change));
+      const pending = this.#row(rows, { index, change, target });
+      if (pending !== undefined) await pending;
       index += 1;
     }
   }
 
+  /** A promise only where a value must be put elsewhere first: until then nothing is counted. */
   #row(
-    at: {
-      event: RowsEvent;
-      table: TableVersion;
-      route: Route;
-      partitions: number;
-      index: number;
-    },
-    change: RowChange,
-  ): void {
-    const { place, appender, clock, name, version, counters } = this.#parts;
-    const transaction = present(place.transaction, 'the transaction of a row');
-    const tableName = at.table.name;
-    const { ordinal, total, inLog } = place.nextRow(tableName);
-    const records = inLog
-      ? []
-      : encodeRow(
-          {
-            name,
-            version,
-            transaction: transaction.id,
-            gtid: transaction.gtid,
-            file: at.event.file,
-            pos: at.event.position,
-            row: at.index,
-            serverId: at.event.serverId,
-            thread: transaction.thread,
-            commitUs: transaction.commitUs,
-            nowMs: clock.now(),
-            ordinal,
-            totalOrder: total,
-          },
-          at.route,
-          change,
-        );
-    // Neither await nor throw from here on: a counted row has its records with the appender, and the reverse.
-    for (const record of records) {
-      appender.add(at.route.topic, partitionOf(record.key, at.partitions), record);
+    rows: Rows,
+    row: { readonly index: number; readonly change: RowChange; readonly target: Target | null },
+  ): Promise<void> | undefined {
+    const { place, claimCheck } = this.#parts;
+    const numbers = place.nextRow(rows.table.name);
+    const { inLog } = numbers;
+    const records = inLog || row.target === null ? [] : this.#encode(rows, row, numbers);
+    const oversize = claimCheck?.someOver(records) === true;
+    if (!oversize) {
+      this.#count(rows, row.target, { records, inLog });
+      return undefined;
     }
-    place.countRow(tableName, at.table.primaryKey !== null);
+    return claimCheck.check(records, rows.route, row.change).then((checked) => {
+      this.#count(rows, row.target, { records: checked, inLog });
+    });
+  }
+
+  #encode(
+    { event, route, encode }: Rows,
+    { index, change }: { readonly index: number; readonly change: RowChange },
+    { ordinal, total }: { readonly ordinal: number; readonly total: number },
+  ): LogRecord[] {
+    const { place, clock, name, version } = this.#parts;
+    const transaction = present(place.transaction, 'the transaction of a row');
+    return encode(
+      {
+        name,
+        version,
+        transaction: transaction.id,
+        gtid: transaction.gtid,
+        file: event.file,
+        pos: event.position,
+        row: index,
+        serverId: event.serverId,
+        thread: transaction.thread,
+        commitUs: transaction.commitUs,
+        nowMs: clock.now(),
+        ordinal,
+        totalOrder: total,
+      },
+      route,
+      change,
+    );
+  }
+
+  /** Neither awaits nor throws: a counted row has its records with the appender, and the reverse. */
+  #count(
+    { table }: Rows,
+    target: Target | null,
+    { records, inLog }: { readonly records: readonly LogRecord[]; readonly inLog: boolean },
+  ): void {
+    const { place, counters, transactions } = this.#parts;
+    const transaction = present(place.transaction, 'the transaction of a row');
+    if (transactions === true && transaction.rows === 0 && !inLog) {
+      this.#add(this.#transactions(), [beginRecord(transaction)]);
+    }
+    if (target !== null) this.#add(target, records);
+    place.countRow(table.name, table.primaryKey !== null);
     counters.rows += 1;
   }
 
-  /** The partition count that the topic's keys are hashed over; makes the topic when it is new. */
-  async #partitions({ topic, table: { schema, table } }: Route): Promise<number> {
+  #add({ topic, partitions }: Target, records: readonly LogRecord[]): void {
+    for (const record of records) {
+      this.#parts.appender.add(topic, partitionOf(record.key, partitions), record);
+    }
+  }
+
+  #transactions(): Target {
+    const topic = transactionsTopic(this.#parts.name);
+    const { partitions } = present(this.#parts.place.topic(topic), 'the transactions topic');
+    return { topic, partitions };
+  }
+
+  /** Where a row of an outbox table goes; null for what is no event of it. */
+  #outboxTarget({ event, table, route }: Rows, change: RowChange): Promise<Target> | null {
+    const at = { file: event.file, pos: event.position };
+    const aggregateType = aggregateTypeOf(route, change, at);
+    if (aggregateType === null) {
+      if (change.after !== null) this.#warnOfUpdatedOutbox(event, route);
+      return null;
+    }
+    const topic = this.#parts.router.outboxTopic(route, aggregateType);
+    return this.#target(topic, sourceOf(table, aggregateType));
+  }
+
+  #warnOfUpdatedOutbox(event: RowsEvent, route: Route): void {
+    if (this.#updatedOutboxes.has(route)) return;
+    this.#updatedOutboxes.add(route);
+    this.#parts.logger.warn(
+      { table: route.table.name, place: at(event) },
+      'Rows of an outbox table were updated: an update is no event, and nothing is sent for it. Insert a new row instead',
+    );
+  }
+
+  /** The topic with the partition count that its keys are hashed over; makes it when it is new. */
+  async #target(topic: string, source: TopicSource | null): Promise<Target> {
     const { place, writer, partitions } = this.#parts;
     const known = place.topic(topic);
+    const table = source === null ? null : { schema: source.schema, table: source.table };
     if (known !== undefined) {
-      if (known.table === null) place.giveTopic(topic, { schema, table });
-      return known.partitions;
+      if (known.table === null && table !== null) {
+        place.giveTopic(topic, table, source?.aggregateType);
+      }
+      return { topic, partitions: known.partitions };
     }
     const [made] = await writer.createTopics([{ name: topic, partitions }]);
     const info = present(made, 'the topic just made');
-    place.topicMade(topic, { id: info.id, partitions: info.partitions, table: { schema, table } });
-    return info.partitions;
+    place.topicMade(topic, madeTopic(info, table, source?.aggregateType));
+    return { topic, partitions: info.partitions };
   }
 
   /** Tables seen at an earlier start keep their topics; one that the rules lead elsewhere leaves its own. */
   #keepTopics(): void {
     const { place, router } = this.#parts;
-    for (const [topic, { table }] of place.topics) {
-      if (table !== null && !router.keepTopic(topic, table)) place.giveTopic(topic, null);
+    for (const [topic, { table, aggregateType }] of place.topics) {
+      if (table === null) continue;
+      if (!router.keepTopic(topic, sourceOf(table, aggregateType))) place.giveTopic(topic, null);
     }
   }
+}
+
+function sourceOf({ schema, table }: TableName, aggregateType: string | undefined): TopicSource {
+  return { schema, table, ...(aggregateType === undefined ? {} : { aggregateType }) };
 }
 
 function at(event: BinlogEvent): string {

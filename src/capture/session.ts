@@ -8,6 +8,7 @@ import { abortable } from '../shared/abort.ts';
 import type { Clock, Random } from '../shared/clock.ts';
 import type { LargeWork } from '../shared/large-work.ts';
 import type { Logger } from '../shared/logger.ts';
+import type { ClaimCheck } from './append/claim-check.ts';
 import { Place } from './append/place.ts';
 import { openBinlogStream } from './binlog/binlog-stream.ts';
 import type { ReplicaIdentity } from './binlog/replica-identity.ts';
@@ -43,6 +44,10 @@ export interface CaptureParts {
   readonly routing: string;
   /** Partitions of a topic that is made now. */
   readonly partitions: number;
+  /** Where transactions begin and end stands in a topic of its own. */
+  readonly transactions?: boolean;
+  /** Where the values of oversize records go; null: nowhere, the log may refuse them. */
+  readonly claimCheck?: ClaimCheck | null;
   readonly log: ChangeLog;
   readonly large: LargeWork;
   readonly clock: Clock;

@@ -7,9 +7,11 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { isPrivateHost } from '../shared/public-address.ts';
+import { checkFormats, checkTables } from './check-tables.ts';
 import type { OptionPath, Problem } from './problems.ts';
 import { parseDuration, parseSize } from './quantities.ts';
 import { isPattern, listsMeet } from './table-globs.ts';
+import { has, list, NOTHING, problem, section, texts, type Section } from './written.ts';
 
 export interface CrossCheckContext {
   /** Names of callbacks whose handler is given in code. */
@@ -25,40 +27,10 @@ export function crossCheck(value: unknown, context: CrossCheckContext): Problem[
     ...checkSource(section(root['source'])),
     ...checkStorage(root, context.baseDir),
     ...checkTables(list(root['tables'])),
+    ...checkFormats(list(root['callbacks']), list(root['tables'])),
     ...checkCallbacks(list(root['callbacks']), list(root['tables']), context),
   ];
 }
-
-type Section = Readonly<Record<string, unknown>>;
-
-const NOTHING: Section = {};
-
-function section(value: unknown): Section {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Section)
-    : NOTHING;
-}
-
-function list(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
-/** A text or the texts of a list. */
-function texts(value: unknown): readonly string[] {
-  return (typeof value === 'string' ? [value] : list(value)).filter(
-    (entry) => typeof entry === 'string',
-  );
-}
-
-function has(value: Section, key: string): boolean {
-  return value[key] !== undefined;
-}
-
-const problem = (path: OptionPath, message: string, at: 'key' | 'value' = 'value'): Problem => ({
-  path,
-  at,
-  message,
-});
 
 function checkSource(source: Section): Problem[] {
   if (source === NOTHING) return [];
@@ -136,34 +108,6 @@ function checkFiles(root: Section, baseDir: string): Problem[] {
 
 function quantity(value: unknown, parse: (text: string) => number | null): number | null {
   return typeof value === 'string' ? parse(value) : null;
-}
-
-const SYSTEM_SCHEMA = /^(?:mysql|sys|information_schema|performance_schema)\./i;
-
-function checkTables(rules: readonly unknown[]): Problem[] {
-  return rules.flatMap((value, index) => {
-    const rule = section(value);
-    const at = ['tables', index] as const;
-    const found: Problem[] = [];
-    const match = texts(rule['match']);
-    const system = match.find((glob) => SYSTEM_SCHEMA.test(glob));
-    if (system !== undefined) {
-      found.push(
-        problem([...at, 'match'], `${system}: system schemas are never captured; remove it`),
-      );
-    }
-    const excluded = texts(section(rule['columns'])['exclude']);
-    for (const column of texts(rule['key'])) {
-      if (!excluded.includes(column)) continue;
-      found.push(
-        problem(
-          [...at, 'columns', 'exclude'],
-          `${column} is a column of the key; remove it here or there`,
-        ),
-      );
-    }
-    return found;
-  });
 }
 
 function checkCallbacks(

@@ -8,8 +8,7 @@ export const LATER_KEYS: Readonly<Record<string, readonly string[]>> = {
   '': ['completions'],
   'source.start': ['timestamp'],
   checkpoint: ['path'],
-  tables: ['format', 'bigint', 'tombstones', 'truncate', 'values'],
-  'tables.columns': ['mask', 'hash'],
+  tables: ['truncate'],
   callbacks: ['when', 'payload', 'batch', 'rate_limit', 'on_exhausted', 'breaker'],
   'callbacks.deliver': ['async'],
   'callbacks.retry': ['maximum_attempts', 'expires_after', 'non_retryable_statuses'],
@@ -19,7 +18,6 @@ export const LATER_KEYS: Readonly<Record<string, readonly string[]>> = {
 
 /** Values by option. */
 export const LATER_VALUES: Readonly<Record<string, readonly string[]>> = {
-  'log.oversize': ['claim-check'],
   'checkpoint.type': ['file'],
   'state.type': ['mysql'],
   'callbacks.operations': ['truncate'],

@@ -76,7 +76,7 @@ function printLog(log: LogConfig): Record<string, unknown> {
       },
       max_size: formatSize(log.maxSizeBytes),
       topics: log.topics,
-      oversize: log.oversize,
+      ...printCommon(log),
     };
   }
   const { topics } = log;
@@ -93,8 +93,16 @@ function printLog(log: LogConfig): Record<string, unknown> {
       replication_factor: topics.replicationFactor,
       config: topics.config,
     },
-    oversize: log.oversize,
+    ...printCommon(log),
   });
+}
+
+function printCommon({ oversize, claimCheck, transactions }: LogConfig): Record<string, unknown> {
+  return {
+    oversize,
+    claim_check: { path: claimCheck.path, over: formatSize(claimCheck.overBytes) },
+    transactions,
+  };
 }
 
 function printRule(rule: TableRule): Record<string, unknown> {
@@ -102,8 +110,43 @@ function printRule(rule: TableRule): Record<string, unknown> {
     match: rule.match,
     topic: rule.topic,
     key: rule.key,
-    columns: rule.excludeColumns.length === 0 ? null : { exclude: rule.excludeColumns },
+    bigint: rule.bigint,
+    ...(rule.outbox === null ? printForm(rule) : printOutbox(rule.outbox)),
   });
+}
+
+function printForm(rule: TableRule): Record<string, unknown> {
+  return {
+    format: rule.format,
+    values: rule.values,
+    tombstones: rule.tombstones,
+    columns: printColumns(rule),
+  };
+}
+
+function printOutbox(outbox: NonNullable<TableRule['outbox']>): Record<string, unknown> {
+  return {
+    outbox: {
+      id: outbox.id,
+      aggregate_type: outbox.aggregateType,
+      aggregate_id: outbox.aggregateId,
+      type: outbox.type,
+      payload: outbox.payload,
+    },
+  };
+}
+
+function printColumns(rule: TableRule): Record<string, unknown> | null {
+  const list = (columns: readonly string[]): readonly string[] | null =>
+    columns.length === 0 ? null : columns;
+  const columns = withoutNull({
+    include: rule.includeColumns,
+    exclude: list(rule.excludeColumns),
+    mask: list(rule.maskColumns),
+    hash: rule.hashColumns === null ? null : { ...rule.hashColumns, key: MASK },
+    truncate: Object.keys(rule.truncateColumns).length === 0 ? null : rule.truncateColumns,
+  });
+  return Object.keys(columns).length === 0 ? null : columns;
 }
 
 function printCallback(callback: CallbackConfig): Record<string, unknown> {

@@ -27,8 +27,9 @@ export function resolvePaths(config: Config, baseDir: string): Config {
 type Resolve = (path: string) => string;
 
 function resolveLog(log: LogConfig, from: Resolve): LogConfig {
-  if (log.type === 'kafka') return { ...log, tls: resolveTls(log.tls, from) };
-  return { ...log, path: from(log.path) };
+  const claimCheck = { ...log.claimCheck, path: from(log.claimCheck.path) };
+  if (log.type === 'kafka') return { ...log, claimCheck, tls: resolveTls(log.tls, from) };
+  return { ...log, claimCheck, path: from(log.path) };
 }
 
 function resolveTls({ mode, ca, cert, key }: TlsConfig, from: Resolve): TlsConfig {

@@ -81,8 +81,13 @@ export const path = (example: string): z.ZodType<string, string> =>
     });
 
 /** Text that is never printed. */
-export const secretText = (): z.ZodType<Secret, string> =>
-  z.string({ error: expecting('text', '"${NAME}"') }).transform((text) => new Secret(text));
+export const secretText = (minCharacters = 0): z.ZodType<Secret, string> =>
+  z
+    .string({ error: expecting('text', '"${NAME}"') })
+    .refine((text) => text.length >= minCharacters, {
+      error: `must be ${minCharacters} characters or more; make one with: openssl rand -base64 32`,
+    })
+    .transform((text) => new Secret(text));
 
 /** A name that MySQL could give to a column. */
 export const columnName = (): z.ZodType<string, string> =>

@@ -77,7 +77,7 @@ async function count(
     for (const record of fetched.records) {
       if (record.offset < offset || !settled.has(record.offset)) continue;
       read += 1;
-      if (record.value !== null && matcher.matches(record, record.value)) matched += 1;
+      if (matcher.take(record) !== null) matched += 1;
     }
     if (fetched.nextOffset <= offset) break;
     offset = fetched.nextOffset;

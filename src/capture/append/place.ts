@@ -3,6 +3,7 @@
 import { filePlaceId } from '../../change-event.ts';
 import { RowcallError } from '../../errors.ts';
 import { formatGtid, GtidSet } from '../../gtid-set.ts';
+import { madeTopic } from '../../position.ts';
 import type { Checkpoint, MadeTopic, OpenTransaction, TableName } from '../../position.ts';
 import { assert, present } from '../../shared/assert.ts';
 import type { BinlogEvent, EventPlace } from '../binlog/binlog-event.ts';
@@ -173,9 +174,9 @@ export class Place {
   }
 
   /** The topic is from now on this table's; null: of the next one that is led there. */
-  giveTopic(name: string, table: TableName | null): void {
+  giveTopic(name: string, table: TableName | null, aggregateType?: string): void {
     const { id, partitions } = present(this.#topics.get(name), `topic ${name}`);
-    this.topicMade(name, { id, partitions, table });
+    this.topicMade(name, madeTopic({ id, partitions }, table, aggregateType));
   }
 
   /** Call it between two rows only, with the records of every row counted so far. */

@@ -1,9 +1,10 @@
 /** The table of the decoder: which reader each column type has. A type that is not here stops the capture. */
 
 import { RowcallError } from '../../errors.ts';
+import { present } from '../../shared/assert.ts';
 import { charsetOf } from './charset.ts';
 import type { Charset } from './charset.ts';
-import { TYPE } from './column.ts';
+import { RENDERED, TYPE } from './column.ts';
 import type { Column } from './column.ts';
 import { compressedBlobReader, compressedStringReader } from './types/compressed.ts';
 import { decimalReader } from './types/decimal.ts';
@@ -51,6 +52,7 @@ const MAKERS: ReadonlyMap<number, ReaderMaker> = new Map<number, ReaderMaker>([
   [TYPE.OLD_TIMESTAMP, () => oldTimestampReader()],
   [TYPE.OLD_TIME, () => oldTimeReader()],
   [TYPE.OLD_DATETIME, () => oldDatetimeReader()],
+  [RENDERED, (column) => present(column.reader, 'how a column is rendered')()],
 ]);
 
 /**

@@ -1,5 +1,14 @@
 /** A column as a TABLE_MAP describes it. Type codes: mysql's include/field_types.h. */
 
+import type { JsonText } from './json-text.ts';
+import type { ValueReader } from './types/value-reader.ts';
+
+/**
+ * A column that its route renders in a way of its own (masked, as text, …). No code of MySQL's, which are bytes: whoever
+ * reads columns by their type alone meets one that it does not know, rather than giving away what is to be hidden.
+ */
+export const RENDERED = 0x100;
+
 /** Type codes as they stand in a TABLE_MAP, the real ones of ENUM and SET included. */
 export const TYPE = {
   TINY: 1,
@@ -58,4 +67,8 @@ export interface Column {
   readonly visible: boolean;
   /** Made by the server for a functional index: nobody's column, and in no event. */
   readonly hidden: boolean;
+  /** Of a column of the type RENDERED alone: makes what reads it. May throw as `valueReader`. */
+  readonly reader?: () => ValueReader;
+  /** As `reader`, of a value that does not stand in the row as such: a document that is rebuilt from its changes. */
+  readonly render?: (value: () => JsonText) => JsonText;
 }

@@ -35,6 +35,8 @@ export interface DecodeOptions {
 interface Step {
   readonly column: Column;
   readonly reader: ValueReader | null;
+  /** What stands for a value that was not read as it is stored. Null: the value itself. */
+  readonly render: Column['render'] | null;
   readonly skip: ValueReader['skip'];
   /** Its number among the JSON columns of the table, from 0; null for other types. */
   readonly jsonNumber: number | null;
@@ -62,8 +64,8 @@ const plans = new WeakMap<readonly Column[], ImagePlan>();
  * Decodes a rows event of version 1 or 2, or one with partial JSON updates, row by row; nothing is read before it
  * is asked for. A document that was changed in part comes out whole: it is rebuilt from the one in the before image.
  *
- * @param wanted columns of `table` to decode, the same array for the same table each time; the others are
- *   passed over by their width
+ * @param wanted columns of `table` to decode, perhaps rendered in a way of their own, the same array for the same
+ *   table each time; the others are passed over by their width
  * @throws RowcallError with file, position, table and column: ROW_METADATA_MISSING, ROW_IMAGE_PARTIAL,
  *   COLUMN_TYPE_UNSUPPORTED, CHARSET_UNSUPPORTED, VALUE_INVALID, BINLOG_EVENT_MALFORMED, BINLOG_EVENT_UNSUPPORTED
  */
@@ -144,15 +146,19 @@ function planOf(table: TableVersion, wanted: readonly Column[], place: string): 
   }
   const known = plans.get(wanted);
   if (known !== undefined) return known;
-  const chosen = new Set(wanted);
+  const chosen = new Map(wanted.map((column) => [column.index, column]));
   let jsonColumns = 0;
   const steps = table.columns.map((column): Step =>
-    attempt(`${place}, column ${column.name}`, () => ({
-      column,
-      reader: chosen.has(column) ? valueReader(column) : null,
-      skip: valueSkipper(column),
-      jsonNumber: column.type === TYPE.JSON ? jsonColumns++ : null,
-    })),
+    attempt(`${place}, column ${column.name}`, () => {
+      const asWanted = chosen.get(column.index);
+      return {
+        column,
+        reader: asWanted === undefined ? null : valueReader(asWanted),
+        render: asWanted?.render ?? null,
+        skip: valueSkipper(column),
+        jsonNumber: column.type === TYPE.JSON ? jsonColumns++ : null,
+      };
+    }),
   );
   const plan = { steps, width: steps.length, jsonColumns };
   plans.set(wanted, plan);
@@ -230,7 +236,7 @@ function readPartialUpdate(
       } else if (step.reader === null) {
         step.skip(reader);
       } else if (marks !== null && jsonNumber !== null && isSet(reader, marks, jsonNumber)) {
-        after[index] = readPatched(reader, step.column, before[index], documents[index]);
+        after[index] = readPatched(reader, step, before[index], documents[index]);
       } else {
         after[index] = step.reader.read(reader);
       }
@@ -245,7 +251,7 @@ function readPartialUpdate(
 /** No diff at all means that the document stayed as it was. */
 function readPatched(
   reader: ByteCursor,
-  column: Column,
+  { column, render }: Step,
   before: JsonText | undefined,
   document: DocumentPlace | undefined,
 ): JsonText {
@@ -260,10 +266,12 @@ function readPatched(
   }
   if (document === undefined) throw malformed('Changes of a JSON document that was NULL');
   if (length === 0) return before;
-  return patchedJson(
-    reader.bytes.subarray(document.from, document.to),
-    reader.bytes.subarray(from, from + length),
-  );
+  const patched = (): JsonText =>
+    patchedJson(
+      reader.bytes.subarray(document.from, document.to),
+      reader.bytes.subarray(from, from + length),
+    );
+  return render === null || render === undefined ? patched() : render(patched);
 }
 
 const DOCUMENT_CURE =

@@ -7,14 +7,19 @@ import {
   HEADER_NEW_KEY,
   HEADER_OLD_KEY,
 } from '../../change-event.ts';
-import type { EventHalf, LogRecord, OperationCode } from '../../change-event.ts';
+import type { LogRecord } from '../../change-event.ts';
 import { RowcallError } from '../../errors.ts';
+import type { EventFormat } from '../../event-format.ts';
 import { assert, present } from '../../shared/assert.ts';
 import { allocateShared } from '../../shared/shared-bytes.ts';
 import { textOf } from '../decode/json-text.ts';
 import type { JsonText, LargeText } from '../decode/json-text.ts';
 import type { RowChange, RowImage } from '../decode/rows.ts';
 import type { Route } from '../route/router.ts';
+import { binaryCloudEvent, structuredCloudEvent } from './cloudevents.ts';
+import { flat } from './flat.ts';
+import { type Format, type FormatMaker, type Half, type Label, labelsOf } from './format.ts';
+import { maxwell } from './maxwell.ts';
 
 /** Where and when a row change stands. */
 export interface RowContext {
@@ -44,10 +49,11 @@ export interface RowContext {
 
 /**
  * One record; two for an update that changes the key (a delete of the old key, then a create of the new),
- * which belong together. Deterministic but for `nowMs`: the same row gives the same id and bytes again.
- * A column that is absent from a partial image is absent from the object.
+ * which belong together; by option a tombstone behind each delete. Deterministic but for `nowMs`: the same row
+ * gives the same id and bytes again. A column that is absent from a partial image is absent from the object.
  *
- * @throws RowcallError ROW_IMAGE_PARTIAL: the images lack a column of the key
+ * @throws RowcallError COLUMN_RULE_UNFIT: the route's format cannot hold the change. ROW_IMAGE_PARTIAL: nor a partial
+ *   image, or the images lack a column of the key
  */
 export function encodeRow(context: RowContext, route: Route, change: RowChange): LogRecord[] {
   const texts = textsOf(route);
@@ -55,18 +61,20 @@ export function encodeRow(context: RowContext, route: Route, change: RowChange):
   const row: EncodedRow = { context, route, texts };
   const oldKey = before === null ? null : keyText(row, before, null);
   const newKey = after === null ? null : keyText(row, after, before);
-  if (before === null) return [toRecord(row, 'c', '', { before, after, key: newKey })];
-  if (after === null) return [toRecord(row, 'd', '', { before, after, key: oldKey })];
-  if (oldKey === newKey) return [toRecord(row, 'u', '', { before, after, key: newKey })];
+  if (before === null) {
+    return [toRecord(row, { operation: 'c', half: '', before, after, key: newKey })];
+  }
+  if (after === null) {
+    return deleted(row, toRecord(row, { operation: 'd', half: '', before, after, key: oldKey }));
+  }
+  if (oldKey === newKey) {
+    return [toRecord(row, { operation: 'u', half: '', before, after, key: newKey })];
+  }
+  const gone = toRecord(row, { operation: 'd', half: ':d', before, after: null, key: oldKey });
+  const come = toRecord(row, { operation: 'c', half: ':c', before: null, after, key: newKey });
   return [
-    {
-      ...toRecord(row, 'd', ':d', { before, after: null, key: oldKey }),
-      headers: [[HEADER_NEW_KEY, present(newKey, 'the new key')]],
-    },
-    {
-      ...toRecord(row, 'c', ':c', { before: null, after, key: newKey }),
-      headers: [[HEADER_OLD_KEY, present(oldKey, 'the old key')]],
-    },
+    ...deleted(row, withHeader(gone, HEADER_NEW_KEY, present(newKey, 'the new key'))),
+    withHeader(come, HEADER_OLD_KEY, present(oldKey, 'the old key')),
   ];
 }
 
@@ -76,14 +84,27 @@ interface EncodedRow {
   readonly texts: RouteTexts;
 }
 
-interface Half extends RowChange {
-  readonly key: string | null;
+function withHeader(record: LogRecord, name: string, value: string): LogRecord {
+  return { ...record, headers: [...(record.headers ?? []), [name, value]] };
+}
+
+/** A delete and, where the rule asks for it, the tombstone that lets a compacted topic forget the key. */
+function deleted({ context, route, texts }: EncodedRow, record: LogRecord): LogRecord[] {
+  if (!route.rule.tombstones || record.key === null) return [record];
+  const id = eventId(
+    present(texts.event, 'the texts of the event').idPrefix,
+    context.ordinal,
+    ':t',
+  );
+  return [record, { ...record, id, value: null }];
 }
 
 /** What is the same for all rows of a route, and what is the same for all of one event of it. */
 interface RouteTexts {
   readonly labels: readonly Label[];
   readonly keyLabels: readonly Label[] | null;
+  /** Null for the default format, whose value is the envelope as it stands. */
+  readonly format: Format | null;
   /** `,"snapshot":false,"db":…,"table":…,"server_id":` */
   readonly sourceTable: string;
   /** Of the event met last: its rows follow one another. */
@@ -96,12 +117,13 @@ interface RouteTexts {
   } | null;
 }
 
-/** The text in front of a column's value: as the first of an object, and behind another. */
-interface Label {
-  readonly index: number;
-  readonly first: string;
-  readonly next: string;
-}
+const FORMATS: Readonly<Record<EventFormat, FormatMaker | null>> = {
+  debezium: null,
+  maxwell,
+  flat,
+  'cloudevents-structured': structuredCloudEvent,
+  'cloudevents-binary': binaryCloudEvent,
+};
 
 const textsByRoute = new WeakMap<Route, RouteTexts>();
 
@@ -109,9 +131,12 @@ function textsOf(route: Route): RouteTexts {
   let texts = textsByRoute.get(route);
   if (texts === undefined) {
     const { schema, table } = route.table;
+    const format = FORMATS[route.rule.format]?.(route) ?? null;
     texts = {
       labels: labelsOf(route.columns),
-      keyLabels: route.key === null ? null : labelsOf(route.key),
+      keyLabels:
+        route.key === null ? null : labelsOf(route.key, format?.keyStart, format?.keyPrefix),
+      format,
       sourceTable:
         `,"snapshot":false,"db":${JSON.stringify(schema)},"table":${JSON.stringify(table)}` +
         ',"server_id":',
@@ -120,13 +145,6 @@ function textsOf(route: Route): RouteTexts {
     textsByRoute.set(route, texts);
   }
   return texts;
-}
-
-function labelsOf(columns: Route['columns']): readonly Label[] {
-  return columns.map(({ index, name }) => {
-    const label = `${JSON.stringify(name)}:`;
-    return { index, first: `{${label}`, next: `,${label}` };
-  });
 }
 
 /** `{"id":1}`; the order is the key's own. What a partial after image lacks stayed as it is in the one before. */
@@ -150,30 +168,68 @@ function keyAbsent({ context, route }: EncodedRow, index: number): RowcallError 
   });
 }
 
-function toRecord(row: EncodedRow, operation: OperationCode, half: EventHalf, to: Half): LogRecord {
+function toRecord(row: EncodedRow, half: Half): LogRecord {
   const { context, route, texts } = row;
-  const event = eventTexts(row);
+  const id = eventId(eventTexts(row).idPrefix, context.ordinal, half.half);
   const envelope = new Envelope();
+  const record = {
+    key: half.key,
+    value: EMPTY,
+    timestampMs: Math.floor(context.commitUs / 1000),
+    id,
+    table: route.table.name,
+    operation: half.operation,
+  };
+  if (texts.format === null) {
+    addEnvelope(envelope, row, half);
+    record.value = envelope.finish();
+    return record;
+  }
+  const source = sourceText(row).slice(SOURCE_NAME.length);
+  const sink = {
+    add: (text: string) => {
+      envelope.add(text);
+    },
+    addImage: envelope.addImage.bind(envelope),
+    addOpenImage: envelope.addOpenImage.bind(envelope),
+    addEnvelope: () => {
+      addEnvelope(envelope, row, half);
+    },
+  };
+  const headers = texts.format.write(sink, { context, labels: texts.labels, id, source }, half);
+  record.value = envelope.finish();
+  return { ...record, headers };
+}
+
+const EMPTY: Uint8Array = new Uint8Array();
+
+/** The default format. */
+function addEnvelope(envelope: Envelope, row: EncodedRow, half: Half): void {
+  const { context, texts } = row;
   envelope.add('{"before":');
-  envelope.addImage(texts, to.before);
+  envelope.addImage(texts, half.before);
   envelope.add(',"after":');
-  envelope.addImage(texts, to.after);
-  envelope.add(`${event.source}${context.row},"thread":${context.thread ?? 'null'},"query":null}`);
+  envelope.addImage(texts, half.after);
+  envelope.add(sourceText(row));
   envelope.add(
-    envelopeTail(operation, context.nowMs, {
+    envelopeTail(half.operation, context.nowMs, {
       id: context.transaction,
       totalOrder: context.totalOrder,
       dataCollectionOrder: context.ordinal,
     }),
   );
-  return {
-    key: to.key,
-    value: envelope.finish(),
-    timestampMs: Math.floor(context.commitUs / 1000),
-    id: eventId(event.idPrefix, context.ordinal, half),
-    table: route.table.name,
-    operation,
-  };
+}
+
+const SOURCE_NAME = ',"source":';
+
+/** The envelope's `source` by itself. */
+export function envelopeSource(context: RowContext, route: Route): string {
+  return sourceText({ context, route, texts: textsOf(route) }).slice(SOURCE_NAME.length);
+}
+
+function sourceText(row: EncodedRow): string {
+  const { context } = row;
+  return `${eventTexts(row).source}${context.row},"thread":${context.thread ?? 'null'},"query":null}`;
 }
 
 /** The part of `source` up to the row's number, and of the id up to the ordinal: made once per rows event. */
@@ -188,7 +244,7 @@ function eventTexts({ context, route, texts }: EncodedRow): NonNullable<RouteTex
     pos,
     idPrefix: eventIdPrefix(transaction, schema, table),
     source:
-      `,"source":{"version":${JSON.stringify(context.version)},"connector":"rowcall"` +
+      `${SOURCE_NAME}{"version":${JSON.stringify(context.version)},"connector":"rowcall"` +
       `,"name":${JSON.stringify(context.name)},"ts_ms":${Math.floor(context.commitUs / 1000)}` +
       `,"ts_us":${context.commitUs}${texts.sourceTable}${context.serverId}` +
       `,"gtid":${JSON.stringify(context.gtid)},"file":${JSON.stringify(file)},"pos":${pos},"row":`,
@@ -209,11 +265,23 @@ class Envelope {
     this.#text += text;
   }
 
-  addImage({ labels }: RouteTexts, image: RowImage | null): void {
+  addImage(columns: { readonly labels: readonly Label[] }, image: RowImage | null): void {
     if (image === null) {
       this.#text += 'null';
       return;
     }
+    this.#addColumns(columns, image);
+    this.#text += '}';
+  }
+
+  /** The image without its closing bracket, ready for a further member. */
+  addOpenImage(columns: { readonly labels: readonly Label[] }, image: RowImage | null): void {
+    const any = this.#addColumns(columns, present(image, 'the image of a row'));
+    if (any) this.#text += ',';
+  }
+
+  /** Whether there was any; what is absent from the image is absent here. */
+  #addColumns({ labels }: { readonly labels: readonly Label[] }, image: RowImage): boolean {
     let text = '';
     let isFirst = true;
     for (const { index, first, next } of labels) {
@@ -228,7 +296,8 @@ class Envelope {
         text = '';
       }
     }
-    this.#text += isFirst ? '{}' : `${text}}`;
+    this.#text += isFirst ? '{' : text;
+    return !isFirst;
   }
 
   finish(): Uint8Array {

@@ -1,33 +1,26 @@
 /** Which tables are captured, into which topic, with which key and columns. */
 
-import { createHash } from 'node:crypto';
 import { RowcallError } from '../../errors.ts';
-import type { TableName } from '../../position.ts';
 import { globPattern, globPrefixPattern } from '../../shared/glob.ts';
 import type { Column } from '../decode/column.ts';
 import type { TableVersion } from '../decode/table-map.ts';
-import { TopicNames } from './topic-name.ts';
-
-/** One entry of `tables`. */
-export interface TableRule {
-  /** Globs on schema.table. A table matches with at least one of them and none of those behind `!`. */
-  readonly match: readonly string[];
-  /** Template with {name}, {schema} and {table}. */
-  readonly topic: string;
-  /** Key columns; null for the primary key. */
-  readonly key: readonly string[] | null;
-  /** Names of columns that stay out of the event; one that a table does not have is no error. */
-  readonly excludeColumns: readonly string[];
-}
+import { eventColumns } from './event-columns.ts';
+import { type FullTableRule, fullRule, type TableRule } from './table-rule.ts';
+import { type OutboxColumns, outboxColumns } from './outbox-columns.ts';
+import { TopicNames, type TopicSource } from './topic-name.ts';
 
 /** Where the rows of one table version go. */
 export interface Route {
   readonly table: TableVersion;
-  readonly topic: string;
-  /** The columns of the event, in the table's order. */
+  /** Of an outbox table: null, since each row has one of its own (`outboxTopic`). */
+  readonly topic: string | null;
+  /** The columns of the event, in the table's order; those rendered in a way of their own are of the type RENDERED. */
   readonly columns: readonly Column[];
-  /** The columns of the key, in the key's order; null for a table without a key. */
+  /** The columns of the key, in the key's order, with their names in the key; null for a table without a key. */
   readonly key: readonly Column[] | null;
+  readonly rule: FullTableRule;
+  /** Of an outbox table: which of `columns` is what. */
+  readonly outbox: OutboxColumns | null;
 }
 
 export interface Router {
@@ -35,9 +28,12 @@ export interface Router {
    * The first rule that matches; null when none does. The same object for the same table version.
    *
    * @throws RowcallError of a captured table: its map's defect (ROW_METADATA_MISSING and others),
-   *   KEY_COLUMN_MISSING, TOPIC_COLLISION, TOPIC_INVALID
+   *   KEY_COLUMN_MISSING, KEY_COLUMN_ALTERED, COLUMN_RULE_UNFIT, TOPIC_COLLISION, TOPIC_INVALID
    */
   route(table: TableVersion): Route | null;
+
+  /** The topic of an outbox table's row. @throws RowcallError TOPIC_COLLISION, TOPIC_INVALID */
+  outboxTopic(route: Route, aggregateType: string): string;
 
   /**
    * Tells of a topic that was made for a table at an earlier start, so that no other table takes it unseen.
@@ -45,7 +41,7 @@ export interface Router {
    * @returns false where the rules lead the table elsewhere by now, or nowhere
    * @throws RowcallError TOPIC_COLLISION
    */
-  keepTopic(topic: string, table: TableName): boolean;
+  keepTopic(topic: string, table: TopicSource): boolean;
 
   /** Whether a table of this name would be captured, whatever its columns. */
   couldCapture(schema: string, table: string): boolean;
@@ -70,19 +66,8 @@ export function createRouter(options: {
   return new RuleRouter(options.name, options.rules);
 }
 
-/** Identifies the rules: another hash means that rows may go elsewhere than before. */
-export function routingHash(rules: readonly TableRule[]): string {
-  const canonical = rules.map(({ match, topic, key, excludeColumns }) => [
-    match,
-    topic,
-    key,
-    excludeColumns,
-  ]);
-  return createHash('sha256').update(JSON.stringify(canonical)).digest('hex');
-}
-
 interface CompiledRule {
-  readonly rule: TableRule;
+  readonly rule: FullTableRule;
   readonly included: readonly RegExp[];
   readonly excluded: readonly RegExp[];
   readonly includedPrefixes: readonly RegExp[];
@@ -92,7 +77,7 @@ function compile(rule: TableRule): CompiledRule {
   const included = rule.match.filter((glob) => !glob.startsWith('!'));
   const excluded = rule.match.filter((glob) => glob.startsWith('!'));
   return {
-    rule,
+    rule: fullRule(rule),
     included: included.map(globPattern),
     excluded: excluded.map((glob) => globPattern(glob.slice(1))),
     includedPrefixes: included.map(globPrefixPattern),
@@ -118,9 +103,14 @@ class RuleRouter implements Router {
     return known.route;
   }
 
-  keepTopic(topic: string, table: TableName): boolean {
+  keepTopic(topic: string, table: TopicSource): boolean {
     const rule = this.#ruleFor(table.schema, `${table.schema}.${table.table}`);
     return rule !== null && this.#topics.keep(topic, rule.topic, table);
+  }
+
+  outboxTopic({ table, rule }: Route, aggregateType: string): string {
+    const { schema, table: name } = table;
+    return this.#topics.topicOf(rule.topic, { schema, table: name, aggregateType });
   }
 
   couldCapture(schema: string, table: string): boolean {
@@ -134,7 +124,7 @@ class RuleRouter implements Router {
     );
   }
 
-  #ruleFor(schema: string, name: string): TableRule | null {
+  #ruleFor(schema: string, name: string): FullTableRule | null {
     if (SYSTEM_SCHEMAS.has(schema)) return null;
     const found = this.#rules.find(
       ({ included, excluded }) =>
@@ -154,32 +144,11 @@ class RuleRouter implements Router {
         ...(cure === undefined ? {} : { cure }),
       });
     }
-    const excluded = new Set(rule.excludeColumns);
-    const columns = table.columns.filter(({ hidden, name }) => !hidden && !excluded.has(name));
-    return {
-      table,
-      topic: this.#topics.topicOf(rule.topic, table),
-      columns,
-      key: keyOf(table, rule, columns),
-    };
+    const { schema, table: name } = table;
+    if (rule.outbox !== null) {
+      return { table, topic: null, ...outboxColumns(table, rule, rule.outbox), key: null, rule };
+    }
+    const topic = this.#topics.topicOf(rule.topic, { schema, table: name });
+    return { table, topic, ...eventColumns(table, rule), rule, outbox: null };
   }
-}
-
-/** The rule's columns, else the table's own key. */
-function keyOf(
-  table: TableVersion,
-  rule: TableRule,
-  columns: readonly Column[],
-): readonly Column[] | null {
-  const names = rule.key ?? table.primaryKey?.map(({ column }) => column.name) ?? null;
-  if (names === null || names.length === 0) return null;
-  return names.map((name) => {
-    const column = columns.find((candidate) => candidate.name === name);
-    if (column !== undefined) return column;
-    throw new RowcallError(
-      'KEY_COLUMN_MISSING',
-      `The key column ${name} is not among the columns of the event`,
-      { place: `table ${table.name}` },
-    );
-  });
 }

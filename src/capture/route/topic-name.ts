@@ -8,7 +8,14 @@ const MAX_LENGTH = 249;
 const FORBIDDEN = /[^A-Za-z0-9._-]/gu;
 /** No name of MySQL's has it. */
 const INNER_DOT = '\0';
-const PLACEHOLDER = /\{(name|schema|table)\}/g;
+const PLACEHOLDER = /\{(name|schema|table|aggregate_type)\}/g;
+
+type Placeholder = 'name' | 'schema' | 'table' | 'aggregate_type';
+
+/** What gives a topic its name: a table and, of an outbox table, the row's aggregate type. */
+export interface TopicSource extends TableName {
+  readonly aggregateType?: string;
+}
 
 /**
  * Gives tables their topics. Invariant: a name that came about by replacing characters, or by joining names with
@@ -25,9 +32,9 @@ export class TopicNames {
   }
 
   /** @throws RowcallError TOPIC_COLLISION, TOPIC_INVALID */
-  topicOf(template: string, table: TableName): string {
+  topicOf(template: string, table: TopicSource): string {
     const { spelling, topic } = this.#nameOf(template, table);
-    const place = `table ${table.schema}.${table.table}`;
+    const place = placeOf(table);
     this.#check(topic, place);
     this.#take(topic, spelling, place);
     return topic;
@@ -39,17 +46,18 @@ export class TopicNames {
    * @returns false where the template leads the table elsewhere by now
    * @throws RowcallError TOPIC_COLLISION
    */
-  keep(topic: string, template: string, table: TableName): boolean {
+  keep(topic: string, template: string, table: TopicSource): boolean {
     const now = this.#nameOf(template, table);
     if (now.topic !== topic) return false;
-    this.#take(topic, now.spelling, `table ${table.schema}.${table.table}`);
+    this.#take(topic, now.spelling, placeOf(table));
     return true;
   }
 
-  #nameOf(template: string, { schema, table }: TableName): { spelling: string; topic: string } {
-    const parts = { name: this.#name, schema, table };
+  #nameOf(template: string, source: TopicSource): { spelling: string; topic: string } {
+    const { schema, table, aggregateType = '' } = source;
+    const parts = { name: this.#name, schema, table, aggregate_type: aggregateType };
     // Table `b.c` of schema `a` and table `c` of schema `a.b` would be spelled alike.
-    const spelling = template.replace(PLACEHOLDER, (_match, part: 'name' | 'schema' | 'table') =>
+    const spelling = template.replace(PLACEHOLDER, (_match, part: Placeholder) =>
       parts[part].replaceAll('.', INNER_DOT),
     );
     return { spelling, topic: plain(spelling).replace(FORBIDDEN, '_') };
@@ -83,6 +91,11 @@ export class TopicNames {
     const rest = topic.slice(prefix.length);
     return ['checkpoint', 'schema_changes', 'transactions'].includes(rest) || OWN_SUFFIX.test(rest);
   }
+}
+
+function placeOf({ schema, table, aggregateType }: TopicSource): string {
+  const name = `table ${schema}.${table}`;
+  return aggregateType === undefined ? name : `${name}, aggregate type ${aggregateType}`;
 }
 
 function plain(spelling: string): string {

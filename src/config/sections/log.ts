@@ -14,10 +14,51 @@ import {
 } from '../scalars.ts';
 import { tlsOptions, tlsSchema } from './tls.ts';
 
-const oversize = z
-  .literal('stop')
-  .default('stop')
-  .describe('A record over the limit of the log: stop, with its place.');
+/** What is the same for a file and for Kafka. */
+const common = {
+  oversize: z
+    .enum(['stop', 'claim-check'])
+    .default('stop')
+    .describe(
+      'A record over the limit of the log: stop, with its place. claim-check: its value goes to a file, and the record refers to that.',
+    ),
+  claim_check: z
+    .strictObject({
+      path: path('./data/claims')
+        .default('./data/claims')
+        .describe('Folder of the values; the connector writes it, dispatchers read it.'),
+      over: size(['1KiB', '512MiB'])
+        .prefault('900KiB')
+        .describe('The largest value that stays in its record.'),
+    })
+    .prefault({})
+    .describe('Where the values of oversize records are, with oversize: claim-check.'),
+  transactions: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Tell of each transaction where it begins and ends, in the topic <name>.transactions.',
+    ),
+};
+
+interface Common {
+  readonly oversize: 'stop' | 'claim-check';
+  readonly claim_check: { readonly path: string; readonly over: number };
+  readonly transactions: boolean;
+}
+
+/** In the program's own names. */
+function commonOptions({ oversize, claim_check, transactions }: Common): {
+  oversize: Common['oversize'];
+  claimCheck: { path: string; overBytes: number };
+  transactions: boolean;
+} {
+  return {
+    oversize,
+    claimCheck: { path: claim_check.path, overBytes: claim_check.over },
+    transactions,
+  };
+}
 
 const embeddedSchema = z
   .strictObject({
@@ -48,7 +89,7 @@ const embeddedSchema = z
       })
       .prefault({})
       .describe('How topics are made.'),
-    oversize,
+    ...common,
   })
   .transform((log) => ({
     type: log.type,
@@ -56,7 +97,7 @@ const embeddedSchema = z
     retention: { ageMs: log.retention.age, sizeBytes: log.retention.size },
     maxSizeBytes: log.max_size,
     topics: log.topics,
-    oversize: log.oversize,
+    ...commonOptions(log),
   }));
 
 const SASL_MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512'] as const;
@@ -138,7 +179,7 @@ const kafkaSchema = z
         'exactly-once: events and checkpoint in one transaction. at-least-once: events, then the checkpoint; less delay, repeats after a crash.',
       ),
     topics: kafkaTopicsSchema,
-    oversize,
+    ...common,
   })
   .transform((log) => ({
     type: log.type,
@@ -156,7 +197,7 @@ const kafkaSchema = z
       replicationFactor: log.topics.replication_factor,
       config: log.topics.config,
     },
-    oversize: log.oversize,
+    ...commonOptions(log),
   }));
 
 const TYPES = ['embedded', 'kafka'];

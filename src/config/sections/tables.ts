@@ -1,7 +1,66 @@
 /** The `tables` section: which tables are captured, and how their events are filed. */
 
 import { z } from 'zod';
-import { columnName, expecting, tableGlobs, uniqueList } from '../scalars.ts';
+import { columnName, count, expecting, secretText, tableGlobs, uniqueList } from '../scalars.ts';
+
+const columnList = (example: string): ReturnType<typeof uniqueList<string, string>> =>
+  uniqueList(columnName(), example, 4096);
+
+const columnsSchema = z
+  .strictObject({
+    include: columnList('[id, status]')
+      .optional()
+      .describe('The only columns of the event; those of the key must be among them.'),
+    exclude: columnList('[cvv]')
+      .optional()
+      .describe('Columns that never leave the server; none of the key.'),
+    mask: columnList('[email]')
+      .optional()
+      .describe(
+        'Columns whose values are hidden: "****", 0, … by their kind of JSON; none of the key.',
+      ),
+    hash: z
+      .strictObject({
+        columns: columnList('[phone]').describe('Columns; none of the key.'),
+        key: secretText(16).describe('Key of the HMAC, 16 characters or more.'),
+      })
+      .optional()
+      .describe('Columns whose values become the HMAC-SHA-256 of their text, in hex.'),
+    truncate: z
+      .record(columnName(), count(0, 65_535), { error: expecting('a mapping', '{ note: 100 }') })
+      .optional()
+      .describe(
+        'Text columns that are cut off, with the number of characters left; none of the key.',
+      ),
+  })
+  .prefault({})
+  .describe('Columns that are treated differently.');
+
+const outboxSchema = z
+  .strictObject(
+    {
+      id: columnName().default('id').describe('Column of the event id.'),
+      aggregate_type: columnName()
+        .default('aggregatetype')
+        .describe('Column whose value names the topic.'),
+      aggregate_id: columnName().default('aggregateid').describe('Column of the key.'),
+      type: columnName().default('type').describe('Column of the type of event.'),
+      payload: columnName().default('payload').describe('Column of the value.'),
+    },
+    { error: expecting('a mapping', '{ aggregate_type: kind }, or {} for the usual names') },
+  )
+  .describe('An outbox table: each insert goes where its own columns say.');
+
+const FORMATS = [
+  'debezium',
+  'maxwell',
+  'flat',
+  'cloudevents-structured',
+  'cloudevents-binary',
+] as const;
+
+const TABLE_TOPIC = '{name}.{schema}.{table}';
+const OUTBOX_TOPIC = '{name}.{aggregate_type}';
 
 export const tableSchema = z
   .strictObject(
@@ -10,40 +69,86 @@ export const tableSchema = z
         'Globs on schema.table (* and ?), alone or in a list; ! in front excludes. The first rule that matches a table holds.',
       ),
       topic: z
-        .string({ error: expecting('a template', '"{name}.{schema}.{table}"') })
+        .string({ error: expecting('a template', `"${TABLE_TOPIC}"`) })
         .min(1)
         .max(249)
         .superRefine((template, context) => {
-          const rest = template.replaceAll(/\{(?:name|schema|table)\}/g, '');
+          const rest = template.replaceAll(/\{(?:name|schema|table|aggregate_type)\}/g, '');
           if (!/[{}]/.test(rest)) return;
           context.addIssue({
             code: 'custom',
-            message: 'knows only {name}, {schema} and {table} in braces',
+            message:
+              'knows only {name}, {schema} and {table} in braces, of an outbox {aggregate_type}',
           });
         })
-        .default('{name}.{schema}.{table}')
-        .describe('Topic of a table, from {name}, {schema} and {table}.'),
-      key: uniqueList(columnName(), '[id]', 64)
         .optional()
         .describe(
-          'Columns whose values are the key, which orders events. Default: the primary key, else a unique NOT NULL key, else none.',
+          'Topic of a table, from {name}, {schema} and {table}. Default: {name}.{schema}.{table}; of an outbox {name}.{aggregate_type}.',
         ),
-      columns: z
-        .strictObject({
-          exclude: uniqueList(columnName(), '[cvv]', 4096)
-            .optional()
-            .describe('Columns that never leave the server; none of the key.'),
-        })
-        .prefault({})
-        .describe('Columns that are treated differently.'),
+      key: z
+        .union(
+          [
+            uniqueList(columnName(), '[id]', 64),
+            z
+              .record(columnName(), columnName())
+              .refine((names) => Object.keys(names).length > 0, {
+                error: 'is empty; write { order_id: id }, or remove the key',
+              })
+              .refine((names) => Object.keys(names).length <= 64, {
+                error: 'has more than 64 columns',
+              }),
+          ],
+          { error: expecting('a list of columns, or a mapping of names to columns', '[id]') },
+        )
+        .optional()
+        .describe(
+          'Columns whose values are the key, which orders events; as a mapping with the names that they have in the key. Default: the primary key, else a unique NOT NULL key, else none.',
+        ),
+      format: z
+        .enum(FORMATS)
+        .default('debezium')
+        .describe(
+          'debezium | maxwell | flat | cloudevents-structured | cloudevents-binary: form of a record.',
+        ),
+      values: z
+        .enum(['rowcall', 'debezium'])
+        .default('rowcall')
+        .describe(
+          "rowcall: as docs/VALUES.md says. debezium: as Debezium's connector encodes them.",
+        ),
+      bigint: z
+        .enum(['number', 'string'])
+        .default('number')
+        .describe('BIGINT, and BIT over 53, as number or as text, in keys too.'),
+      tombstones: z
+        .boolean()
+        .default(false)
+        .describe('A record without a value behind each delete; of use on compacted topics alone.'),
+      columns: columnsSchema,
+      outbox: outboxSchema.optional(),
     },
     { error: expecting('a mapping', '{ match: shop.* }') },
   )
-  .transform((rule) => ({
-    match: rule.match,
-    topic: rule.topic,
-    key: rule.key ?? null,
-    excludeColumns: rule.columns.exclude ?? [],
+  .transform(({ match, topic, key, columns, outbox, ...event }) => ({
+    match,
+    topic: topic ?? (outbox === undefined ? TABLE_TOPIC : OUTBOX_TOPIC),
+    key: key ?? null,
+    excludeColumns: columns.exclude ?? [],
+    includeColumns: columns.include ?? null,
+    maskColumns: columns.mask ?? [],
+    hashColumns: columns.hash ?? null,
+    truncateColumns: columns.truncate ?? {},
+    ...event,
+    outbox:
+      outbox === undefined
+        ? null
+        : {
+            id: outbox.id,
+            aggregateType: outbox.aggregate_type,
+            aggregateId: outbox.aggregate_id,
+            type: outbox.type,
+            payload: outbox.payload,
+          },
   }));
 
 export const tablesSchema = z

@@ -1,11 +1,10 @@
 /** An event of the log as an object for a handler, exact to the last digit. */
 
-import { envelopeData, type EventSource, OPERATION_OF } from '../../change-event.ts';
+import { envelopeData, type EventSource, eventType, OPERATION_OF } from '../../change-event.ts';
 import { RowcallError } from '../../errors.ts';
 import { parseExact } from '../exact-json.ts';
 import type { Row, RowEvent } from './handler.ts';
 import type { OutgoingEvent } from './sender.ts';
-import { eventType } from './standard-webhook.ts';
 
 const INTEGER = /^-?[0-9]+$/;
 

@@ -1,7 +1,7 @@
 /** A change event as a Standard Webhook: body, headers, signatures. Specification: standardwebhooks.com, 1.0.0. */
 
 import { createHmac, createSecretKey, hash, type KeyObject } from 'node:crypto';
-import { envelopeData, OPERATION_OF } from '../../change-event.ts';
+import { envelopeData, eventType } from '../../change-event.ts';
 import { LARGE_EVENT_BYTES } from '../../shared/large-work.ts';
 import type { OutgoingEvent } from './sender.ts';
 
@@ -10,11 +10,6 @@ const SECRET_PREFIX = 'whsec_';
 /** A `whsec_` secret as a key; made once, since a raw secret costs six times as much at each signature. */
 export function signingKey(secret: string): KeyObject {
   return createSecretKey(Buffer.from(secret.slice(SECRET_PREFIX.length), 'base64'));
-}
-
-/** `shop.orders.update`: the specification's dotted words of [a-zA-Z0-9_]. */
-export function eventType(event: Pick<OutgoingEvent, 'table' | 'operation'>): string {
-  return `${event.table.replaceAll(/[^a-zA-Z0-9_.]/gu, '_')}.${OPERATION_OF[event.operation]}`;
 }
 
 /**

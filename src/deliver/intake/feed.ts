@@ -69,12 +69,13 @@ export class Feed {
   /** Returns false when the record matches and must wait for room. */
   #take(record: StoredRecord): boolean {
     const { progress, matcher, dispatcher, settler } = this.#parts;
-    const { offset, value } = record;
+    const { offset } = record;
     if (offset > this.#offset) this.#pass(offset);
     if (!progress.isSettled(offset)) {
-      if (value !== null && matcher.matches(record, value)) {
+      const matched = matcher.take(record);
+      if (matched !== null) {
         if (!dispatcher.hasRoom) return false;
-        dispatcher.offer(pendingEvent(record, value, progress));
+        dispatcher.offer(pendingEvent(matched, matched.value, progress));
       } else {
         progress.filtered(offset);
         settler.passed(progress);

@@ -1,9 +1,14 @@
 /** Which records a callback gets: by table and operation from the headers, by changed columns from the envelope. */
 
-import { type LogRecord, OPERATION_OF, type OperationCode } from '../../change-event.ts';
+import { OPERATION_OF, type OperationCode } from '../../change-event.ts';
+import { canonicalOrClaim, isClaimed, parseClaim } from '../../claim-reference.ts';
+import type { StoredRecord } from '../../log/change-log.ts';
 import { globPattern } from '../../shared/glob.ts';
 import type { CallbackOptions } from '../callback-options.ts';
 import { anyColumnChanged } from './changed-columns.ts';
+
+/** A record with a value, in the default format whatever stands in the topic. */
+export type MatchedRecord = StoredRecord & { readonly value: Uint8Array };
 
 /**
  * The same record gives the same answer for ever, or a recount would not agree with the books. What table and
@@ -30,11 +35,33 @@ export class Matcher {
     this.#changed = changed;
   }
 
-  /** @throws RowcallError ENVELOPE_INVALID */
-  matches(record: Pick<LogRecord, 'table' | 'operation'>, value: Uint8Array): boolean {
-    if (!this.#operations.has(record.operation) || !this.#tableMatches(record.table)) return false;
-    if (record.operation !== 'u' || this.#changed.length === 0) return true;
-    return anyColumnChanged(value, this.#changed);
+  /**
+   * The record as the callback gets it, in the default format; null where it does not match.
+   *
+   * @throws RowcallError ENVELOPE_INVALID, FORMAT_INCOMPLETE
+   */
+  take(record: StoredRecord): MatchedRecord | null {
+    const { value, operation, table } = record;
+    if (
+      value === null ||
+      table === '' ||
+      !this.#operations.has(operation) ||
+      !this.#tableMatches(table)
+    ) {
+      return null;
+    }
+    const read = canonicalOrClaim(record, value);
+    if (operation === 'u' && !this.#asksForUpdate(record, read.value)) return null;
+    return read.value === value && read.key === record.key
+      ? (record as MatchedRecord)
+      : { ...record, ...read };
+  }
+
+  #asksForUpdate(record: StoredRecord, value: Uint8Array): boolean {
+    if (this.#changed.length === 0) return true;
+    if (!isClaimed(record)) return anyColumnChanged(value, this.#changed);
+    const { changed = [] } = parseClaim(value);
+    return changed.some((column) => this.#changed.includes(column));
   }
 
   #tableMatches(table: string): boolean {

@@ -3,7 +3,7 @@
 import { formatCheckpoint, parseCheckpoint } from '../../checkpoint.ts';
 import { SourceConnection } from '../../capture/binlog/source-connection.ts';
 import { type Start, startPlace } from '../../capture/preflight/start-place.ts';
-import { routingHash } from '../../capture/route/router.ts';
+import { routingHash } from '../../capture/route/table-rule.ts';
 import type { Config } from '../../config/schema.ts';
 import { RowcallError } from '../../errors.ts';
 import type { TopicInfo } from '../../log/change-log.ts';

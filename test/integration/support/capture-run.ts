@@ -1,7 +1,9 @@
 /** The capture leg alone: from a real server into a log in memory. */
 import { randomUUID } from 'node:crypto';
+import type { ClaimCheck } from '../../../src/capture/append/claim-check.ts';
 import { Capture } from '../../../src/capture/capture.ts';
 import { createRouter } from '../../../src/capture/route/router.ts';
+import type { TableRule } from '../../../src/capture/route/table-rule.ts';
 import type { RowcallError } from '../../../src/errors.ts';
 import { systemClock } from '../../../src/shared/clock.ts';
 import { LargeWork } from '../../../src/shared/large-work.ts';
@@ -28,6 +30,10 @@ export interface CaptureRun {
 export function runCapture(options: {
   readonly url: string;
   readonly tables: readonly string[];
+  /** Further parts of the rule that they come under. */
+  readonly rule?: Partial<TableRule>;
+  readonly transactions?: boolean;
+  readonly claimCheck?: ClaimCheck;
   readonly heartbeatMs?: number;
   readonly store?: MemoryLogStore;
   /** Default: one that no other run has. */
@@ -43,7 +49,13 @@ export function runCapture(options: {
       told.push({ level, fields, message });
     };
   const rules = [
-    { match: options.tables, topic: '{schema}.{table}', key: null, excludeColumns: [] },
+    {
+      match: options.tables,
+      topic: '{schema}.{table}',
+      key: null,
+      excludeColumns: [],
+      ...options.rule,
+    },
   ];
   const capture = new Capture({
     name: 'capture',
@@ -58,6 +70,8 @@ export function runCapture(options: {
     router: createRouter({ name: 'capture', rules }),
     routing: 'r',
     partitions: 1,
+    transactions: options.transactions ?? false,
+    claimCheck: options.claimCheck ?? null,
     log: new MemoryChangeLog(options.store ?? new MemoryLogStore(), systemClock),
     large: new LargeWork(systemClock),
     clock: systemClock,

@@ -67,12 +67,14 @@ interface Start {
   /** The rule's topic of tables called `a b`. Default: as of all others. */
   readonly topic?: string;
   readonly onProgress?: () => void;
+  /** Further parts of the follower. */
+  readonly parts?: { readonly transactions?: boolean; readonly maxBufferedBytes?: number };
 }
 
 const noop = (): void => undefined;
 
 /** A connector that starts, reads the events, and loses its source. Returns what ended it. */
-async function follow({ log, events, topic, onProgress = noop }: Start): Promise<unknown> {
+async function follow({ log, events, topic, onProgress = noop, parts }: Start): Promise<unknown> {
   const writer = await log.openWriter('shop');
   const checkpoint = parseCheckpoint(writer.checkpoint ?? formatCheckpoint(START));
   const rule = { key: null, excludeColumns: [] };
@@ -97,6 +99,7 @@ async function follow({ log, events, topic, onProgress = noop }: Start): Promise
       listener: { onStreaming: () => undefined, onProgress },
       signal: new AbortController().signal,
       onFailure: () => undefined,
+      ...parts,
     });
     return await follower.run({
       next: () => {
@@ -149,6 +152,31 @@ describe('a connection', () => {
     await follow({ log, events: [], onProgress });
     expect(progress).toBe(1);
   });
+});
+
+describe('the transactions topic', () => {
+  const events = transaction(4, SPACED, { schema: 'shop', table: 'c' }, SPACED);
+  const statuses = async (log: ChangeLog): Promise<unknown[]> => {
+    const { records } = await log.read({ topic: 'shop.transactions', partition: 0 }, 0, 1_000_000);
+    return records.map(({ id, value }) => [
+      id.split(':').at(-1),
+      (JSON.parse(Buffer.from(value ?? []).toString()) as { event_count: unknown }).event_count,
+    ]);
+  };
+
+  it.each(events.slice(1).map((_, index) => index + 1))(
+    'has the beginning and the end once, wherever the transaction was cut: after event %i',
+    async (cut) => {
+      const log = newLog();
+      const parts = { transactions: true, maxBufferedBytes: 1 };
+      expect(await follow({ log, events: events.slice(0, cut), parts })).toEqual(lost);
+      expect(await follow({ log, events, parts })).toEqual(lost);
+      expect(await statuses(log)).toEqual([
+        ['BEGIN', null],
+        ['END', 3],
+      ]);
+    },
+  );
 });
 
 describe('a topic, over restarts', () => {

@@ -15,6 +15,22 @@ source: { url: 'mysql://rowcall:pw@db.example.com' }
 tables: [{ match: shop.* }]
 `;
 
+/** A rule that says nothing but which tables it is for, as the program sees it. */
+export const PLAIN_RULE = {
+  topic: '{name}.{schema}.{table}',
+  key: null,
+  format: 'debezium',
+  values: 'rowcall',
+  bigint: 'number',
+  tombstones: false,
+  excludeColumns: [],
+  includeColumns: null,
+  maskColumns: [],
+  hashColumns: null,
+  truncateColumns: {},
+  outbox: null,
+};
+
 /** Writes the text into a file of its own; returns the file's path. */
 export function configFile(text: string): string {
   const dir = mkdtempSync(join(tmpdir(), 'rowcall-config-'));

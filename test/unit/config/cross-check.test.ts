@@ -18,6 +18,7 @@ function problemsOf(change: object, handlers: string[] = []): string[] {
   return [];
 }
 
+const table = (rule: object): object => ({ tables: [{ match: 'shop.*', ...rule }] });
 const delivering = (deliver: object): object => ({ callbacks: [{ ...callback, deliver }] });
 
 describe('options that depend on each other', () => {
@@ -58,6 +59,55 @@ describe('options that depend on each other', () => {
       'an excluded key column',
       { tables: [{ match: 'shop.*', key: ['id'], columns: { exclude: ['id'] } }] },
       ['tables[0].columns.exclude'],
+    ],
+    ...(['mask', 'truncate', 'hash'] as const).map((treatment): [string, object, string[]] => {
+      const columns = {
+        mask: ['ID'],
+        truncate: { ID: 3 },
+        hash: { columns: ['ID'], key: 'sixteen letters.' },
+      };
+      const path = treatment === 'hash' ? 'hash.columns' : treatment;
+      return [
+        `a key column under ${treatment}, in another case`,
+        table({ key: { order: 'id' }, columns: { [treatment]: columns[treatment] } }),
+        [`tables[0].columns.${path}`],
+      ];
+    }),
+    [
+      'a key column that is not included',
+      table({ key: ['id'], columns: { include: ['a'] } }),
+      ['tables[0].columns.include'],
+    ],
+    [
+      'include and exclude',
+      table({ columns: { include: ['a'], exclude: ['b'] } }),
+      ['tables[0].columns.exclude'],
+    ],
+    [
+      'a column masked and hashed',
+      table({ columns: { mask: ['a'], hash: { columns: ['A'], key: 'sixteen letters.' } } }),
+      ['tables[0].columns.hash.columns'],
+    ],
+    [
+      'a short key of a hash',
+      table({ columns: { hash: { columns: ['a'], key: 'fifteen letters' } } }),
+      ['tables[0].columns.hash.key'],
+    ],
+    [
+      "Maxwell's format with values of another",
+      table({ format: 'maxwell', values: 'debezium' }),
+      ['tables[0].values'],
+    ],
+    ['updates of a flat table', table({ format: 'flat' }), ['callbacks[0].tables']],
+    [
+      'what an outbox has no use for',
+      table({ outbox: {}, key: ['id'], columns: { mask: ['a'] }, tombstones: true }),
+      ['tables[0].key', 'tables[0].tombstones', 'tables[0].columns'],
+    ],
+    [
+      'an aggregate type without an outbox',
+      table({ topic: '{aggregate_type}' }),
+      ['tables[0].topic'],
     ],
     ['only exclusions', { tables: [{ match: '!shop.a' }], callbacks: [] }, ['tables[0].match']],
     ['two callbacks of one name', { callbacks: [callback, callback] }, ['callbacks[1].name']],
@@ -116,6 +166,13 @@ describe('options that depend on each other', () => {
     ],
   ])('%s: refused', (_, change, paths) => {
     expect(problemsOf(change).map((line) => line.split(': ')[0])).toEqual(paths);
+  });
+
+  it('lets inserts and deletes of a flat table through, and updates of the tables beside it', () => {
+    const flat = { match: 'shop.flat', format: 'flat' };
+    const quiet = { ...callback, tables: 'shop.flat', operations: ['insert', 'delete'] };
+    const tables = [flat, { match: 'shop.*' }];
+    expect(problemsOf({ tables, callbacks: [quiet, { ...callback, name: 'b' }] })).toEqual([]);
   });
 
   it('lets plain http through where private networks are allowed', () => {

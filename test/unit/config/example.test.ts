@@ -15,7 +15,11 @@ const text = readFileSync(FILE, 'utf8');
 const whole = text.replaceAll(/^( *)#\| /gm, '$1');
 
 /** Where the names below are the user's own, or another program's. */
-const FREE_NAMES = ['callbacks[].deliver.headers', 'log.topics.config'];
+const FREE_NAMES = [
+  'callbacks[].deliver.headers',
+  'log.topics.config',
+  'tables[].columns.truncate',
+];
 
 /** Every option that the example shows, its `#|` alternatives too, as `callbacks[].deliver.url`. */
 function shownOptions(): Set<string> {

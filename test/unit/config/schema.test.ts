@@ -3,7 +3,7 @@ import { parseConfig } from '../../../src/config/load.ts';
 import { serverIdOf, type Config } from '../../../src/config/schema.ts';
 import { parseSourceUrl } from '../../../src/config/sections/source.ts';
 import { RowcallError } from '../../../src/errors.ts';
-import { SECRET } from './config-file.ts';
+import { PLAIN_RULE, SECRET } from './config-file.ts';
 
 const parse = (value: object): Config => parseConfig(value, '/etc/rowcall');
 
@@ -49,6 +49,9 @@ describe('the mapping from YAML to the program', () => {
         retention: { age: '1h', size: '1MiB' },
         max_size: '2MiB',
         topics: { partitions: 4 },
+        oversize: 'claim-check',
+        claim_check: { path: 'claims', over: '2KiB' },
+        transactions: true,
       },
       checkpoint: { type: 'log' },
       tables: [
@@ -117,11 +120,19 @@ describe('the mapping from YAML to the program', () => {
         retention: { ageMs: 3_600_000, sizeBytes: 1_048_576 },
         maxSizeBytes: 2_097_152,
         topics: { partitions: 4 },
-        oversize: 'stop',
+        oversize: 'claim-check',
+        claimCheck: { path: '/etc/rowcall/claims', overBytes: 2048 },
+        transactions: true,
       },
       checkpoint: { type: 'log' },
       tables: [
-        { match: ['a.*', '!a.b'], topic: '{table}', key: ['x', 'y'], excludeColumns: ['z'] },
+        {
+          ...PLAIN_RULE,
+          match: ['a.*', '!a.b'],
+          topic: '{table}',
+          key: ['x', 'y'],
+          excludeColumns: ['z'],
+        },
       ],
       callbacks: [
         {
@@ -201,6 +212,8 @@ describe('the mapping from YAML to the program', () => {
         config: { 'retention.ms': '5000', 'unclean.leader.election.enable': 'false' },
       },
       oversize: 'stop',
+      claimCheck: { path: '/etc/rowcall/data/claims', overBytes: 921_600 },
+      transactions: false,
     });
   });
 

@@ -6,6 +6,7 @@ import type { Column } from '../../../../src/capture/decode/column.ts';
 import { encodeRow } from '../../../../src/capture/encode/encode-row.ts';
 import type { RowContext } from '../../../../src/capture/encode/encode-row.ts';
 import type { Route } from '../../../../src/capture/route/router.ts';
+import { fullRule } from '../../../../src/capture/route/table-rule.ts';
 import { intColumn } from '../../../support/columns.ts';
 
 const COLUMNS: readonly Column[] = ['id', 'na"me', '__proto__'].map(intColumn);
@@ -19,7 +20,8 @@ function routeOf(key: readonly Column[] | null, columns = COLUMNS): Route {
     primaryKey: null,
     defect: null,
   };
-  return { table, topic: 'shop.orders', columns, key };
+  const rule = fullRule({ match: ['*'], topic: 'shop.orders', key: null, excludeColumns: [] });
+  return { table, topic: 'shop.orders', columns, key, rule, outbox: null };
 }
 
 const KEYED = routeOf(COLUMNS.slice(0, 1));

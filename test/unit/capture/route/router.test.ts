@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { Column } from '../../../../src/capture/decode/column.ts';
+import { RENDERED, type Column } from '../../../../src/capture/decode/column.ts';
 import type { TableVersion } from '../../../../src/capture/decode/table-map.ts';
-import { createRouter, routingHash } from '../../../../src/capture/route/router.ts';
-import type { Router, TableRule } from '../../../../src/capture/route/router.ts';
+import { createRouter } from '../../../../src/capture/route/router.ts';
+import { routingHash, type TableRule } from '../../../../src/capture/route/table-rule.ts';
+import type { Router } from '../../../../src/capture/route/router.ts';
 import { intColumn } from '../../../support/columns.ts';
 
 function tableOf(
@@ -116,6 +117,41 @@ describe('columns and key', () => {
     const keyless = tableOf('shop', 'log', { key: null });
     expect(router({}).route(keyless)?.key).toBeNull();
     expect(names(router({ key: ['name'] }).route(keyless)?.key)).toEqual(['name']);
+  });
+
+  it('are compared whatever the case of their letters', () => {
+    const table = tableOf('shop', 'orders', { columns: ['Id', 'CVV', 'n'], key: ['Id'] });
+    const route = router({ excludeColumns: ['cvv'], key: { order_id: 'ID' } }).route(table);
+    expect(names(route?.columns)).toEqual(['Id', 'n']);
+    expect(route?.key).toMatchObject([{ name: 'order_id', index: 0 }]);
+    const some = router({ includeColumns: ['id', 'N', 'absent'] }).route(table);
+    expect(names(some?.columns)).toEqual(['Id', 'n']);
+  });
+
+  it('are the columns themselves but where the rule treats them', () => {
+    const table = tableOf('shop', 'orders', { columns: ['id', 'a', 'b'], key: ['id'] });
+    expect(router({}).route(table)?.columns).toEqual(table.columns);
+    const columns = router({ maskColumns: ['b'] }).route(table)?.columns;
+    expect(columns?.map(({ type }) => type === RENDERED)).toEqual([false, false, true]);
+    // Who does not know the type meets one that no server has.
+    expect(RENDERED).toBeGreaterThan(0xff);
+  });
+
+  it('of an outbox are its own five, and each must be there', () => {
+    const outbox = {
+      id: 'id',
+      aggregateType: 'kind',
+      aggregateId: 'of',
+      type: 'type',
+      payload: 'P',
+    };
+    const columns = ['id', 'kind', 'of', 'type', 'p', 'more'];
+    const route = router({ outbox }).route(tableOf('shop', 'outbox', { columns }));
+    expect(names(route?.columns)).toEqual(columns.slice(0, 5));
+    expect(route).toMatchObject({ topic: null, key: null, outbox: { aggregateId: 2, payload: 4 } });
+    expect(() =>
+      router({ outbox }).route(tableOf('shop', 'outbox', { columns: columns.slice(1) })),
+    ).toThrow(failure('COLUMN_RULE_UNFIT'));
   });
 
   it.each([
@@ -251,10 +287,22 @@ describe('the hash of the rules', () => {
       { ...DEFAULT, match: ['a'] },
       { ...DEFAULT, topic: 'a' },
       { ...DEFAULT, key: ['a'] },
+      { ...DEFAULT, key: { a: 'a' } },
       { ...DEFAULT, excludeColumns: ['a'] },
+      { ...DEFAULT, includeColumns: ['a'] },
+      { ...DEFAULT, maskColumns: ['a'] },
+      { ...DEFAULT, hashColumns: { columns: ['a'], key: { reveal: () => 'k' } } },
+      { ...DEFAULT, truncateColumns: { a: 1 } },
+      { ...DEFAULT, truncateColumns: { a: 2 } },
+      { ...DEFAULT, format: 'flat' as const },
+      { ...DEFAULT, values: 'debezium' as const },
+      { ...DEFAULT, bigint: 'string' as const },
+      { ...DEFAULT, tombstones: true },
     ];
     const hashes = [base, ...others.map((rule) => routingHash([rule]))];
-    expect(new Set(hashes).size).toBe(5);
+    expect(new Set(hashes).size).toBe(others.length + 1);
+    const plain = { format: 'debezium', values: 'rowcall', bigint: 'number' } as const;
+    expect(routingHash([{ ...DEFAULT, ...plain, maskColumns: [], outbox: null }])).toBe(base);
     expect(base).toMatch(/^[0-9a-f]{64}$/);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { eventType } from '../../../../src/change-event.ts';
 import {
-  eventType,
   signingKey,
   webhookBody,
   signatures,

@@ -1,0 +1,48 @@
+/** Puts the value of an oversize event back in its place before another sender sends it. */
+
+import { isClaim, resolveClaim } from '../../claim-reference.ts';
+import { RowcallError } from '../../errors.ts';
+import type { Outcome, OutgoingEvent, Sender } from './sender.ts';
+
+/** Where the values are. */
+export interface ClaimSource {
+  /** Null where there is no such file. */
+  read(file: string): Promise<Uint8Array | null>;
+}
+
+/**
+ * Invariant: a reference never leaves in an event's place. A value that is not there, or not the one that was written,
+ * is a failed attempt: the event waits in its lane until somebody brings the file back.
+ */
+export class ClaimSender implements Sender {
+  readonly #sender: Sender;
+  readonly #source: ClaimSource;
+
+  constructor(sender: Sender, source: ClaimSource) {
+    this.#sender = sender;
+    this.#source = source;
+  }
+
+  async send(event: OutgoingEvent, attempt: number, signal: AbortSignal): Promise<Outcome> {
+    if (!isClaim(event.value)) return this.#sender.send(event, attempt, signal);
+    let value: Uint8Array;
+    try {
+      value = await resolveClaim(event, event.value, (file) => this.#source.read(file));
+    } catch (error) {
+      if (!(error instanceof RowcallError)) return { kind: 'failed', error: unreadable(error) };
+      return { kind: 'failed', error: `${error.code}: ${error.message}. ${error.cure}` };
+    }
+    signal.throwIfAborted();
+    return this.#sender.send({ ...event, value }, attempt, signal);
+  }
+
+  close(): Promise<void> {
+    return this.#sender.close();
+  }
+}
+
+/** Of the file system: its code says all, and its message has a path. */
+function unreadable(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+  return `CLAIM_MISSING: The file of an oversize event cannot be read (${code})`;
+}
