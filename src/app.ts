@@ -31,7 +31,7 @@ import { closeAfter } from './shared/close-after.ts';
 import { type Logger, silentLogger } from './shared/logger.ts';
 import type { Service } from './shared/service.ts';
 import { supervise } from './shared/supervise.ts';
-import { connectionOptions } from './source-connection.ts';
+import { sourceServers } from './source-connection.ts';
 import type { Cursor, StateStore } from './state/state-store.ts';
 import { captureInTurn } from './capture-turn.ts';
 import { checkLog, dispatcherMembership, openDispatcherState, openLog } from './stores.ts';
@@ -262,7 +262,7 @@ export class App {
     return new Capture({
       name,
       version: VERSION,
-      connection: await connectionOptions(source),
+      servers: await sourceServers(source),
       serverId: source.serverId,
       replica: { uuid: replicaUuidOf(name, source.serverId), host: hostname() },
       minimumRetentionMs: source.minimumRetentionMs,

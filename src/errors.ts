@@ -44,7 +44,7 @@ export const ERRORS = {
   POSITION_PURGED: {
     retriable: false,
     exit: 3,
-    cure: 'The server no longer has binlog that we need. Restore it, or move on knowingly with rowcall position set.',
+    cure: 'Read from a server that still has it (source.urls), or restore the files. Or accept the loss: rowcall position set -c FILE --earliest shows what is skipped, then compare the tables. Raise binlog_expire_logs_seconds.',
   },
   POSITION_UNPROVEN: {
     retriable: false,
@@ -54,7 +54,12 @@ export const ERRORS = {
   GTID_NOT_SUBSET: {
     retriable: false,
     exit: 3,
-    cure: 'This server lacks transactions that we have read. Point source at the right server, or rowcall position set.',
+    cure: 'This server lacks transactions that we have read. Point source at a server that has them, or bring them over by hand; or rowcall position set, knowing that their changes are in the log and not on this server.',
+  },
+  SOURCE_BEHIND: {
+    retriable: true,
+    exit: 1,
+    cure: 'Nothing to do while the replica catches up. If it cannot, see SHOW REPLICA STATUS there, or point source at a server that has the transactions.',
   },
   GTID_SET_INVALID: {
     retriable: false,

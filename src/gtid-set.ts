@@ -18,6 +18,7 @@ export interface Gtid {
 export const GNO_END = 2n ** 63n - 1n;
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const UUID_CHARS = 36;
 const TAG = /^[a-z_][a-z0-9_]{0,31}$/;
 const INTERVAL = /^(\d{1,19})(?:\s*-\s*(\d{1,19}))?$/;
 
@@ -159,6 +160,26 @@ export class GtidSet {
     return result;
   }
 
+  /** A new set: what was written on this server, tagged or not. */
+  of(uuid: string): GtidSet {
+    const result = new GtidSet();
+    for (const [source, intervals] of this.#sources) {
+      if (source.slice(0, UUID_CHARS) === uuid) result.#sources.set(source, [...intervals]);
+    }
+    return result;
+  }
+
+  /** How many transactions. */
+  get size(): bigint {
+    let count = 0n;
+    for (const intervals of this.#sources.values()) {
+      for (let at = 0; at < intervals.length; at += 2) {
+        count += (intervals[at + 1] ?? 0n) - (intervals[at] ?? 0n);
+      }
+    }
+    return count;
+  }
+
   clone(): GtidSet {
     const copy = new GtidSet();
     for (const [source, intervals] of this.#sources) copy.#sources.set(source, [...intervals]);
@@ -170,11 +191,12 @@ export class GtidSet {
     const elements: string[] = [];
     let last = '';
     for (const [source, intervals] of this.entries()) {
-      const uuid = source.slice(0, 36);
+      const uuid = source.slice(0, UUID_CHARS);
       const text = formatIntervals(intervals);
       // A uuid's tags stand behind its untagged part, within one element.
-      if (uuid === last) elements.push(`${elements.pop() ?? ''}${source.slice(36)}:${text}`);
-      else elements.push(`${source}:${text}`);
+      if (uuid === last) {
+        elements.push(`${elements.pop() ?? ''}${source.slice(UUID_CHARS)}:${text}`);
+      } else elements.push(`${source}:${text}`);
       last = uuid;
     }
     return elements.join(',');

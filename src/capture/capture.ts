@@ -1,9 +1,10 @@
 /** The capture leg: binlog events become records in the log, from the checkpoint on, for ever. */
 
-import { type RowcallError, toRowcallError } from '../errors.ts';
+import { type ErrorCode, type RowcallError, toRowcallError } from '../errors.ts';
 import { Backoff } from '../shared/backoff.ts';
 import type { Service } from '../shared/service.ts';
 import type { CaptureCounters } from './event-handler.ts';
+import { type ForeseenPurge, isUrgent } from './purge-watch.ts';
 import { type CaptureParts, CaptureSession, NO_PLACE, type SessionSnapshot } from './session.ts';
 
 /** A damaged event is read again, in case the network bent it; after so many times it is the file. */
@@ -12,10 +13,25 @@ const CHECKSUM_TRIES = 3;
 export type CaptureState = 'connecting' | 'streaming' | 'waiting' | 'stopped';
 
 /** What capture says of itself, for metrics and readiness. */
-export interface CaptureSnapshot extends Readonly<CaptureCounters>, SessionSnapshot {
+export interface CaptureSnapshot extends Readonly<CaptureCounters>, Omit<SessionSnapshot, 'purge'> {
   readonly state: CaptureState;
+  /** Why the last connection ended or could not be made; null while events come. */
+  readonly failure: ErrorCode | null;
   readonly reconnects: number;
   readonly heartbeatMs: number;
+  /** How long the source will have what is not read yet; null while nothing is known. */
+  readonly binlog: BinlogLeft | null;
+}
+
+export interface BinlogLeft {
+  /** How long the server keeps a file; Infinity where nothing expires by itself. */
+  readonly keptMs: number;
+  /** Until what is not read yet may be purged; Infinity while reading keeps ahead of that. */
+  readonly leftMs: number;
+  /** As of the last look. */
+  readonly unreadBytes: number;
+  /** A person should look after it. */
+  readonly urgent: boolean;
 }
 
 /**
@@ -38,9 +54,11 @@ export class Capture implements Service {
   };
   #session: CaptureSession | null = null;
   #state: CaptureState = 'connecting';
+  #failure: ErrorCode | null = null;
   #reconnects = 0;
   #recordsBefore = 0;
   #appendsBefore = 0;
+  #purgeBefore: ForeseenPurge | null = null;
   #checksumFailures = 0;
   #cutOff = false;
 
@@ -76,11 +94,22 @@ export class Capture implements Service {
       ...this.#counters,
       ...session,
       state: this.#state,
+      failure: this.#failure,
       recordsAppended: this.#recordsBefore + session.recordsAppended,
       appends: this.#appendsBefore + session.appends,
       reconnects: this.#reconnects,
       heartbeatMs: this.#parts.heartbeatMs,
+      binlog: this.#binlogLeft(session.purge ?? this.#purgeBefore),
     };
+  }
+
+  /** Counted down from the last look: by the pace of reading, or as for one who stands where nothing is read. */
+  #binlogLeft(foreseen: ForeseenPurge | null): BinlogLeft | null {
+    if (foreseen === null) return null;
+    const { keptMs, unreadBytes, leftMs, standingMs, atMs } = foreseen;
+    const from = this.#state === 'streaming' ? leftMs : standingMs;
+    const left = Math.max(0, from - (this.#parts.clock.monotonic() - atMs));
+    return { keptMs, unreadBytes, leftMs: left, urgent: isUrgent(left, keptMs) };
   }
 
   /** One connection from checkpoint to loss. Null when it ended because it was told to. */
@@ -90,6 +119,7 @@ export class Capture implements Service {
     const session = new CaptureSession(parts, this.#counters, {
       onStreaming: () => {
         this.#state = 'streaming';
+        this.#failure = null;
       },
       onProgress: () => {
         this.#backoff.progress();
@@ -107,6 +137,7 @@ export class Capture implements Service {
       const last = session.snapshot();
       this.#recordsBefore += last.recordsAppended;
       this.#appendsBefore += last.appends;
+      this.#purgeBefore = last.purge ?? this.#purgeBefore;
       this.#session = null;
     }
   }
@@ -118,6 +149,7 @@ export class Capture implements Service {
     if (!failure.retriable || this.#checksumFailures >= CHECKSUM_TRIES) throw failure;
     const waitMs = Math.round(this.#backoff.failed());
     this.#state = 'waiting';
+    this.#failure = failure.code;
     this.#reconnects += 1;
     const fields = {
       code: failure.code,

@@ -1,7 +1,7 @@
 /** One connection to the source: from the checkpoint that the log holds until the connection is lost. */
 
-import type { ConnectionOptions } from 'mysql2';
 import { formatCheckpoint, parseCheckpoint } from '../checkpoint.ts';
+import { type RowcallError, toRowcallError } from '../errors.ts';
 import type { ChangeLog, ChangeLogWriter } from '../log/change-log.ts';
 import type { Checkpoint } from '../position.ts';
 import { abortable } from '../shared/abort.ts';
@@ -13,11 +13,15 @@ import { Place } from './append/place.ts';
 import { openBinlogStream } from './binlog/binlog-stream.ts';
 import type { ReplicaIdentity } from './binlog/replica-identity.ts';
 import { answerLimit, SourceConnection } from './binlog/source-connection.ts';
+import type { SourceServer } from './binlog/source-server.ts';
 import type { CaptureCounters } from './event-handler.ts';
 import { BinlogFollower, type FollowListener } from './follow-binlog.ts';
 import { checkSource, requireFit } from './preflight/check-source.ts';
+import { type ChosenServer, chooseServer, errantOn } from './preflight/choose-server.ts';
 import { type ProvenPlace, provePlace } from './preflight/prove-place.ts';
+import type { DumpAccess } from './preflight/read-place.ts';
 import { type Start, startPlace } from './preflight/start-place.ts';
+import { type ForeseenPurge, PurgeWatch } from './purge-watch.ts';
 import type { Router } from './route/router.ts';
 
 /** Raw events that may wait between the socket and the decoder. */
@@ -29,7 +33,8 @@ export interface CaptureParts {
   /** The configuration's `name`: key of the checkpoint, part of every event. */
   readonly name: string;
   readonly version: string;
-  readonly connection: ConnectionOptions;
+  /** Where the source can be read, best first; never empty. */
+  readonly servers: readonly SourceServer[];
   readonly serverId: number;
   /** As whom we stand on the source's list of replicas. */
   readonly replica: ReplicaIdentity;
@@ -48,6 +53,8 @@ export interface CaptureParts {
   readonly transactions?: boolean;
   /** Where the values of oversize records go; null: nowhere, the log may refuse them. */
   readonly claimCheck?: ClaimCheck | null;
+  /** How often it is looked how long the source keeps its binlog, milliseconds. Default: a minute. */
+  readonly purgeLookMs?: number;
   readonly log: ChangeLog;
   readonly large: LargeWork;
   readonly clock: Clock;
@@ -61,6 +68,9 @@ export interface SessionParts extends CaptureParts {
 }
 
 export interface SessionSnapshot {
+  /** The server that is read, as messages name it. */
+  readonly server: string | null;
+  readonly serverUuid: string | null;
   readonly file: string | null;
   readonly position: number | null;
   readonly gtidSet: string | null;
@@ -68,10 +78,14 @@ export interface SessionSnapshot {
   readonly appends: number;
   readonly logFull: boolean;
   readonly silentMs: number | null;
+  /** When the source may purge what is not read yet; null while nothing is known. */
+  readonly purge: ForeseenPurge | null;
 }
 
 /** Before there is a place. */
 export const NO_PLACE: SessionSnapshot = {
+  server: null,
+  serverUuid: null,
   file: null,
   position: null,
   gtidSet: null,
@@ -79,7 +93,14 @@ export const NO_PLACE: SessionSnapshot = {
   appends: 0,
   logFull: false,
   silentMs: null,
+  purge: null,
 };
+
+/** A server that we may read, and from where. */
+interface FoundPlace {
+  readonly checkpoint: Checkpoint;
+  readonly proven: ProvenPlace;
+}
 
 /**
  * Invariant: the session opens the log's writer first and takes its checkpoint from it, so that whatever an
@@ -89,8 +110,10 @@ export class CaptureSession {
   readonly #parts: SessionParts;
   readonly #counters: CaptureCounters;
   readonly #listener: FollowListener;
+  #server: SourceServer | null = null;
   #place: Place | null = null;
   #follower: BinlogFollower | null = null;
+  #watch: PurgeWatch | null = null;
 
   constructor(parts: SessionParts, counters: CaptureCounters, listener: FollowListener) {
     this.#parts = parts;
@@ -126,47 +149,88 @@ export class CaptureSession {
     // A writer that comes too late is closed with the log.
     const writer = await abortable(log.openWriter(name), signal);
     try {
-      const { checkpoint, proven } = await this.#findPlace(writer, signal);
-      const place = new Place(checkpoint, {
-        uuid: proven.serverUuid,
-        routing: this.#parts.routing,
-      });
+      const chosen = await this.#findPlace(writer, signal);
+      this.#tell(chosen);
+      const { checkpoint, proven } = chosen.found;
+      const { routing, logger } = this.#parts;
+      const { serverUuid: uuid, last } = proven;
+      const place = new Place(checkpoint, { uuid, routing, last });
+      this.#server = chosen.server;
       this.#place = place;
-      const { connection, serverId, replica, heartbeatMs, clock, logger } = this.#parts;
-      const broken = new AbortController();
-      const stream = await openBinlogStream(
+      logger.info(
         {
-          connection,
-          serverId,
-          replica,
-          heartbeatMs,
-          clock,
-          start: proven.start,
-          maxQueueBytes: MAX_QUEUE_BYTES,
+          server: chosen.server.name,
+          serverUuid: uuid,
+          ...place.filePosition,
+          gtidSet: checkpoint.gtidSet,
         },
-        AbortSignal.any([signal, broken.signal]),
+        'Reading the binlog',
       );
-      try {
-        logger.info(
-          { ...place.filePosition, gtidSet: checkpoint.gtidSet, serverUuid: proven.serverUuid },
-          'Reading the binlog',
-        );
-        this.#follower = new BinlogFollower({
-          ...this.#parts,
-          ...{ place, writer, signal },
-          counters: this.#counters,
-          listener: this.#listener,
-          onFailure: (error) => {
-            broken.abort(error);
-          },
-        });
-        await this.#follower.run(stream);
-      } finally {
-        await stream.close();
-      }
+      await this.#follow(chosen, { place, writer }, signal);
     } finally {
       await writer.close();
     }
+  }
+
+  async #follow(
+    { server, found }: ChosenServer<FoundPlace>,
+    { place, writer }: { readonly place: Place; readonly writer: ChangeLogWriter },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const broken = new AbortController();
+    const onFailure = (error: RowcallError): void => {
+      broken.abort(error);
+    };
+    const stream = await openBinlogStream(
+      {
+        ...this.#parts,
+        connection: server.connection,
+        start: found.proven.start,
+        maxQueueBytes: MAX_QUEUE_BYTES,
+      },
+      AbortSignal.any([signal, broken.signal]),
+    );
+    try {
+      this.#follower = new BinlogFollower({
+        ...this.#parts,
+        ...{ place, writer, signal, onFailure },
+        counters: this.#counters,
+        listener: this.#listener,
+      });
+      const watch = this.#watchPurges(server, place, onFailure);
+      try {
+        await this.#follower.run(stream);
+      } finally {
+        await watch.stop();
+      }
+    } finally {
+      await stream.close();
+    }
+  }
+
+  /** Looks after the binlog's expiry for as long as the stream is followed. */
+  #watchPurges(
+    server: SourceServer,
+    place: Place,
+    onFailure: (error: RowcallError) => void,
+  ): { stop(): Promise<void> } {
+    const watch = new PurgeWatch({
+      ...this.#parts,
+      server,
+      place: () => ({ ...place.filePosition, committedMs: this.#counters.lastCommitMs }),
+      everyMs: this.#parts.purgeLookMs,
+    });
+    this.#watch = watch;
+    const over = new AbortController();
+    const watching = watch.run(over.signal).catch((error: unknown) => {
+      onFailure(toRowcallError(error));
+    });
+    return {
+      stop: () => {
+        over.abort(new Error('The stream has ended'));
+        return watching;
+      },
+    };
   }
 
   snapshot(): SessionSnapshot {
@@ -175,42 +239,84 @@ export class CaptureSession {
     if (place === null || follower === null) return NO_PLACE;
     const { heardAt } = follower;
     return {
+      server: this.#server?.name ?? null,
+      serverUuid: place.serverUuid,
       ...place.filePosition,
       gtidSet: place.gtidSet?.toString() ?? null,
       recordsAppended: follower.recordsAppended,
       appends: follower.appends,
       logFull: follower.logFull,
       silentMs: heardAt === null ? null : this.#parts.clock.monotonic() - heardAt,
+      purge: this.#watch?.foreseen ?? null,
     };
   }
 
-  /** Checks the source, and proves the log's checkpoint against it; the first time makes one and saves it. */
-  async #findPlace(
-    writer: ChangeLogWriter,
-    signal: AbortSignal,
-  ): Promise<{ checkpoint: Checkpoint; proven: ProvenPlace }> {
-    const { connection, serverId, heartbeatMs, clock, logger, start, routing } = this.#parts;
-    const access = { connection, serverId, heartbeatMs, clock };
-    const source = await SourceConnection.open(connection, signal, answerLimit(heartbeatMs));
-    try {
-      const wishes = { ...this.#parts, replicaUuid: this.#parts.replica.uuid };
-      for (const finding of requireFit(await checkSource(source, wishes))) {
-        logger.warn({ ...finding }, `The source: ${finding.why}`);
-      }
-      let checkpoint = writer.checkpoint === null ? null : parseCheckpoint(writer.checkpoint);
-      if (checkpoint === null) {
-        checkpoint = await startPlace(start, routing, { source, access }, signal);
-        await writer.append([], formatCheckpoint(checkpoint));
-        logger.info({ start, gtidSet: checkpoint.gtidSet }, 'Beginning, and saved where');
-      } else if (checkpoint.routing !== routing) {
-        logger.warn(
-          { openTransactions: checkpoint.open.length },
-          'The tables rules changed since the last run',
-        );
-      }
-      return { checkpoint, proven: await provePlace(source, checkpoint, access, signal) };
-    } finally {
-      await source.close();
+  /** The first server, in order of preference, that is fit and on which the log's checkpoint is proven. */
+  #findPlace(writer: ChangeLogWriter, signal: AbortSignal): Promise<ChosenServer<FoundPlace>> {
+    const { routing, logger } = this.#parts;
+    let checkpoint = writer.checkpoint === null ? null : parseCheckpoint(writer.checkpoint);
+    if (checkpoint !== null && checkpoint.routing !== routing) {
+      logger.warn(
+        { openTransactions: checkpoint.open.length },
+        'The tables rules changed since the last run',
+      );
     }
+    return chooseServer(this.#parts.servers, async (server) => {
+      const { serverId, heartbeatMs, clock } = this.#parts;
+      const { connection } = server;
+      const source = await SourceConnection.open(connection, signal, answerLimit(heartbeatMs));
+      try {
+        const access = { connection, serverId, heartbeatMs, clock };
+        await this.#checkFit(server, source);
+        checkpoint ??= await this.#begin(writer, { source, access }, signal);
+        return { checkpoint, proven: await provePlace(source, checkpoint, access, signal) };
+      } finally {
+        await source.close();
+      }
+    });
+  }
+
+  async #checkFit(server: SourceServer, source: SourceConnection): Promise<void> {
+    const wishes = { ...this.#parts, replicaUuid: this.#parts.replica.uuid };
+    for (const finding of requireFit(await checkSource(source, wishes))) {
+      this.#parts.logger.warn({ server: server.name, ...finding }, `The source: ${finding.why}`);
+    }
+  }
+
+  /** The first time: the place to begin at, saved before anything is read. */
+  async #begin(
+    writer: ChangeLogWriter,
+    at: { readonly source: SourceConnection; readonly access: DumpAccess },
+    signal: AbortSignal,
+  ): Promise<Checkpoint> {
+    const { start, routing, logger } = this.#parts;
+    const checkpoint = await startPlace(start, routing, at, signal);
+    await writer.append([], formatCheckpoint(checkpoint));
+    logger.info({ start, gtidSet: checkpoint.gtidSet }, 'Beginning, and saved where');
+    return checkpoint;
+  }
+
+  /** Which better servers were passed over, and what is lost with them; whether it is another one than before. */
+  #tell({ server, found, passed }: ChosenServer<FoundPlace>): void {
+    const { logger } = this.#parts;
+    const { checkpoint, proven } = found;
+    for (const one of passed) {
+      const { code, message } = one.failure;
+      logger.warn(
+        { server: one.server.name, code },
+        `Reading from ${server.name} instead: ${message}`,
+      );
+      const errant = errantOn(one, proven.executed);
+      if (errant === null) continue;
+      logger.error(
+        { server: one.server.name, errant: errant.toString() },
+        `${one.server.name} has transactions that ${server.name} has not: they are not captured, unless they get there`,
+      );
+    }
+    if (proven.serverUuid === checkpoint.serverUuid) return;
+    logger.warn(
+      { server: server.name, serverUuid: proven.serverUuid, before: checkpoint.serverUuid },
+      'Going on at another server, by GTID',
+    );
   }
 }

@@ -36,10 +36,13 @@ function checkSource(source: Section): Problem[] {
   if (source === NOTHING) return [];
   const at = (key: string, message: string): Problem => problem(['source', key], message, 'key');
   const found: Problem[] = [];
-  if (has(source, 'url')) {
-    for (const key of ['host', 'port', 'user', 'password', 'socket']) {
-      if (has(source, key)) found.push(at(key, 'does not go with url; write one or the other'));
+  const way = ['url', 'urls'].find((key) => has(source, key));
+  if (way !== undefined) {
+    const others = ['urls', 'host', 'port', 'user', 'password', 'socket'];
+    for (const key of others.filter((other) => other !== way && has(source, other))) {
+      found.push(at(key, `does not go with ${way}; write one or the other`));
     }
+    found.push(...checkStart(source));
   } else {
     if (has(source, 'socket')) {
       for (const key of ['host', 'port']) {
@@ -62,6 +65,13 @@ function checkSource(source: Section): Problem[] {
     }
   }
   return [...found, ...checkTls(section(source['tls']), 'source')];
+}
+
+/** A file's name means something on one server only, and whichever answers first would be asked for it. */
+function checkStart(source: Section): Problem[] {
+  if (list(source['urls']).length < 2 || !has(section(source['start']), 'file')) return [];
+  const text = "does not go with several urls: a file is one server's own; write gtid or timestamp";
+  return [problem(['source', 'start', 'file'], text, 'key')];
 }
 
 function checkTls(tls: Section, owner: 'source' | 'log'): Problem[] {

@@ -49,20 +49,41 @@ function withoutNull(section: Readonly<Record<string, unknown>>): Record<string,
 const masked = (secret: Secret | null): string | null => (secret === null ? null : MASK);
 
 function printSource(source: SourceConfig): Record<string, unknown> {
-  const overSocket = source.socketPath !== null;
   return withoutNull({
-    host: source.host,
-    port: overSocket ? null : source.port,
-    socket: source.socketPath,
-    user: source.user,
-    password: masked(source.password),
+    ...printServers(source.servers),
     tls: withoutNull(source.tls),
     server_id: source.serverId,
     minimum_retention: formatDuration(source.minimumRetentionMs),
     require_full_image: source.requireFullImage,
-    start: source.start,
+    start: printTime(source.start),
     heartbeat: formatDuration(source.heartbeatMs),
   });
+}
+
+/** A time as it is written; everything else as it is. */
+function printTime(start: SourceConfig['start'] | CallbackConfig['from']): unknown {
+  return typeof start === 'object' && 'timestampMs' in start
+    ? { timestamp: new Date(start.timestampMs).toISOString() }
+    : start;
+}
+
+/** Part by part; several as URLs, since they can stand in no other way. */
+function printServers(servers: SourceConfig['servers']): Record<string, unknown> {
+  const [server] = servers;
+  if (servers.length > 1 || server === undefined) return { urls: servers.map(printUrl) };
+  const { host, port, socketPath, user, password } = server;
+  return {
+    host,
+    port: socketPath === null ? port : null,
+    socket: socketPath,
+    user,
+    password: masked(password),
+  };
+}
+
+function printUrl({ host, port, user, password }: SourceConfig['servers'][number]): string {
+  const account = `${encodeURIComponent(user)}${password === null ? '' : `:${MASK}`}`;
+  return `mysql://${account}@${formatHostAndPort({ host: host ?? '', port })}`;
 }
 
 function printLog(log: LogConfig): Record<string, unknown> {
@@ -156,7 +177,7 @@ function printCallback(callback: CallbackConfig): Record<string, unknown> {
     tables: callback.tables,
     operations: callback.operations,
     changed: callback.changed.length === 0 ? null : callback.changed,
-    from: typeof from === 'string' ? from : { timestamp: new Date(from.timestampMs).toISOString() },
+    from: printTime(from),
     deliver: printDeliver(callback.deliver),
     concurrency: callback.concurrency,
     retry: {

@@ -12,7 +12,10 @@ export function resolvePaths(config: Config, baseDir: string): Config {
     ...config,
     source: {
       ...source,
-      socketPath: maybe(source.socketPath),
+      servers: source.servers.map((server) => ({
+        ...server,
+        socketPath: maybe(server.socketPath),
+      })),
       tls: resolveTls(source.tls, from),
     },
     log: resolveLog(log, from),

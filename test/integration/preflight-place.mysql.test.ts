@@ -307,6 +307,23 @@ describe('with GTIDs', () => {
     });
   });
 
+  it('proves the last transaction on another server too, by its commit time', async () => {
+    const { url } = await server;
+    await run(url, ...CHANGES);
+    const here = await begin(url, 'latest');
+    const elsewhere = { ...here, serverUuid: OTHER_UUID };
+    const { last } = here;
+    if (last === null) throw new Error('Nothing was read');
+    // Its place there is another server's own.
+    const moved = { ...last, file: 'other.000007', position: 4711, timestamp: 1 };
+    expect((await prove(url, { ...elsewhere, last: moved })).last).toEqual(last);
+    const reused = { ...last, commitUs: (last.commitUs ?? 0) + 1 };
+    await expect(prove(url, { ...elsewhere, last: reused })).rejects.toMatchObject({
+      code: 'POSITION_UNPROVEN',
+      message: expect.stringContaining(last.gtid ?? '') as string,
+    });
+  });
+
   it('does not follow a server that never had the transaction that was cut', async () => {
     const { url } = await server;
     const elsewhere = { ...(await begin(url, 'latest')), serverUuid: OTHER_UUID };

@@ -55,8 +55,7 @@ async function captured(
   });
 }
 
-const json = (value: Uint8Array | null | undefined): unknown =>
-  JSON.parse(Buffer.from(value ?? []).toString('utf8'));
+const json = (value?: Uint8Array | null): unknown => JSON.parse(String(Buffer.from(value ?? [])));
 
 const SECRET_KEY = 'an HMAC key of the test';
 
@@ -70,7 +69,6 @@ describe('columns that are hidden', () => {
     doc JSON, flags BIT(3), phone VARCHAR(40) CHARACTER SET latin1, code INT, note TEXT, plain TEXT)`;
   const hmac = (text: string): string =>
     createHmac('sha256', SECRET_KEY).update(text).digest('hex');
-
   it('are hidden in both images, by their kind of JSON, and NULL stays NULL', async () => {
     await captured({ schema, rule }, async ({ connection, records }) => {
       await connection.query(
@@ -138,7 +136,7 @@ describe('columns that are hidden', () => {
     await captured({ schema, rule }, async ({ connection, records }) => {
       await connection.query(
         `SET SESSION binlog_row_value_options = 'PARTIAL_JSON';
-         INSERT INTO people (id, doc) VALUES (1, '{"a": "geheim", "b": "lang genug fuer eine Teilaenderung"}');
+         INSERT INTO people (id, doc) VALUES (1, '{"a": "geheim", "b": "lang genug fuer einen Teil"}');
          UPDATE people SET doc = JSON_SET(doc, '$.a', 'neu')`,
       );
       const [, update] = (await records(2))['people'] ?? [];
@@ -150,8 +148,8 @@ describe('columns that are hidden', () => {
   });
 
   it('are hashed as a whole where a document is rebuilt from its changes', async () => {
-    const hashed = { hashColumns: { columns: ['doc'], key: { reveal: () => SECRET_KEY } } };
-    await captured({ schema, rule: hashed }, async ({ connection, records }) => {
+    const hashColumns = { columns: ['doc'], key: rule.hashColumns.key };
+    await captured({ schema, rule: { hashColumns } }, async ({ connection, records }) => {
       await connection.query(
         `SET SESSION binlog_row_value_options = 'PARTIAL_JSON';
          INSERT INTO people (id, doc) VALUES (1, '{"a": "alt", "b": "lang genug fuer eine Teilaenderung"}');

@@ -12,6 +12,11 @@ afterAll(async () => {
   for (const step of undo.splice(0).reverse()) await step();
 });
 
+/** Done when the test file has ended, before whatever was asked for earlier. */
+export function atEnd(step: () => Promise<void>): void {
+  undo.push(step);
+}
+
 /** Administrator's URL of the server all tests share, without a database. */
 export function mysqlUrl(): string {
   return inject('mysqlUrl');

@@ -37,7 +37,10 @@ export function writeConfig(setup: ConfigSetup): string {
   const file = join(setup.folder, 'rowcall.yaml');
   const text = stringify({
     name: setup.name,
-    source: { url: setup.sourceUrl, ...setup.source },
+    source: {
+      ...(setup.source?.['urls'] === undefined ? { url: setup.sourceUrl } : {}),
+      ...setup.source,
+    },
     log: { type: 'embedded', path: './data/events.db' },
     tables: [{ match: setup.tables }],
     callbacks: setup.callbacks.map((callback) => ({

@@ -13,7 +13,7 @@ interface Pair {
  */
 export class TcpProxy {
   readonly host = '127.0.0.1';
-  readonly #target: { readonly host: string; readonly port: number };
+  #target: { readonly host: string; readonly port: number };
   readonly #listener: Server;
   readonly #pairs = new Set<Pair>();
   #isPaused = false;
@@ -59,6 +59,11 @@ export class TcpProxy {
   /** Sent to clients since the start, all connections together. */
   get bytesToClient(): number {
     return this.#bytesToClient;
+  }
+
+  /** New connections go to another server; those that are open stay as they are. */
+  retarget(target: { readonly host: string; readonly port: number }): void {
+    this.#target = target;
   }
 
   /** Resets all connections; new ones are let through. */

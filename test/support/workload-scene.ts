@@ -31,6 +31,8 @@ export interface SceneOptions {
   readonly serverUrl?: string;
   /** Leads Rowcall's connection elsewhere, through a proxy for one. */
   readonly through?: (url: string) => string;
+  /** The servers that Rowcall may read, by the URL of its account. Default: the one of `through`. */
+  readonly servers?: (url: string) => readonly string[];
   /** Further keys of every callback, and of its `deliver`, as they stand in YAML. */
   readonly callbackOptions?: Readonly<Record<string, unknown>>;
   readonly callbackDeliver?: Readonly<Record<string, unknown>>;
@@ -95,7 +97,11 @@ export class Scene {
       sourceUrl: options.through?.(account) ?? account,
       admin,
       tables: [`${database}.*`],
-      source: { heartbeat: '1s', ...options.source },
+      source: {
+        heartbeat: '1s',
+        ...options.source,
+        ...(options.servers === undefined ? {} : { urls: options.servers(account) }),
+      },
       callbacks: [...receivers].map(([name, receiver]) => ({
         name,
         url: receiver.url,

@@ -142,6 +142,40 @@ describe('beside a running daemon', () => {
     const latest = await scene.command('position', 'set', '--latest');
     expect(latest.stdout).toMatch(/^ {2}again {4}nothing$/m);
     expect(latest.stdout).toMatch(/^ {2}skipped {2}\S+ \(\d+ transactions?\)$/m);
+    expect(latest.stdout).toContain(`rows ${scene.database}.orders 1`);
+  });
+
+  test('position set and reset change the place with --yes alone, and tell the way back', async () => {
+    scene = await openOrders();
+    const daemon = scene.start();
+    await daemon.ready();
+    await sql(scene, "INSERT INTO orders VALUES (1, 'NEW')", 1);
+    await scene.allTaken(20_000);
+    expect(await daemon.stop()).toEqual({ code: 0, signal: null });
+    const before = String((await json(scene, 'position', 'show'))['gtidSet']);
+    const timestamp = new Date().toISOString();
+    await sql(scene, "INSERT INTO orders VALUES (2, 'NEW')", 1);
+
+    const both = await scene.command('position', 'reset', '--dry-run', '--yes');
+    expect(both).toMatchObject({ code: 2 });
+    // source.start is latest.
+    const dry = await scene.command('position', 'reset', '--dry-run');
+    expect(dry.stdout).toContain(`rows ${scene.database}.orders 1`);
+    expect((await json(scene, 'position', 'show'))['gtidSet']).toBe(before);
+    const reset = await scene.command('position', 'reset', '--yes');
+    expect(reset.stdout).toContain(`rowcall position set --gtid '${before}'`);
+    expect((await json(scene, 'position', 'show'))['gtidSet']).not.toBe(before);
+
+    const since = await scene.command('position', 'set', '--timestamp', timestamp, '--yes');
+    expect(since.code, since.stderr).toBe(0);
+    expect(since.stdout).toMatch(/^ {2}again {4}in the binlog: .*\.orders 1$/m);
+    const later = await scene.command('position', 'set', '--timestamp', '2999-01-01T00:00:00Z');
+    expect(later.stderr).toContain('has not come yet');
+    const wrong = await scene.command('position', 'set', '--timestamp', 'yesterday');
+    expect(wrong).toMatchObject({ code: 2 });
+    scene.start();
+    await scene.allTaken(20_000);
+    expect(await scene.findings()).toEqual([]);
   });
 
   test('metrics, health and readiness are served', async () => {

@@ -192,6 +192,41 @@ describe('two connectors of one name', () => {
   });
 });
 
+test('position set moves the place over Kafka, to skip and to repeat', async () => {
+  const scene = await openScene();
+  const first = await scene.start({ host: 'a' });
+  await works(first);
+  const file = scene.configFile(first.admin, { host: 'a' });
+  const place = async (): Promise<string> => {
+    const { stdout } = await scene.command(file, 'position', 'show', '--json');
+    return (JSON.parse(stdout) as { gtidSet: string }).gtidSet;
+  };
+  await scene.sql('INSERT INTO orders VALUES (1)');
+  await logged(scene, [1]);
+  const before = await place();
+  await scene.sql('INSERT INTO orders VALUES (2)');
+  await logged(scene, [1, 2]);
+  await first.process.stop();
+
+  await scene.sql('INSERT INTO orders VALUES (3)');
+  const skip = await scene.command(file, 'position', 'set', '--latest', '--yes');
+  expect(skip.stdout).toMatch(
+    /^ {2}skipped {2}in the binlog: \d+ transactions?, rows \S+\.orders 1$/m,
+  );
+  const second = await scene.start({ host: 'a' });
+  await works(second);
+  await scene.sql('INSERT INTO orders VALUES (4)');
+  await logged(scene, [1, 2, 4]);
+  await second.process.stop();
+
+  const again = await scene.command(file, 'position', 'set', '--gtid', before, '--yes');
+  expect(again.stdout).toMatch(
+    /^ {2}again {4}in the binlog: \d+ transactions, rows \S+\.orders 3$/m,
+  );
+  await works(await scene.start({ host: 'a' }));
+  await logged(scene, [1, 2, 2, 3, 4, 4]);
+});
+
 describe('two dispatchers', () => {
   test('the second, with a state of its own, ends with the reason', async () => {
     const scene = await openScene();

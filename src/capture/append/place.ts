@@ -47,8 +47,17 @@ export class Place {
   #last: Checkpoint['last'];
   #open: Transaction | null = null;
   #dirty = false;
+  /** File and position are still those of another server: nothing came from this one yet. */
+  #elsewhere: boolean;
 
-  constructor(checkpoint: Checkpoint, server: { readonly uuid: string; readonly routing: string }) {
+  /**
+   * @param server the one that is read now; `last`: our last transaction where it stands there, for a server other
+   *   than the checkpoint's
+   */
+  constructor(
+    checkpoint: Checkpoint,
+    server: { readonly uuid: string; readonly routing: string; readonly last?: Checkpoint['last'] },
+  ) {
     this.serverUuid = server.uuid;
     this.#routing = server.routing;
     this.#gtids = checkpoint.gtidSet === null ? null : GtidSet.parse(checkpoint.gtidSet);
@@ -64,7 +73,8 @@ export class Place {
     this.#file = checkpoint.file;
     this.#position = checkpoint.position;
     this.#fileCreated = checkpoint.fileCreated;
-    this.#last = sameServer ? checkpoint.last : null;
+    this.#last = sameServer ? checkpoint.last : (server.last ?? null);
+    this.#elsewhere = !sameServer;
   }
 
   get transaction(): Transaction | null {
@@ -86,8 +96,10 @@ export class Place {
 
   /** A file begins, or the dump begins in the middle of it. */
   enterFile(event: FormatDescription): void {
-    if (event.file !== this.#file) {
+    // Two servers' files may have one name.
+    if (event.file !== this.#file || this.#elsewhere) {
       assert(this.#open === null, 'a transaction is never split over two files');
+      this.#elsewhere = false;
       this.#file = event.file;
       this.#position = event.endPosition;
       this.#dirty = true;

@@ -102,8 +102,9 @@ export async function withSource<T>(
   options: ConnectionOptions,
   signal: AbortSignal,
   work: (source: SourceConnection) => Promise<T>,
+  answerMs?: number,
 ): Promise<T> {
-  const source = await SourceConnection.open(options, signal);
+  const source = await SourceConnection.open(options, signal, answerMs);
   try {
     return await abortable(work(source), signal);
   } finally {

@@ -8,7 +8,7 @@ import type { SourceConnection, SourceRow } from '../binlog/source-connection.ts
 import { checkRetention } from './check-retention.ts';
 import { checkRowImage } from './check-row-image.ts';
 import { SETTINGS, checkSetting } from './required-settings.ts';
-import { readVersion } from './server-place.ts';
+import { hasReplicaNames, readVersion } from './server-place.ts';
 import type { ServerVersion } from './server-place.ts';
 
 export interface Finding {
@@ -40,9 +40,6 @@ export interface SourceWishes {
 
 /** Before 8.0 the schema of a row is not in the binlog. */
 const OLDEST = 8;
-
-/** From which minor and patch version of 8.0 SHOW REPLICAS is there under this name. */
-const SHOW_REPLICAS_FROM = 22;
 
 /**
  * Asks the server for everything that Rowcall relies on.
@@ -200,10 +197,6 @@ async function checkReplicaStatus(
       severity: 'error',
     },
   ];
-}
-
-function hasReplicaNames(version: ServerVersion): boolean {
-  return version.major > 8 || version.minor > 0 || version.patch >= SHOW_REPLICAS_FROM;
 }
 
 function missing(privilege: string, account: string, why: string): Finding {

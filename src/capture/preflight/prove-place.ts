@@ -10,28 +10,35 @@ import type { Clock } from '../../shared/clock.ts';
 import type { BinlogEvent } from '../binlog/binlog-event.ts';
 import type { DumpStart } from '../binlog/dump-request.ts';
 import type { SourceConnection } from '../binlog/source-connection.ts';
-import { readPlace } from './read-place.ts';
+import { lastOf } from './find-by-time.ts';
+import { proveKept, purgedError, ServerLacksError } from './prove-sets.ts';
+import { readEvents, readPlace } from './read-place.ts';
 import type { DumpAccess } from './read-place.ts';
-import { fileNumber, readServerPlace } from './server-place.ts';
+import { isPurged, readServerPlace, readUpstream } from './server-place.ts';
 import type { ServerPlace } from './server-place.ts';
+
+type Last = Checkpoint['last'];
 
 export interface ProvenPlace {
   readonly start: DumpStart;
   /** Of the server that answered; with GTIDs it may be another than the checkpoint's. */
   readonly serverUuid: string;
+  /** Our last transaction where it stands on that server; null where it is not known there. */
+  readonly last: Last;
+  /** What that server had executed; null without GTIDs. */
+  readonly executed: GtidSet | null;
 }
 
 /**
  * Proves a checkpoint against the server, or says what is wrong with it.
  *
  * With GTIDs: what we have, cut transactions too, is a part of what the server executed, and nothing that we
- * need is purged. On the
- * same server our last transaction must also stand where we read it, with the time it had: a server that lost
- * its last transactions in a crash gives their numbers to others. Another server is followed by GTID alone.
+ * need is purged. Our last transaction must also have the commit time it had when we read it (and on the same
+ * server stand at that place): a server that lost its last transactions in a crash gives their numbers to others.
  * Without GTIDs: the same server, the same file, and our last transaction in it.
  *
- * @throws RowcallError GTID_NOT_SUBSET, POSITION_PURGED, POSITION_UNPROVEN, SERVER_CHANGED, KEYLESS_TABLE_CUT;
- *   what a query or a dump throws.
+ * @throws RowcallError GTID_NOT_SUBSET, SOURCE_BEHIND (both as ServerLacksError), POSITION_PURGED,
+ *   POSITION_UNPROVEN, SERVER_CHANGED, KEYLESS_TABLE_CUT; what a query or a dump throws.
  */
 export async function provePlace(
   source: SourceConnection,
@@ -42,18 +49,26 @@ export async function provePlace(
   if (checkpoint.gtidSet === null) {
     const server = await readServerPlace(source);
     await proveByFile(checkpoint, server, access, signal);
-    const { file, position } = checkpoint;
-    return { start: { file, position }, serverUuid: server.uuid };
+    const { file, position, last } = checkpoint;
+    return { start: { file, position }, serverUuid: server.uuid, last, executed: null };
   }
   const ours = GtidSet.parse(checkpoint.gtidSet);
   const read = withOpen(ours, checkpoint);
   const server = await readCaughtUp(source, read, access.clock, signal);
-  proveExecuted(read, server, checkpoint);
-  proveSets(ours, server, checkpoint);
-  if (server.uuid === checkpoint.serverUuid) {
-    await proveLast(checkpoint, server, access, signal);
-  } else refuseCutThere(checkpoint, server);
-  return { start: { gtidSet: ours }, serverUuid: server.uuid };
+  if (server.gtids !== null && !read.isSubsetOf(server.gtids.executed)) {
+    const upstream = await readUpstream(source);
+    throw new ServerLacksError(read, { server, upstream, checkpoint });
+  }
+  await proveKept(ours, server, { checkpoint, access, signal });
+  const same = server.uuid === checkpoint.serverUuid;
+  if (same) await proveLast(checkpoint, server, access, signal);
+  else refuseCutThere(checkpoint, server);
+  return {
+    start: { gtidSet: ours },
+    serverUuid: server.uuid,
+    last: same ? checkpoint.last : await proveLastThere(checkpoint, server, access, signal),
+    executed: server.gtids?.executed ?? null,
+  };
 }
 
 /**
@@ -101,45 +116,6 @@ async function readCaughtUp(
 const CATCH_UP_MS = 5_000;
 const ASK_AGAIN_MS = 250;
 
-/** What a GTID set needs of a server, whether it comes from a checkpoint or from a person. */
-export function proveSets(
-  ours: GtidSet,
-  server: ServerPlace,
-  checkpoint: Pick<Checkpoint, 'file' | 'position'> | null,
-): void {
-  const place = checkpoint === null ? {} : { place: formatPlace(checkpoint) };
-  if (server.gtids === null) {
-    throw new RowcallError(
-      'POSITION_UNPROVEN',
-      'Our place is a GTID set, but the source has gtid_mode other than ON',
-      { ...place, cure: 'Set gtid_mode = ON on the source again, or rowcall position set.' },
-    );
-  }
-  proveExecuted(ours, server, checkpoint);
-  const gone = server.gtids.purged.subtract(ours);
-  if (!gone.isEmpty) {
-    throw new RowcallError(
-      'POSITION_PURGED',
-      `The source has purged what we have not read: ${gone.toString()}`,
-      place,
-    );
-  }
-}
-
-function proveExecuted(
-  read: GtidSet,
-  server: ServerPlace,
-  checkpoint: Pick<Checkpoint, 'file' | 'position'> | null,
-): void {
-  const missing = server.gtids === null ? null : read.subtract(server.gtids.executed);
-  if (missing === null || missing.isEmpty) return;
-  throw new RowcallError(
-    'GTID_NOT_SUBSET',
-    `The source never executed what we have read: ${missing.toString()}`,
-    checkpoint === null ? {} : { place: formatPlace(checkpoint) },
-  );
-}
-
 /**
  * What was cut and cannot be told on another server: a transaction without a GTID; rows of a table without a key,
  * which may stand in another order there, so that their ordinals mean nothing.
@@ -178,9 +154,7 @@ async function proveByFile(
     );
   }
   if (isPurged(checkpoint.file, server)) {
-    throw new RowcallError('POSITION_PURGED', `The source has purged ${checkpoint.file}`, {
-      place,
-    });
+    throw await purgedError(`what stood from ${place} on`, server, { checkpoint, access, signal });
   }
   requireRoom(checkpoint, server);
   const found = await readPlace(access, checkpoint, signal);
@@ -198,8 +172,12 @@ async function proveLast(
   signal: AbortSignal,
 ): Promise<void> {
   const { last } = checkpoint;
-  // A file that is purged, while nothing we need is, cannot be asked any more and need not be.
-  if (last === null || isPurged(last.file, server)) return;
+  if (last === null) return;
+  if (isPurged(last.file, server)) {
+    // It cannot be asked any more; but numbers that were used again stand in another file.
+    await proveLastThere(checkpoint, server, access, signal);
+    return;
+  }
   requireRoom(last, server);
   const { file, position } = last;
   const found = await readPlace(access, { file, position, gtids: server.gtids !== null }, signal);
@@ -214,6 +192,52 @@ async function proveLast(
       { place: formatPlace(last) },
     );
   }
+}
+
+/**
+ * On another server, where only GTID and commit time are the same. Asked for nothing but that transaction, the
+ * server finds the file by itself, so that this costs no more than its search through one file.
+ */
+async function proveLastThere(
+  checkpoint: Checkpoint,
+  server: ServerPlace,
+  access: DumpAccess,
+  signal: AbortSignal,
+): Promise<Last> {
+  const { last } = checkpoint;
+  const text = last?.gtid ?? null;
+  if (last === null || text === null || server.gtids === null) return null;
+  const gtid = parseGtid(text);
+  // What is purged cannot be asked any more, nor need it be.
+  if (server.gtids.purged.contains(gtid)) return null;
+  const only = new GtidSet();
+  only.add(gtid);
+  const found = await firstGtid({ gtidSet: server.gtids.executed.subtract(only) }, access, signal);
+  // What was executed meanwhile stands behind it; before it there is nothing that was not asked for.
+  if (found?.gtid !== text) {
+    throw new RowcallError(
+      'POSITION_UNPROVEN',
+      `Our last transaction ${last.gtid} counts as executed, but does not stand in the binlog of ${server.uuid}`,
+      {
+        place: formatPlace(checkpoint),
+        cure: 'Is log_replica_updates ON there? Read from another server, or rowcall position set.',
+      },
+    );
+  }
+  const known = found.commitUs !== null && last.commitUs !== null;
+  if (!known || found.commitUs === last.commitUs) return found;
+  throw new RowcallError(
+    'POSITION_UNPROVEN',
+    `${last.gtid} has the commit time ${found.commitUs} on this server, the one we read on ${checkpoint.serverUuid} had ${last.commitUs}`,
+    { place: formatPlace(found) },
+  );
+}
+
+async function firstGtid(start: DumpStart, access: DumpAccess, signal: AbortSignal): Promise<Last> {
+  for await (const event of readEvents(access, start, signal)) {
+    if (event.type === 'gtid') return lastOf(event);
+  }
+  return null;
 }
 
 /** What stands there instead of our last transaction; null when it is the same. */
@@ -250,12 +274,6 @@ function requireRoom(
       place: formatPlace(place),
     });
   }
-}
-
-/** Older than the oldest file there is. One that is missing among newer ones is another matter. */
-function isPurged(file: string, server: ServerPlace): boolean {
-  const [oldest] = server.files;
-  return oldest !== undefined && fileNumber(file) < fileNumber(oldest.name);
 }
 
 function anotherFile(checkpoint: Checkpoint, created: number): RowcallError {

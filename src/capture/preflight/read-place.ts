@@ -7,6 +7,7 @@ import type { BinlogEvent } from '../binlog/binlog-event.ts';
 import { formatPlace } from '../../position.ts';
 import { openBinlogStream } from '../binlog/binlog-stream.ts';
 import type { DumpStart } from '../binlog/dump-request.ts';
+import type { ReadBodies } from '../binlog/event-parser.ts';
 
 export interface DumpAccess {
   readonly connection: ConnectionOptions;
@@ -19,7 +20,7 @@ const QUEUE_BYTES = 1024 * 1024;
 
 /**
  * The events from a place on, to the end of the log or until the caller has seen enough. Bodies of row changes
- * are not read, so that no event stops it that would stop the capture.
+ * are not read unless asked for, so that no event stops it that would stop the capture.
  *
  * @throws RowcallError as the stream does; the signal's reason.
  */
@@ -27,9 +28,10 @@ export async function* readEvents(
   access: DumpAccess,
   start: DumpStart,
   signal: AbortSignal,
+  bodies: ReadBodies = 'scan',
 ): AsyncGenerator<BinlogEvent, void, void> {
   const stream = await openBinlogStream(
-    { ...access, start, maxQueueBytes: QUEUE_BYTES, nonBlocking: true, bodies: 'scan' },
+    { ...access, start, maxQueueBytes: QUEUE_BYTES, nonBlocking: true, bodies },
     signal,
   );
   try {

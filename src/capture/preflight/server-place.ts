@@ -46,6 +46,39 @@ async function readFiles(source: SourceConnection): Promise<BinlogFile[]> {
   return files;
 }
 
+/** Older than the oldest file there is. One that is missing among newer ones is another matter. */
+export function isPurged(file: string, server: Pick<ServerPlace, 'files'>): boolean {
+  const [oldest] = server.files;
+  return oldest !== undefined && fileNumber(file) < fileNumber(oldest.name);
+}
+
+/** From whom a server gets what it has not executed itself. */
+export interface Upstream {
+  /** Its sources, one for each replication channel; empty text where it never reached one. */
+  readonly uuids: readonly string[];
+  /** It is a member of a group (Group Replication), whose members have no channel to show. */
+  readonly group: boolean;
+}
+
+/** @throws RowcallError what a query throws */
+export async function readUpstream(source: SourceConnection): Promise<Upstream> {
+  const renamed = hasReplicaNames(await readVersion(source));
+  const rows = await source.query(renamed ? 'SHOW REPLICA STATUS' : 'SHOW SLAVE STATUS');
+  // The variable is there only while the plugin is.
+  const [group] = await source.query("SHOW GLOBAL VARIABLES LIKE 'group_replication_group_name'");
+  return {
+    uuids: rows.map((row) => row['Source_UUID'] ?? row['Master_UUID'] ?? ''),
+    group: (group?.['Value'] ?? '') !== '',
+  };
+}
+
+/** From which minor and patch version of 8.0 SHOW REPLICAS and its like are there under these names. */
+const REPLICA_NAMES_FROM = 22;
+
+export function hasReplicaNames(version: ServerVersion): boolean {
+  return version.major > 8 || version.minor > 0 || version.patch >= REPLICA_NAMES_FROM;
+}
+
 /** The end of the log, with the GTID set executed up to there, as one answer. */
 export async function readEndOfLog(
   source: SourceConnection,

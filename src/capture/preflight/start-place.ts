@@ -1,24 +1,25 @@
 /** Where a connector begins that has no checkpoint yet. */
 
 import { RowcallError } from '../../errors.ts';
-import { GtidSet, formatGtid } from '../../gtid-set.ts';
+import { GtidSet } from '../../gtid-set.ts';
 import { formatPlace, type Checkpoint, type FilePosition } from '../../position.ts';
 import { present } from '../../shared/assert.ts';
-import type { BinlogEvent } from '../binlog/binlog-event.ts';
 import { FIRST_POSITION } from '../binlog/event-parser.ts';
 import type { SourceConnection } from '../binlog/source-connection.ts';
-import { proveSets } from './prove-place.ts';
+import { findByTime, type FoundPlace, lastOf } from './find-by-time.ts';
+import { proveKept, ServerLacksError } from './prove-sets.ts';
 import { readEvents, readPlace } from './read-place.ts';
 import type { DumpAccess } from './read-place.ts';
 import { fileNumber, readEndOfLog, readServerPlace } from './server-place.ts';
 import type { ServerPlace } from './server-place.ts';
 
-type GtidEvent = Extract<BinlogEvent, { type: 'gtid' }>;
-
-/** As configured: the end, the oldest file, what was seen already, or a place. */
-export type Start = 'latest' | 'earliest' | { readonly gtid: string } | FilePosition;
-
-type Found = Pick<Checkpoint, 'gtidSet' | 'file' | 'position' | 'fileCreated' | 'last'>;
+/** As configured: the end, the oldest file, what was seen already, a place, or a time. */
+export type Start =
+  | 'latest'
+  | 'earliest'
+  | { readonly gtid: string }
+  | FilePosition
+  | { readonly timestampMs: number };
 
 /** At the end of the log: how much of the file may be read to find its last transaction. */
 const CHEAP_BYTES = 64 * 1024 * 1024;
@@ -52,9 +53,10 @@ function find(
   server: ServerPlace,
   at: { readonly source: SourceConnection; readonly access: DumpAccess },
   signal: AbortSignal,
-): Promise<Found> {
+): Promise<FoundPlace> {
   if (start === 'latest') return findLatest(server, at, signal);
   if (start === 'earliest') return findEarliest(server, at.access, signal);
+  if ('timestampMs' in start) return findByTime(start.timestampMs, server, at, signal);
   return 'file' in start
     ? findByFile(start, server, at.access, signal)
     : findByGtid(GtidSet.parse(start.gtid), server, at.access, signal);
@@ -64,7 +66,7 @@ async function findLatest(
   server: ServerPlace,
   at: { readonly source: SourceConnection; readonly access: DumpAccess },
   signal: AbortSignal,
-): Promise<Found> {
+): Promise<FoundPlace> {
   const { file, position, executed } = await readEndOfLog(at.source);
   const gtids = server.gtids !== null;
   const { fileCreated } = await readPlace(at.access, { file, position, gtids }, signal);
@@ -96,16 +98,11 @@ async function findLast(
   return last;
 }
 
-function lastOf(event: GtidEvent): NonNullable<Checkpoint['last']> {
-  const { gtid, file, position, timestamp, commitUs } = event;
-  return { gtid: gtid === null ? null : formatGtid(gtid), file, position, timestamp, commitUs };
-}
-
 async function findEarliest(
   server: ServerPlace,
   access: DumpAccess,
   signal: AbortSignal,
-): Promise<Found> {
+): Promise<FoundPlace> {
   const file = present(server.files[0], 'the oldest binlog file').name;
   const place = { file, position: FIRST_POSITION };
   const { fileCreated } = await readPlace(access, place, signal);
@@ -117,8 +114,12 @@ async function findByGtid(
   server: ServerPlace,
   access: DumpAccess,
   signal: AbortSignal,
-): Promise<Found> {
-  proveSets(gtidSet, server, null);
+): Promise<FoundPlace> {
+  if (server.gtids !== null && !gtidSet.isSubsetOf(server.gtids.executed)) {
+    const upstream = { uuids: [], group: false };
+    throw new ServerLacksError(gtidSet, { server, upstream, checkpoint: null });
+  }
+  await proveKept(gtidSet, server, { checkpoint: null, access, signal });
   // The server finds the file; within it what we have is left out.
   const { file, fileCreated } = await readPlace(access, { gtidSet }, signal);
   return { gtidSet: gtidSet.toString(), file, position: FIRST_POSITION, fileCreated, last: null };
@@ -129,12 +130,13 @@ async function findByFile(
   server: ServerPlace,
   access: DumpAccess,
   signal: AbortSignal,
-): Promise<Found> {
+): Promise<FoundPlace> {
   requireFile(start, server);
   const begin = { file: start.file, position: FIRST_POSITION };
   const { fileCreated, event } = await readPlace(access, begin, signal);
   const before = event?.type === 'previous-gtids' ? event.set : '';
-  const gtids = GtidSet.parse(before);
+  // What is purged can come no more, whether or not the file's own set has it.
+  const gtids = GtidSet.parse(before).union(server.gtids?.purged ?? new GtidSet());
   const last =
     start.position === FIRST_POSITION ? null : await addUpTo(start, gtids, access, signal);
   const gtidSet = server.gtids === null ? null : gtids.toString();

@@ -13,13 +13,13 @@ import {
   uniqueList,
 } from '../scalars.ts';
 import { Secret } from '../secret.ts';
+import { timestamp } from '../timestamp.ts';
 
 /** RFC 7230's token: what a header's name may be made of. */
 const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** Headers that we write, and those that belong to the connection. */
 const RESERVED_HEADER =
   /^(?:webhook-.*|rowcall-.*|traceparent|user-agent|content-type|content-length|transfer-encoding|host|connection|expect|upgrade|keep-alive|te|trailer)$/i;
-const RFC3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/;
 
 const fromSchema = z
   .union(
@@ -27,18 +27,7 @@ const fromSchema = z
       z.enum(['latest', 'earliest']),
       z
         .strictObject({
-          timestamp: z
-            .string({ error: expecting('a time', '"2026-01-31T08:00:00Z"') })
-            .transform((text, context) => {
-              const ms = parseTimestamp(text);
-              if (ms !== null) return ms;
-              context.addIssue({
-                code: 'custom',
-                message: 'must be a time of RFC 3339 with its zone, such as 2026-01-31T08:00:00Z',
-              });
-              return z.NEVER;
-            })
-            .describe('RFC 3339: events committed at this time and later.'),
+          timestamp: timestamp().describe('RFC 3339: events committed at this time and later.'),
         })
         .transform((from) => ({ timestampMs: from.timestamp })),
     ],
@@ -210,15 +199,6 @@ function toDelivery(deliver: {
     allowPrivateNetwork: deliver.allow_private_network,
     maxBodyBytes: deliver.max_body,
   };
-}
-
-/** Milliseconds since the epoch, or null. `Date.parse` alone would take 31 February for 3 March. */
-function parseTimestamp(text: string): number | null {
-  if (!RFC3339.test(text)) return null;
-  const ms = Date.parse(text.toUpperCase());
-  if (Number.isNaN(ms)) return null;
-  const day = Date.parse(`${text.slice(0, 10)}T00:00:00Z`);
-  return new Date(day).toISOString().startsWith(text.slice(0, 10)) ? ms : null;
 }
 
 /** What is wrong with a signing secret, without a character of it. */

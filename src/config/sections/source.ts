@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { Secret } from '../secret.ts';
 import { count, duration, expecting, path, secretText } from '../scalars.ts';
+import { timestamp } from '../timestamp.ts';
 import { tlsOptions, tlsSchema } from './tls.ts';
 
 /** A GTID set in MySQL's text form, tags included. */
@@ -18,6 +19,11 @@ export interface Address {
   readonly port: number;
   readonly user: string;
   readonly password: Secret | null;
+}
+
+/** One server of the source: over TCP, or over a socket of this machine. */
+export interface ServerAddress extends Address {
+  readonly socketPath: string | null;
 }
 
 const startSchema = z
@@ -44,24 +50,64 @@ const startSchema = z
           'Byte in that file where an event begins.',
         ),
       }),
+      z
+        .strictObject({
+          timestamp: timestamp().describe(
+            'RFC 3339: reading begins with the first transaction committed at this time or later.',
+          ),
+        })
+        .transform((start) => ({ timestampMs: start.timestamp })),
     ],
-    { error: expecting('latest, earliest, {gtid: …} or {file: …, position: …}', 'latest') },
+    {
+      error: expecting(
+        'latest, earliest, {gtid: …}, {file: …, position: …} or {timestamp: …}',
+        'latest',
+      ),
+    },
   )
   .describe('Where reading begins when the log holds nothing of ours; of no effect afterwards.');
+
+const urlSchema = z
+  .string({ error: expecting('a URL', 'mysql://rowcall:${MYSQL_PASSWORD}@127.0.0.1:3306') })
+  .transform((text, context) => {
+    const address = parseSourceUrl(text);
+    if (typeof address !== 'string') return address;
+    context.addIssue({ code: 'custom', message: address });
+    return z.NEVER;
+  });
+
+/** More than one topology has seldom: each of them is asked at a connect before it is given up. */
+const MAX_SERVERS = 16;
+
+const urlsSchema = z
+  .array(urlSchema, {
+    error: expecting('a list of URLs', '["mysql://rowcall:${MYSQL_PASSWORD}@db1:3306"]'),
+  })
+  .min(1)
+  .max(MAX_SERVERS)
+  .superRefine((addresses, context) => {
+    const names = addresses.map(({ host, port }) => `${host}:${port}`);
+    names.forEach((name, index) => {
+      if (names.indexOf(name) === index) return;
+      context.addIssue({
+        code: 'custom',
+        path: [index],
+        message: 'has the host and port of one before it; remove one of them',
+      });
+    });
+  });
 
 export const sourceSchema = z
   .strictObject(
     {
-      url: z
-        .string({ error: expecting('a URL', 'mysql://rowcall:${MYSQL_PASSWORD}@127.0.0.1:3306') })
-        .transform((text, context) => {
-          const address = parseSourceUrl(text);
-          if (typeof address !== 'string') return address;
-          context.addIssue({ code: 'custom', message: address });
-          return z.NEVER;
-        })
+      url: urlSchema
         .optional()
         .describe('mysql://user:password@host:port, special characters percent-encoded.'),
+      urls: urlsSchema
+        .optional()
+        .describe(
+          'Several such URLs instead of url, best first: servers of one replication topology, for failover by GTID.',
+        ),
       host: z
         .string({ error: expecting('a host name', 'db.example.com') })
         .min(1)
@@ -105,12 +151,19 @@ export const sourceSchema = z
     },
     { error: expecting('a mapping', '{ url: "mysql://…" }') },
   )
-  .transform(({ url, tls, server_id, minimum_retention, require_full_image, ...rest }) => {
+  .transform(({ url, urls, tls, server_id, minimum_retention, require_full_image, ...rest }) => {
     const { start, heartbeat, ...written } = rest;
-    const reached = url === undefined ? addressOf(written) : { ...url, socketPath: null };
+    const addresses = urls ?? (url === undefined ? null : [url]);
+    const servers: readonly ServerAddress[] = addresses?.map((address) => ({
+      ...address,
+      socketPath: null,
+    })) ?? [addressOf(written)];
     return {
-      ...reached,
-      tls: tlsOptions(tls, [reached.host]),
+      servers,
+      tls: tlsOptions(
+        tls,
+        servers.map(({ host }) => host),
+      ),
       serverId: server_id ?? null,
       minimumRetentionMs: minimum_retention,
       requireFullImage: require_full_image,
@@ -127,7 +180,7 @@ function addressOf(written: {
   readonly user?: string | undefined;
   readonly password?: Secret | undefined;
   readonly socket?: string | undefined;
-}): Address & { readonly socketPath: string | null } {
+}): ServerAddress {
   return {
     host: written.host ?? null,
     port: written.port,

@@ -117,7 +117,7 @@ export class AdminServer implements Service {
   #readiness(ends: PartitionEnds | null): Readiness {
     const { capture, deliver, clock } = this.#parts;
     const standby = this.#parts.standby?.() ?? null;
-    const { reasons } = this.#watch.look({
+    const { reasons, warnings } = this.#watch.look({
       capture: capture?.snapshot() ?? null,
       deliver: standby === null ? (deliver?.snapshot() ?? null) : null,
       ends: ends ?? new Map(),
@@ -125,7 +125,7 @@ export class AdminServer implements Service {
     });
     const outside = [standby, ends === null ? 'the log does not answer' : null];
     const all = [...outside.filter((reason) => reason !== null), ...reasons];
-    return { ready: all.length === 0, reasons: all };
+    return { ready: all.length === 0, reasons: all, warnings };
   }
 
   async #metrics(): Promise<string> {

@@ -9,11 +9,16 @@ import { examine } from './doctor.ts';
 import type { CliIo } from './io.ts';
 import { listLanes, retryLane, showLane } from './lanes.ts';
 import { printLedger } from './ledger.ts';
-import { setPosition, showPosition } from './position.ts';
+import { resetPosition, type SetPositionOptions, setPosition, showPosition } from './position.ts';
 import { printStatus } from './status.ts';
 import { validate } from './validate.ts';
 
 const CONFIG = ['-c, --config <file>', 'configuration file (YAML)'] as const;
+const DRY_RUN = [
+  '--dry-run',
+  'show the place and what lies between; also what is done without --yes',
+] as const;
+const YES = ['--yes', 'do it: what is skipped is then not captured'] as const;
 const JSON_OPTION = ['--json', 'print JSON for a program'] as const;
 
 /** Runs one command. Resolves with the exit code: 0 as asked, 1 failed, 2 usage or configuration, 3 source or stores. */
@@ -176,19 +181,20 @@ function addPosition(program: Command, io: CliIo): void {
     .option('--gtid <set>', 'GTIDs that count as seen')
     .option('--file <name>', 'binlog file, with --position')
     .option('--position <n>', 'byte in the file', positiveInteger)
+    .option('--timestamp <time>', 'RFC 3339: the first transaction committed then or later')
     .option('--latest', 'the end of the binlog as it is now')
     .option('--earliest', 'the oldest binlog that the server has')
-    .option('--yes', 'do it; without this the new place is only shown')
-    .action(
-      (options: {
-        config: string;
-        gtid?: string;
-        file?: string;
-        position?: number;
-        latest?: boolean;
-        earliest?: boolean;
-        yes?: boolean;
-      }) => setPosition(options, io),
+    .option(...DRY_RUN)
+    .option(...YES)
+    .action((options: SetPositionOptions) => setPosition(options, io));
+  position
+    .command('reset')
+    .description('go on from where source.start says, as if nothing had been captured')
+    .requiredOption(...CONFIG)
+    .option(...DRY_RUN)
+    .option(...YES)
+    .action((options: { config: string; dryRun?: boolean; yes?: boolean }) =>
+      resetPosition(options, io),
     );
 }
 

@@ -1,17 +1,14 @@
 /** `rowcall doctor`: everything outside, looked at and judged; each finding with its cure. Changes nothing. */
 
 import { existsSync } from 'node:fs';
-import { replicaUuidOf } from '../../capture/binlog/replica-identity.ts';
-import { SourceConnection } from '../../capture/binlog/source-connection.ts';
-import { checkSource } from '../../capture/preflight/check-source.ts';
 import { loadConfig } from '../../config/load.ts';
 import type { Config } from '../../config/schema.ts';
 import { type ErrorCode, RowcallError, toRowcallError } from '../../errors.ts';
 import { silentLogger } from '../../shared/logger.ts';
 import { systemClock } from '../../shared/clock.ts';
-import { connectionOptions } from '../../source-connection.ts';
 import type { Cursor } from '../../state/state-store.ts';
 import { checkLog, openLog, openState } from '../../stores.ts';
+import { examineSource } from './examine-source.ts';
 import type { CliIo } from './io.ts';
 
 /** One line of the report, whoever found it. */
@@ -31,7 +28,7 @@ export async function examine(
   io: CliIo,
 ): Promise<void> {
   const config = await loadConfig(options.config, io.env);
-  const source = await attempt('source', () => examineSource(config, io.signal));
+  const source = await attempt('source', () => sourceFindings(config, io.signal));
   const { findings: state, cursors } = await examineState(config);
   const log = await attempt('log', () => examineLog(config, cursors));
   const findings = [...source, ...log, ...state];
@@ -82,19 +79,9 @@ function failed(part: DoctorFinding['part'], failure: RowcallError): DoctorFindi
   };
 }
 
-async function examineSource(config: Config, signal: AbortSignal): Promise<DoctorFinding[]> {
-  const connection = await connectionOptions(config.source);
-  const source = await SourceConnection.open(connection, signal);
-  try {
-    const { serverId, minimumRetentionMs, requireFullImage } = config.source;
-    const replicaUuid = replicaUuidOf(config.name, serverId);
-    const wished = { serverId, minimumRetentionMs, requireFullImage };
-    const wishes = { ...wished, replicaUuid, cutOff: false };
-    const findings = await checkSource(source, wishes);
-    return findings.map(({ sql, ...finding }) => ({ part: 'source', ...finding, cure: sql }));
-  } finally {
-    await source.close();
-  }
+async function sourceFindings(config: Config, signal: AbortSignal): Promise<DoctorFinding[]> {
+  const findings = await examineSource(config, signal);
+  return findings.map(({ sql, ...finding }) => ({ part: 'source', ...finding, cure: sql }));
 }
 
 async function examineLog(config: Config, cursors: readonly Cursor[]): Promise<DoctorFinding[]> {

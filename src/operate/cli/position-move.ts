@@ -1,20 +1,55 @@
 /** What lies between two places, for the person who is about to go from one to the other. */
 
 import { fileNumber } from '../../capture/preflight/server-place.ts';
+import {
+  type Fate,
+  type MoveSets,
+  type MoveSurvey,
+  setsBetween,
+} from '../../capture/preflight/survey-move.ts';
 import { GtidSet, parseGtid } from '../../gtid-set.ts';
 import { type Checkpoint, formatPlace } from '../../position.ts';
 
 /** Lines of what comes again and what is skipped by going from `now` to `next`; the former as `position show` has it. */
 export function describeMove(now: Checkpoint, next: Checkpoint): string {
+  const sets = setsBetween(now, next);
   const lines =
-    now.gtidSet === null || next.gtidSet === null
-      ? byPlace(now, next)
-      : byGtid(now, GtidSet.parse(now.gtidSet), GtidSet.parse(next.gtidSet));
+    sets === null ? byPlace(now, next) : byGtid(now, sets, GtidSet.parse(next.gtidSet ?? ''));
   return lines.map((line) => `  ${line}\n`).join('');
 }
 
-function byGtid(now: Checkpoint, seen: GtidSet, next: GtidSet): string[] {
-  const lines = [`again    ${tell(seen.subtract(next))}`, `skipped  ${tell(next.subtract(seen))}`];
+/** Lines of how much that is, as far as the binlog tells; the total stands in `describeMove`. */
+export function describeSurvey(survey: MoveSurvey | null): string {
+  if (survey === null) return '';
+  const lines = (['again', 'skipped'] as const).flatMap((fate) => tally(survey, fate));
+  if (survey.stopped !== null) {
+    lines.push(`counted  not all of it: ${survey.stopped}`);
+  }
+  return lines.map((line) => `  ${line}\n`).join('');
+}
+
+function tally({ tallies }: MoveSurvey, fate: Fate): string[] {
+  const { gone, transactions, rows } = tallies[fate];
+  const label = fate.padEnd(9);
+  const lines: string[] = [];
+  if (transactions > 0) {
+    const tables = [...rows].map(([table, count]) => `${table} ${count}`);
+    const captured =
+      tables.length === 0 ? 'no row of a captured table' : `rows ${tables.join(', ')}`;
+    lines.push(`${label}in the binlog: ${transactions} ${noun(transactions)}, ${captured}`);
+  }
+  if (gone > 0n) {
+    lines.push(`${label}not in the binlog any more, or never there: ${gone} ${noun(gone)}`);
+  }
+  return lines;
+}
+
+function noun(count: number | bigint): string {
+  return Number(count) === 1 ? 'transaction' : 'transactions';
+}
+
+function byGtid(now: Checkpoint, { again, skipped }: MoveSets, next: GtidSet): string[] {
+  const lines = [`again    ${tell(again)}`, `skipped  ${tell(skipped)}`];
   for (const { transaction, tables } of now.open) {
     const rows = Object.values(tables).reduce((sum, { ordinal }) => sum + ordinal, 0);
     lines.push(
@@ -28,13 +63,7 @@ function byGtid(now: Checkpoint, seen: GtidSet, next: GtidSet): string[] {
 
 function tell(set: GtidSet): string {
   if (set.isEmpty) return 'nothing';
-  let count = 0n;
-  for (const [, intervals] of set.entries()) {
-    for (let at = 0; at < intervals.length; at += 2) {
-      count += (intervals[at + 1] ?? 0n) - (intervals[at] ?? 0n);
-    }
-  }
-  return `${set.toString()} (${count} ${count === 1n ? 'transaction' : 'transactions'})`;
+  return `${set.toString()} (${set.size} ${noun(set.size)})`;
 }
 
 /** Without GTIDs on both sides only the places of one server can be compared. */

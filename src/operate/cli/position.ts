@@ -1,18 +1,23 @@
-/** `rowcall position show|set`. */
+/** `rowcall position show|set|reset`. */
 
 import { formatCheckpoint, parseCheckpoint } from '../../checkpoint.ts';
-import { SourceConnection } from '../../capture/binlog/source-connection.ts';
+import { withSource } from '../../capture/binlog/source-connection.ts';
+import { chooseServer } from '../../capture/preflight/choose-server.ts';
+import { readServerPlace } from '../../capture/preflight/server-place.ts';
 import { type Start, startPlace } from '../../capture/preflight/start-place.ts';
+import { type MoveSurvey, surveyMove } from '../../capture/preflight/survey-move.ts';
+import { createRouter } from '../../capture/route/router.ts';
 import { routingHash } from '../../capture/route/table-rule.ts';
 import type { Config } from '../../config/schema.ts';
+import { parseTimestamp } from '../../config/timestamp.ts';
 import { RowcallError } from '../../errors.ts';
-import type { TopicInfo } from '../../log/change-log.ts';
-import type { Checkpoint } from '../../position.ts';
+import type { ChangeLog, TopicInfo } from '../../log/change-log.ts';
+import { type Checkpoint, type FilePosition, formatPlace } from '../../position.ts';
 import { systemClock } from '../../shared/clock.ts';
-import { connectionOptions } from '../../source-connection.ts';
+import { sourceServers } from '../../source-connection.ts';
 import type { CliIo } from './io.ts';
 import { lockLogForCapture } from '../../stores.ts';
-import { describeMove } from './position-move.ts';
+import { describeMove, describeSurvey } from './position-move.ts';
 import { withLog } from './stores.ts';
 
 export async function showPosition(
@@ -41,8 +46,10 @@ export interface SetPositionOptions {
   readonly gtid?: string;
   readonly file?: string;
   readonly position?: number;
+  readonly timestamp?: string;
   readonly latest?: boolean;
   readonly earliest?: boolean;
+  readonly dryRun?: boolean;
   readonly yes?: boolean;
 }
 
@@ -51,27 +58,61 @@ export interface SetPositionOptions {
  */
 export async function setPosition(options: SetPositionOptions, io: CliIo): Promise<void> {
   const start = chosen(options);
-  await withLog(options.config, io, async (log, config) => {
-    const text = await log.readCheckpoint(config.name);
-    const found = await findPlace(config, start, io.signal);
-    const now = text === null ? null : readNow(text);
-    const topics = topicsOf(await log.topics(), now?.checkpoint ?? null);
-    const next: Checkpoint = { ...found, topics };
-    if (now !== null) io.out(`Now:\n${now.description}\n`);
-    io.out(`New:\n${describe(next)}\n`);
-    io.out(between(now, next));
-    if (options.yes !== true) {
-      io.out('Nothing was changed. Stop the connector, then say it again with --yes.\n');
-      return;
-    }
-    const lock = await lockLogForCapture(config);
-    try {
-      await log.setCheckpoint(config.name, formatCheckpoint(next));
-    } finally {
-      lock.release();
-    }
-    io.out('Set.\n');
+  requireOneWish(options);
+  await withLog(options.config, io, (log, config) => move({ log, config, start }, options, io));
+}
+
+/** The same with the place that `source.start` names: as a connector would begin whose log holds nothing of it. */
+export async function resetPosition(
+  options: Pick<SetPositionOptions, 'config' | 'dryRun' | 'yes'>,
+  io: CliIo,
+): Promise<void> {
+  requireOneWish(options);
+  await withLog(options.config, io, (log, config) =>
+    move({ log, config, start: config.source.start }, options, io),
+  );
+}
+
+function requireOneWish({ dryRun, yes }: Pick<SetPositionOptions, 'dryRun' | 'yes'>): void {
+  if (dryRun !== true || yes !== true) return;
+  throw new RowcallError('USAGE', '--dry-run and --yes are opposites', {
+    cure: 'Without --yes nothing is changed either.',
   });
+}
+
+async function move(
+  what: { readonly log: ChangeLog; readonly config: Config; readonly start: Start },
+  { yes }: Pick<SetPositionOptions, 'yes'>,
+  io: CliIo,
+): Promise<void> {
+  const { log, config, start } = what;
+  const text = await log.readCheckpoint(config.name);
+  const now = text === null ? null : readNow(text);
+  const { found, survey } = await findPlace(config, start, now?.checkpoint ?? null, io.signal);
+  const topics = topicsOf(await log.topics(), now?.checkpoint ?? null);
+  const next: Checkpoint = { ...found, topics };
+  if (now !== null) io.out(`Now:\n${now.description}\n`);
+  io.out(`New:\n${describe(next)}\n`);
+  io.out(between(now, next, survey));
+  if (yes !== true) {
+    io.out('Nothing was changed. Stop the connector, then say it again with --yes.\n');
+    return;
+  }
+  const lock = await lockLogForCapture(config);
+  try {
+    await log.setCheckpoint(config.name, formatCheckpoint(next));
+  } finally {
+    lock.release();
+  }
+  io.out(`Set.${wayBack(now?.checkpoint ?? null)}\n`);
+}
+
+/** What was there cannot be restored in full where a transaction was cut: its rows come again then. */
+function wayBack(before: Checkpoint | null): string {
+  if (before === null) return '';
+  const { gtidSet, file, position } = before;
+  const place = gtidSet === null ? `--file ${file} --position ${position}` : `--gtid '${gtidSet}'`;
+  return ` The way back, as long as nothing was captured: rowcall position set ${place}`;
 }
 
 function chosen(options: SetPositionOptions): Start {
@@ -80,28 +121,73 @@ function chosen(options: SetPositionOptions): Start {
   if (options.file !== undefined && options.position !== undefined) {
     ways.push({ file: options.file, position: options.position });
   }
+  if (options.timestamp !== undefined) ways.push({ timestampMs: timeOf(options.timestamp) });
   if (options.latest === true) ways.push('latest');
   if (options.earliest === true) ways.push('earliest');
   const halfPlace = (options.file === undefined) !== (options.position === undefined);
   const [way] = ways;
   if (way === undefined || ways.length > 1 || halfPlace) {
     throw new RowcallError('USAGE', 'Say one place', {
-      cure: 'Use --gtid SET, or --file NAME with --position N, or --latest, or --earliest.',
+      cure: 'Use --gtid SET, or --file NAME with --position N, or --timestamp TIME, or --latest, or --earliest.',
     });
   }
   return way;
 }
 
-async function findPlace(config: Config, start: Start, signal: AbortSignal): Promise<Checkpoint> {
-  const connection = await connectionOptions(config.source);
+function timeOf(text: string): number {
+  const ms = parseTimestamp(text);
+  if (ms !== null) return ms;
+  throw new RowcallError('USAGE', `${text} is no time of RFC 3339 with its zone`, {
+    cure: 'Write one such as 2026-01-31T08:00:00Z.',
+  });
+}
+
+interface FoundMove {
+  readonly found: Checkpoint;
+  /** Null where nothing was captured yet, or what lies between cannot be told. */
+  readonly survey: MoveSurvey | null;
+}
+
+/** On the first server that answers; a file is looked for on the server that was read until now. */
+async function findPlace(
+  config: Config,
+  start: Start,
+  now: Checkpoint | null,
+  signal: AbortSignal,
+): Promise<FoundMove> {
   const { serverId, heartbeatMs } = config.source;
-  const source = await SourceConnection.open(connection, signal);
-  try {
-    const access = { connection, serverId, heartbeatMs, clock: systemClock };
-    return await startPlace(start, routingHash(config.tables), { source, access }, signal);
-  } finally {
-    await source.close();
-  }
+  const servers = await sourceServers(config.source);
+  const router = createRouter({ name: config.name, rules: config.tables });
+  const captured = (schema: string, table: string): boolean => router.couldCapture(schema, table);
+  const { found } = await chooseServer(servers, ({ connection }) =>
+    withSource(connection, signal, async (source) => {
+      const { uuid } = await readServerPlace(source);
+      if (typeof start !== 'string' && 'file' in start && servers.length > 1) {
+        requireServer(uuid, now, start);
+      }
+      const access = { connection, serverId, heartbeatMs, clock: systemClock };
+      const at = { source, access };
+      const place = await startPlace(start, routingHash(config.tables), at, signal);
+      if (now === null) return { found: place, survey: null };
+      // Asked again: the new place may be ahead of what the server had before.
+      const between = { server: await readServerPlace(source), access, captured };
+      const survey = await surveyMove(now, place, between, signal);
+      return { found: place, survey };
+    }),
+  );
+  return found;
+}
+
+function requireServer(uuid: string, now: Checkpoint | null, start: FilePosition): void {
+  if (now?.serverUuid === uuid) return;
+  throw new RowcallError(
+    'SERVER_CHANGED',
+    `This is ${uuid}, and a file's name is one server's own`,
+    {
+      place: formatPlace(start),
+      cure: 'Name the place with --gtid or --timestamp; a file can be named on the server that was read last.',
+    },
+  );
 }
 
 /** The log's topics, each with its table as far as the checkpoint that is replaced tells it. */
@@ -134,12 +220,12 @@ function readNow(text: string): Now {
   }
 }
 
-function between(now: Now | null, next: Checkpoint): string {
+function between(now: Now | null, next: Checkpoint, survey: MoveSurvey | null): string {
   if (now === null) return 'Nothing was captured yet: nothing comes again.\n\n';
   if (now.checkpoint === null) {
     return 'What comes again and what is skipped cannot be told: the checkpoint cannot be read.\n\n';
   }
-  return `Between the two (what comes again has the same ids):\n${describeMove(now.checkpoint, next)}\n`;
+  return `Between the two (what comes again has the same ids):\n${describeMove(now.checkpoint, next)}${describeSurvey(survey)}\n`;
 }
 
 function describe(checkpoint: Checkpoint): string {

@@ -41,6 +41,22 @@ export const METRICS = {
     type: 'gauge',
     help: 'Age of the newest transaction read; grows while the source is idle.',
   },
+  rowcall_capture_source_info: {
+    type: 'gauge',
+    help: '1 for the server that is read, named by the labels.',
+  },
+  rowcall_capture_binlog_retention_seconds: {
+    type: 'gauge',
+    help: 'How long the source keeps a binlog file; +Inf where none expires by itself.',
+  },
+  rowcall_capture_unread_bytes: {
+    type: 'gauge',
+    help: 'Binlog that the source has and that is not read yet.',
+  },
+  rowcall_capture_purge_forecast_seconds: {
+    type: 'gauge',
+    help: 'Until the source may purge binlog that is not read yet; +Inf while reading keeps ahead.',
+  },
   rowcall_deliver_commits_total: { type: 'counter', help: 'Transactions of the state store.' },
   rowcall_callback_delivered_total: { type: 'counter', help: 'Events delivered.' },
   rowcall_callback_failed_attempts_total: { type: 'counter', help: 'Attempts that failed.' },

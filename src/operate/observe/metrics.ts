@@ -1,7 +1,7 @@
 /** Metrics in Prometheus' text form, made at each scrape from the parts' own cells. docs/METRICS.md lists them. */
 
 import { Counter, Gauge, Registry } from '@prometheus-io/client';
-import type { CaptureSnapshot } from '../../capture/capture.ts';
+import type { BinlogLeft, CaptureSnapshot } from '../../capture/capture.ts';
 import type { CallbackSnapshot } from '../../deliver/callback-runner.ts';
 import type { DeliverSnapshot } from '../../deliver/deliver.ts';
 import { LATENCY_BOUNDS_MS } from '../../deliver/lane/callback-counters.ts';
@@ -44,7 +44,7 @@ export async function metricsText(input: MetricsInput): Promise<string> {
 }
 
 function captureSamples(capture: CaptureSnapshot, nowMs: number): Sample[] {
-  const { lastCommitMs, silentMs, file, position } = capture;
+  const { lastCommitMs, silentMs, file, position, server, serverUuid, binlog } = capture;
   return [
     ['rowcall_capture_streaming', capture.state === 'streaming' ? 1 : 0],
     ['rowcall_capture_events_total', capture.events],
@@ -59,6 +59,10 @@ function captureSamples(capture: CaptureSnapshot, nowMs: number): Sample[] {
     ...(file === null || position === null
       ? []
       : [['rowcall_capture_position_bytes', position, { file }] as const]),
+    ...(server === null || serverUuid === null
+      ? []
+      : [['rowcall_capture_source_info', 1, { server, server_uuid: serverUuid }] as const]),
+    ...(binlog === null ? [] : binlogSamples(binlog)),
     ...(silentMs === null ? [] : [['rowcall_capture_silence_seconds', silentMs / 1000] as const]),
     ...(lastCommitMs === 0
       ? []
@@ -66,6 +70,14 @@ function captureSamples(capture: CaptureSnapshot, nowMs: number): Sample[] {
           ['rowcall_capture_last_commit_timestamp_seconds', lastCommitMs / 1000] as const,
           ['rowcall_capture_last_commit_age_seconds', (nowMs - lastCommitMs) / 1000] as const,
         ]),
+  ];
+}
+
+function binlogSamples({ keptMs, leftMs, unreadBytes }: BinlogLeft): Sample[] {
+  return [
+    ['rowcall_capture_binlog_retention_seconds', keptMs / 1000],
+    ['rowcall_capture_unread_bytes', unreadBytes],
+    ['rowcall_capture_purge_forecast_seconds', leftMs / 1000],
   ];
 }
 

@@ -14,6 +14,8 @@ export interface Readiness {
   readonly ready: boolean;
   /** Why not, for a person; empty when ready. */
   readonly reasons: readonly string[];
+  /** What will be in the way if nobody looks after it. */
+  readonly warnings: readonly string[];
 }
 
 export interface Observation {
@@ -36,7 +38,7 @@ export class ReadinessWatch {
   look({ capture, deliver, ends, monotonicMs }: Observation): Readiness {
     const reasons = capture === null ? [] : captureReasons(capture);
     if (deliver !== null) reasons.push(...this.#deliverReasons(deliver, ends, monotonicMs));
-    return { ready: reasons.length === 0, reasons };
+    return { ready: reasons.length === 0, reasons, warnings: captureWarnings(capture) };
   }
 
   #deliverReasons(deliver: DeliverSnapshot, ends: PartitionEnds, nowMs: number): string[] {
@@ -68,9 +70,19 @@ export class ReadinessWatch {
   }
 }
 
+/** The place can still be read, so that it is no reason to be taken out of service. */
+function captureWarnings(capture: CaptureSnapshot | null): string[] {
+  const left = capture?.binlog;
+  if (left?.urgent !== true) return [];
+  return [
+    `the source may purge binlog that is not read yet in ${Math.round(left.leftMs / 1000)} s`,
+  ];
+}
+
 function captureReasons(capture: CaptureSnapshot): string[] {
-  const { state, silentMs, heartbeatMs, logFull } = capture;
-  if (state !== 'streaming') return [`capture is ${state}`];
+  const { state, failure, silentMs, heartbeatMs, logFull } = capture;
+  const why = failure === null ? '' : `: ${failure}`;
+  if (state !== 'streaming') return [`capture is ${state}${why}`];
   // A full log stops the reading too: the silence is then ours, not the source's.
   if (logFull) return ['capture is held back: the log is full'];
   if (silentMs === null || silentMs <= heartbeatMs * SILENT_HEARTBEATS) return [];

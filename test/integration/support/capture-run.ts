@@ -28,7 +28,8 @@ export interface CaptureRun {
 
 /** Captures the tables of the globs from the end of the server's log on. */
 export function runCapture(options: {
-  readonly url: string;
+  /** Of one server, or of several, best first. */
+  readonly url: string | readonly string[];
   readonly tables: readonly string[];
   /** Further parts of the rule that they come under. */
   readonly rule?: Partial<TableRule>;
@@ -36,6 +37,7 @@ export function runCapture(options: {
   readonly claimCheck?: ClaimCheck;
   readonly heartbeatMs?: number;
   readonly store?: MemoryLogStore;
+  readonly purgeLookMs?: number;
   /** Default: one that no other run has. */
   readonly serverId?: number;
   /** Default: that of no other run. */
@@ -60,11 +62,12 @@ export function runCapture(options: {
   const capture = new Capture({
     name: 'capture',
     version: '0',
-    connection: { uri: options.url },
+    servers: [options.url].flat().map((uri) => ({ name: new URL(uri).host, connection: { uri } })),
     serverId: options.serverId ?? 72_000 + Math.floor(Math.random() * 1_000_000),
     replica: { uuid: options.replicaUuid ?? randomUUID(), host: 'test' },
     minimumRetentionMs: 0,
     requireFullImage: options.requireFullImage ?? false,
+    ...(options.purgeLookMs === undefined ? {} : { purgeLookMs: options.purgeLookMs }),
     heartbeatMs: options.heartbeatMs ?? 1000,
     start: 'latest',
     router: createRouter({ name: 'capture', rules }),

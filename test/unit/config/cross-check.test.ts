@@ -28,6 +28,18 @@ describe('options that depend on each other', () => {
 
   it.each<[string, object, string[]]>([
     ['url and host', { source: { ...source, host: 'h', port: 1 } }, ['source.host', 'source.port']],
+    ['url and urls', { source: { ...source, urls: [source.url] } }, ['source.urls']],
+    ['urls and a user', { source: { urls: [source.url], user: 'u' } }, ['source.user']],
+    [
+      'a file to start in and several servers',
+      {
+        source: {
+          urls: [source.url, 'mysql://u:p@i'],
+          start: { file: 'binlog.000001', position: 4 },
+        },
+      },
+      ['source.start.file'],
+    ],
     ['neither url nor host', { source: { user: 'u' } }, ['source']],
     ['a host without a user', { source: { host: 'h' } }, ['source.user']],
     ['host and socket', { source: { socket: '/s', host: 'h', user: 'u' } }, ['source.host']],

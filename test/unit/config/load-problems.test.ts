@@ -223,7 +223,7 @@ describe('values from outside', () => {
       `name: shop\nsource: { host: h, user: u, password: '\${PW}' }\ntables: [{ match: shop.* }]\n`,
       { PW: '12345\nname: other # x' },
     );
-    expect(source.password?.reveal()).toBe('12345\nname: other # x');
+    expect(source.servers[0]?.password?.reveal()).toBe('12345\nname: other # x');
   });
 
   it('are not put into keys', async () => {

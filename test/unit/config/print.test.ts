@@ -66,6 +66,19 @@ describe('a printed configuration', () => {
   });
 });
 
+describe('several servers', () => {
+  it('are printed as URLs without their passwords, and read as the same', () => {
+    const urls = ['mysql://us%40er:hunter2@db1', 'mysql://rowcall@[::1]:3307'];
+    const several = { name: 'shop', source: { urls }, tables: [{ match: 'shop.*' }] };
+    const text = printConfig(parseConfig(several, '/'));
+    expect((parse(text) as { source: { urls: string[] } }).source.urls).toEqual([
+      'mysql://us%40er:***@db1:3306',
+      'mysql://rowcall@[::1]:3307',
+    ]);
+    expect(printConfig(parseConfig(parse(text) as object, '/'))).toBe(text);
+  });
+});
+
 describe('a printed log in Kafka', () => {
   const kafka = parseConfig(
     {

@@ -91,17 +91,13 @@ describe('the mapping from YAML to the program', () => {
     });
     const { deliver } = config.callbacks[0] ?? {};
     if (deliver?.type !== 'http') throw new Error('not http');
-    expect(config.source.password?.reveal()).toBe('p');
+    expect(config.source.servers[0]?.password?.reveal()).toBe('p');
     expect(deliver.headers['x-token']?.reveal()).toBe('t');
     expect(deliver.secrets.map((secret) => secret.reveal())).toEqual([SECRET]);
     expect(JSON.parse(JSON.stringify(config))).toEqual({
       name: 'shop',
       source: {
-        host: 'db',
-        port: 3307,
-        user: 'u',
-        password: '***',
-        socketPath: null,
+        servers: [{ host: 'db', port: 3307, user: 'u', password: '***', socketPath: null }],
         tls: {
           mode: 'verify-identity',
           ca: '/etc/rowcall/ca.pem',
@@ -223,7 +219,9 @@ describe('the mapping from YAML to the program', () => {
       source: { socket: 'mysql.sock', user: 'u' },
       callbacks: [CALLBACK],
     });
-    expect(config.source).toMatchObject({ host: null, socketPath: '/etc/rowcall/mysql.sock' });
+    expect(config.source.servers).toMatchObject([
+      { host: null, socketPath: '/etc/rowcall/mysql.sock' },
+    ]);
     expect(config.callbacks[0]?.deliver).toEqual({
       type: 'module',
       path: '/etc/rowcall/a.js',
@@ -236,7 +234,7 @@ describe('the mapping from YAML to the program', () => {
       ...MINIMAL,
       source: { host: 'h', user: 'u', password: '${PW}' },
     });
-    expect(source.password?.reveal()).toBe('${PW}');
+    expect(source.servers[0]?.password?.reveal()).toBe('${PW}');
   });
 });
 
@@ -260,6 +258,27 @@ describe('source.url', () => {
     'h:3306',
   ])('%s is refused', (url) => {
     expect(typeof parseSourceUrl(url)).toBe('string');
+  });
+});
+
+describe('source.urls', () => {
+  const urls = ['mysql://u:p@127.0.0.1', 'mysql://u:p%2F@[::1]:3307'];
+
+  it('are servers in order of preference', () => {
+    const { source } = parse({ ...MINIMAL, source: { urls } });
+    expect(JSON.parse(JSON.stringify(source.servers))).toEqual([
+      { host: '127.0.0.1', port: 3306, user: 'u', password: '***', socketPath: null },
+      { host: '::1', port: 3307, user: 'u', password: '***', socketPath: null },
+    ]);
+    expect(source.tls.mode).toBe('off');
+    const away = parse({ ...MINIMAL, source: { urls: [...urls, 'mysql://u@db.example.com'] } });
+    expect(away.source.tls.mode).toBe('required');
+  });
+
+  it('are at least one, and none of them stands twice', () => {
+    expect(accepts({ source: { urls: [] } })).toBe(false);
+    expect(accepts({ source: { urls: [...urls, 'mysql://v@127.0.0.1:3306'] } })).toBe(false);
+    expect(accepts({ source: { urls: ['mysql://h'] } })).toBe(false);
   });
 });
 

@@ -94,6 +94,38 @@ describe('the place in the binlog', () => {
     expect(place.checkpoint().open).toEqual([]);
   });
 
+  it('takes its place on another server from there, also where the files have one name', () => {
+    const other = '4e11fa47-71ca-11e1-9e33-c80aa9429562';
+    const last = {
+      gtid: `${UUID}:4`,
+      file: 'binlog.000001',
+      position: 900,
+      timestamp: 1,
+      commitUs: 2,
+    };
+    const place = new Place(start, { uuid: other, routing: 'r', last });
+    place.enterFile({
+      type: 'format-description',
+      serverVersion: '9.7.4',
+      created: 300,
+      checksum: 'crc32',
+      timestamp: 300,
+      serverId: 2,
+      bytes: 122,
+      file: 'binlog.000001',
+      position: 4,
+      endPosition: 126,
+    });
+    expect(place.checkpoint()).toMatchObject({
+      serverUuid: other,
+      gtidSet: `${UUID}:1-4`,
+      file: 'binlog.000001',
+      position: 126,
+      fileCreated: 300,
+      last,
+    });
+  });
+
   it('keeps a cut transaction until it comes, when another server sends others first', () => {
     const before = new Place(start, server);
     before.begin(gtidEvent(6n, 157));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { describeMove } from '../../../../src/operate/cli/position-move.ts';
+import { describeMove, describeSurvey } from '../../../../src/operate/cli/position-move.ts';
 import type { Checkpoint } from '../../../../src/position.ts';
 
 const A = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
@@ -53,5 +53,35 @@ describe('between two places', () => {
       '  again    what stands from binlog.000009:157 to binlog.1000000:4\n  skipped  nothing\n',
     );
     expect(describeMove(now, place({ serverUuid: B }))).toContain('cannot be told');
+  });
+});
+
+describe('what was counted between two places', () => {
+  const tally = { gone: 0n, transactions: 0, rows: new Map<string, number>() };
+
+  it('is told by table, with what is not there any more and where counting ended', () => {
+    const rows = new Map([
+      ['s.a', 7],
+      ['s.b', 1],
+    ]);
+    expect(
+      describeSurvey({
+        tallies: {
+          again: { ...tally, transactions: 1 },
+          skipped: { gone: 2n, transactions: 3, rows },
+        },
+        stopped: '256 MiB were looked at, up to binlog.000009:157',
+      }),
+    ).toBe(
+      '  again    in the binlog: 1 transaction, no row of a captured table\n' +
+        '  skipped  in the binlog: 3 transactions, rows s.a 7, s.b 1\n' +
+        '  skipped  not in the binlog any more, or never there: 2 transactions\n' +
+        '  counted  not all of it: 256 MiB were looked at, up to binlog.000009:157\n',
+    );
+  });
+
+  it('says nothing where nothing lies between, or nothing can be told', () => {
+    expect(describeSurvey({ tallies: { again: tally, skipped: tally }, stopped: null })).toBe('');
+    expect(describeSurvey(null)).toBe('');
   });
 });

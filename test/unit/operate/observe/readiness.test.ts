@@ -19,14 +19,18 @@ function look(change: Partial<Observation>): Readiness {
 
 describe('a process', () => {
   it('is ready when its legs are well, both or the one it runs', () => {
-    expect(look({})).toEqual({ ready: true, reasons: [] });
+    expect(look({})).toEqual({ ready: true, reasons: [], warnings: [] });
     expect(look({ capture: null }).ready).toBe(true);
     expect(look({ deliver: null }).ready).toBe(true);
   });
 
   it.each([
     ['connects', { state: 'connecting' }, 'capture is connecting'],
-    ['waits to connect again', { state: 'waiting' }, 'capture is waiting'],
+    [
+      'waits to connect again',
+      { state: 'waiting', failure: 'SOURCE_BEHIND' },
+      'capture is waiting: SOURCE_BEHIND',
+    ],
     [
       'has a full log',
       { logFull: true, silentMs: 99_000 },
@@ -35,7 +39,7 @@ describe('a process', () => {
     ['hears nothing', { silentMs: 30_500 }, 'the source has been silent for 31 s'],
   ] as const)('is not ready while capture %s', (_what, change, reason) => {
     const capture = { ...CAPTURE, ...change };
-    expect(look({ capture })).toEqual({ ready: false, reasons: [reason] });
+    expect(look({ capture })).toEqual({ ready: false, reasons: [reason], warnings: [] });
   });
 
   it('stays ready while the source is silent for less than three heartbeats', () => {
@@ -56,7 +60,7 @@ describe('a process', () => {
     ['has full lanes', { lanesFull: true }, 'orders: has stopped: its lanes are at their limit'],
   ] as const)('is not ready while a callback %s', (_what, change, reason) => {
     const deliver = delivering({ name: 'audit' }, change);
-    expect(look({ deliver })).toEqual({ ready: false, reasons: [reason] });
+    expect(look({ deliver })).toEqual({ ready: false, reasons: [reason], warnings: [] });
   });
 
   it('is not ready when a callback has stopped in a partition', () => {

@@ -7,12 +7,15 @@ import { LATENCY_BOUNDS_MS } from '../../../../src/deliver/lane/callback-counter
 
 export const CAPTURE: CaptureSnapshot = {
   state: 'streaming',
+  failure: null,
   events: 1000,
   bytes: 500_000,
   rows: 700,
   filteredRowEvents: 30,
   transactions: 90,
   lastCommitMs: 1_700_000_000_000,
+  server: 'db1.example.com:3306',
+  serverUuid: '3e11fa47-71ca-11e1-9e33-c80aa9429562',
   file: 'binlog.000007',
   position: 4711,
   gtidSet: '3e11fa47-71ca-11e1-9e33-c80aa9429562:1-23',
@@ -22,6 +25,7 @@ export const CAPTURE: CaptureSnapshot = {
   silentMs: 2500,
   reconnects: 3,
   heartbeatMs: 10_000,
+  binlog: { keptMs: 604_800_000, leftMs: Infinity, unreadBytes: 4096, urgent: false },
 };
 
 export const CALLBACK: CallbackSnapshot = {

@@ -1,0 +1,196 @@
+/** What lies between two places, counted where the binlog still has it. */
+
+import { RowcallError } from '../../errors.ts';
+import { GtidSet } from '../../gtid-set.ts';
+import { type Checkpoint, formatPlace } from '../../position.ts';
+import type { BinlogEvent } from '../binlog/binlog-event.ts';
+import type { DumpStart } from '../binlog/dump-request.ts';
+import { decodeRows } from '../decode/rows.ts';
+import { TableMaps, type TableVersion } from '../decode/table-map.ts';
+import { type DumpAccess, readEvents } from './read-place.ts';
+import { fileNumber, type ServerPlace } from './server-place.ts';
+
+type GtidEvent = Extract<BinlogEvent, { type: 'gtid' }>;
+type RowsEvent = Extract<BinlogEvent, { type: 'rows' }>;
+
+/** The two fates of a transaction between the places. */
+export type Fate = 'again' | 'skipped';
+
+/** By GTID, which transactions; null where one of the places has none. */
+export interface MoveSets {
+  readonly again: GtidSet;
+  readonly skipped: GtidSet;
+}
+
+export interface Tally {
+  /** Transactions of these that the server has purged, or never had: they cannot be counted. */
+  gone: bigint;
+  transactions: number;
+  /** Row changes of captured tables, by `schema.table`. */
+  readonly rows: Map<string, number>;
+}
+
+export interface MoveSurvey {
+  readonly tallies: Readonly<Record<Fate, Tally>>;
+  /** Where and why counting ended before everything was counted; null where it did not. */
+  readonly stopped: string | null;
+}
+
+/** How much of the binlog is looked at unless said otherwise. */
+const MAX_BYTES = 256 * 1024 * 1024;
+
+export function setsBetween(now: Checkpoint, next: Checkpoint): MoveSets | null {
+  if (now.gtidSet === null || next.gtidSet === null) return null;
+  const [seen, wanted] = [GtidSet.parse(now.gtidSet), GtidSet.parse(next.gtidSet)];
+  return { again: seen.subtract(wanted), skipped: wanted.subtract(seen) };
+}
+
+export interface SurveyAccess {
+  readonly server: ServerPlace;
+  readonly access: DumpAccess;
+  /** Whether a rule could capture the table. */
+  readonly captured: (schema: string, table: string) => boolean;
+  /** Default: 256 MiB. */
+  readonly maxBytes?: number;
+}
+
+/**
+ * Reads what lies between the two places, up to a limit. What cannot be read ends the count and is told with its
+ * place, as it would stop the capture there.
+ *
+ * @returns null where it cannot be told what lies between: places of two servers, without GTIDs
+ * @throws the signal's reason
+ */
+export async function surveyMove(
+  now: Checkpoint,
+  next: Checkpoint,
+  at: SurveyAccess,
+  signal: AbortSignal,
+): Promise<MoveSurvey | null> {
+  const route = setsBetween(now, next);
+  const plan = route === null ? planByPlace(now, next) : planByGtid(route, at.server);
+  if (plan === null) return null;
+  const survey = new Survey(plan, at);
+  try {
+    if (plan.start !== null) {
+      for await (const event of readEvents(at.access, plan.start, signal, 'all')) {
+        if (!survey.take(event)) break;
+      }
+    }
+  } catch (error) {
+    if (signal.aborted || !(error instanceof RowcallError) || error.code === 'INTERNAL') {
+      throw error;
+    }
+    const where = error.place === undefined ? '' : ` at ${error.place}`;
+    survey.stop(`${error.code}${where}: ${error.message}`);
+  }
+  return survey.result;
+}
+
+interface Plan {
+  /** Null where nothing lies between, or the server has nothing of it. */
+  readonly start: DumpStart | null;
+  readonly gone: Readonly<Record<Fate, bigint>>;
+  /** Whether the transaction lies between; `end`: nothing behind it does. */
+  readonly fateOf: (event: GtidEvent, counted: bigint) => Fate | 'end' | null;
+}
+
+function planByGtid({ again, skipped }: MoveSets, server: ServerPlace): Plan | null {
+  if (server.gtids === null) return null;
+  const { executed, purged } = server.gtids;
+  const there = executed.subtract(purged);
+  const [lackingAgain, lackingSkipped] = [again.subtract(there), skipped.subtract(there)];
+  const wanted = again.union(skipped).subtract(lackingAgain).subtract(lackingSkipped);
+  return {
+    // All but those is called seen, so that the server sends nothing else of what it had.
+    start: wanted.isEmpty ? null : { gtidSet: executed.subtract(wanted) },
+    gone: { again: lackingAgain.size, skipped: lackingSkipped.size },
+    fateOf: ({ gtid }, counted) => {
+      if (counted >= wanted.size) return 'end';
+      if (gtid === null || !wanted.contains(gtid)) return null;
+      return again.contains(gtid) ? 'again' : 'skipped';
+    },
+  };
+}
+
+function planByPlace(now: Checkpoint, next: Checkpoint): Plan | null {
+  if (now.serverUuid !== next.serverUuid) return null;
+  const ahead = comparePlaces(now, next) < 0;
+  const [from, to] = ahead ? [now, next] : [next, now];
+  return {
+    start: comparePlaces(from, to) === 0 ? null : { file: from.file, position: from.position },
+    gone: { again: 0n, skipped: 0n },
+    fateOf: (event) => (comparePlaces(event, to) >= 0 ? 'end' : ahead ? 'skipped' : 'again'),
+  };
+}
+
+function comparePlaces(
+  left: Pick<Checkpoint, 'file' | 'position'>,
+  right: Pick<Checkpoint, 'file' | 'position'>,
+): number {
+  return fileNumber(left.file) - fileNumber(right.file) || left.position - right.position;
+}
+
+/** The count as it goes. */
+class Survey {
+  readonly #plan: Plan;
+  readonly #at: SurveyAccess;
+  readonly #tables = new TableMaps();
+  /** The list of wanted columns belongs to one table version: none of each. */
+  readonly #none = new WeakMap<TableVersion, []>();
+  readonly #tallies: Record<Fate, Tally>;
+  #fate: Fate | null = null;
+  #counted = 0n;
+  #bytes = 0;
+  #stopped: string | null = null;
+
+  constructor(plan: Plan, at: SurveyAccess) {
+    this.#plan = plan;
+    this.#at = at;
+    const tally = (gone: bigint): Tally => ({ gone, transactions: 0, rows: new Map() });
+    this.#tallies = { again: tally(plan.gone.again), skipped: tally(plan.gone.skipped) };
+  }
+
+  get result(): MoveSurvey {
+    return { tallies: this.#tallies, stopped: this.#stopped };
+  }
+
+  stop(why: string): void {
+    this.#stopped = why;
+  }
+
+  /** False when nothing further is to be counted. */
+  take(event: BinlogEvent): boolean {
+    this.#bytes += event.bytes;
+    const { maxBytes = MAX_BYTES } = this.#at;
+    if (event.type === 'gtid') {
+      const fate = this.#plan.fateOf(event, this.#counted);
+      if (fate === 'end') return false;
+      if (this.#bytes > maxBytes) {
+        this.stop(`${maxBytes >> 20} MiB were looked at, up to ${formatPlace(event)}`);
+        return false;
+      }
+      this.#fate = fate;
+      if (fate === null) return true;
+      this.#counted += 1n;
+      this.#tallies[fate].transactions += 1;
+    } else if (event.type === 'format-description') this.#tables.clear();
+    else if (event.type === 'table-map') this.#tables.put(event);
+    else if (event.type === 'rows') this.#rows(event);
+    return true;
+  }
+
+  #rows(event: RowsEvent): void {
+    const table = this.#tables.get(event.tableId);
+    if (this.#fate === null || table === undefined) return;
+    if (!this.#at.captured(table.schema, table.table)) return;
+    let columns = this.#none.get(table);
+    if (columns === undefined) this.#none.set(table, (columns = []));
+    let count = 0;
+    for (const { before, after } of decodeRows(event, table, columns)) {
+      if (before !== null || after !== null) count += 1;
+    }
+    const { rows } = this.#tallies[this.#fate];
+    rows.set(table.name, (rows.get(table.name) ?? 0) + count);
+  }
+}

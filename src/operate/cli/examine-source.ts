@@ -1,0 +1,70 @@
+/** What doctor finds of the source: each of its servers, and all of them together. */
+
+import { replicaUuidOf } from '../../capture/binlog/replica-identity.ts';
+import { SourceConnection } from '../../capture/binlog/source-connection.ts';
+import type { SourceServer } from '../../capture/binlog/source-server.ts';
+import { checkSource, type Finding } from '../../capture/preflight/check-source.ts';
+import { compareServers, type NamedServer } from '../../capture/preflight/compare-servers.ts';
+import { readServerPlace, readUpstream } from '../../capture/preflight/server-place.ts';
+import type { Config } from '../../config/schema.ts';
+import { toRowcallError } from '../../errors.ts';
+import { sourceServers } from '../../source-connection.ts';
+
+/**
+ * Each server is looked at, whatever the others have: one that cannot be reached today is no way out tomorrow.
+ *
+ * @throws RowcallError SOURCE_TLS: a certificate file cannot be read; INTERNAL
+ */
+export async function examineSource(config: Config, signal: AbortSignal): Promise<Finding[]> {
+  const servers = await sourceServers(config.source);
+  const several = servers.length > 1;
+  const answered: NamedServer[] = [];
+  const findings: Finding[] = [];
+  for (const server of servers) {
+    const own = await examineServer(config, server, answered, signal);
+    findings.push(
+      ...own.map((finding) =>
+        several ? { ...finding, check: `${server.name}: ${finding.check}` } : finding,
+      ),
+    );
+  }
+  return [...findings, ...compareServers(answered)];
+}
+
+async function examineServer(
+  config: Config,
+  { name, connection }: SourceServer,
+  answered: NamedServer[],
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  try {
+    const source = await SourceConnection.open(connection, signal);
+    try {
+      const { serverId, minimumRetentionMs, requireFullImage } = config.source;
+      const replicaUuid = replicaUuidOf(config.name, serverId);
+      const wished = { serverId, minimumRetentionMs, requireFullImage };
+      const wishes = { ...wished, replicaUuid, cutOff: false };
+      const findings = await checkSource(source, wishes);
+      if (config.source.servers.length > 1) {
+        const place = await readServerPlace(source);
+        answered.push({ name, place, upstream: await readUpstream(source) });
+      }
+      return findings;
+    } finally {
+      await source.close();
+    }
+  } catch (error) {
+    const failure = toRowcallError(error);
+    if (failure.code === 'INTERNAL') throw failure;
+    return [
+      {
+        check: failure.place ?? 'source',
+        value: failure.code,
+        want: 'usable',
+        why: failure.message,
+        sql: failure.cure,
+        severity: 'error',
+      },
+    ];
+  }
+}

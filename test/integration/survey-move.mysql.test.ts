@@ -1,0 +1,109 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { MysqlServer } from '../../services/mysql.ts';
+import { withSource } from '../../src/capture/binlog/source-connection.ts';
+import { readServerPlace } from '../../src/capture/preflight/server-place.ts';
+import { startPlace } from '../../src/capture/preflight/start-place.ts';
+import { type MoveSurvey, surveyMove } from '../../src/capture/preflight/survey-move.ts';
+import type { Checkpoint } from '../../src/position.ts';
+import { systemClock } from '../../src/shared/clock.ts';
+import { startOwnMysql } from '../support/mysql.ts';
+import { run } from '../support/replication.ts';
+
+const signal = AbortSignal.timeout(120_000);
+
+describe.each(['ON', 'OFF'])('what lies between two places, with gtid_mode %s', (mode) => {
+  const starting = startOwnMysql({
+    fast: true,
+    args: [`--gtid-mode=${mode}`, `--enforce-gtid-consistency=${mode}`],
+  });
+  let server: MysqlServer;
+  let before: Checkpoint;
+  let after: Checkpoint;
+
+  const access = (): Parameters<typeof surveyMove>[2]['access'] => ({
+    connection: { uri: server.url },
+    serverId: 4_400_001,
+    heartbeatMs: 1000,
+    clock: systemClock,
+  });
+  const latest = (): Promise<Checkpoint> =>
+    withSource({ uri: server.url }, signal, (source) =>
+      startPlace('latest', 'r', { source, access: access() }, signal),
+    );
+  const survey = (
+    now: Checkpoint,
+    next: Checkpoint,
+    maxBytes?: number,
+  ): Promise<MoveSurvey | null> =>
+    withSource({ uri: server.url }, signal, async (source) => {
+      const captured = (schema: string, table: string): boolean => `${schema}.${table}` !== 'd.b';
+      const limit = maxBytes === undefined ? {} : { maxBytes };
+      const at = { server: await readServerPlace(source), access: access(), captured, ...limit };
+      return surveyMove(now, next, at, signal);
+    });
+
+  beforeAll(async () => {
+    server = await starting;
+    await run(
+      server,
+      'CREATE DATABASE d',
+      ...['a', 'b', 'c'].map((name) => `CREATE TABLE d.${name} (id INT PRIMARY KEY)`),
+    );
+    before = await latest();
+    await run(
+      server,
+      'INSERT INTO d.a VALUES (1), (2), (3)',
+      'INSERT INTO d.b VALUES (1)',
+      'FLUSH BINARY LOGS',
+      'BEGIN',
+      'UPDATE d.a SET id = id + 10',
+      'DELETE FROM d.a WHERE id = 11',
+      'INSERT INTO d.c VALUES (1)',
+      'COMMIT',
+    );
+    after = await latest();
+    // Not between them.
+    await run(server, 'INSERT INTO d.a VALUES (99)');
+  });
+
+  const WHOLE = {
+    gone: 0n,
+    transactions: 3,
+    rows: new Map([
+      ['d.a', 7],
+      ['d.c', 1],
+    ]),
+  };
+  const NOTHING = { gone: 0n, transactions: 0, rows: new Map() };
+
+  it('is counted both ways, rows of captured tables alone', async () => {
+    expect(await survey(before, after)).toEqual({
+      tallies: { again: NOTHING, skipped: WHOLE },
+      stopped: null,
+    });
+    expect(await survey(after, before)).toEqual({
+      tallies: { again: WHOLE, skipped: NOTHING },
+      stopped: null,
+    });
+    expect(await survey(after, after)).toEqual({
+      tallies: { again: NOTHING, skipped: NOTHING },
+      stopped: null,
+    });
+  });
+
+  it('is counted up to a limit that is told', async () => {
+    const counted = await survey(before, after, 400);
+    expect(counted?.tallies.skipped.transactions).toBeLessThan(3);
+    expect(counted?.stopped).toMatch(/were looked at, up to binlog\.\d+:\d+$/);
+  });
+
+  it('is not there any more where it is purged', async () => {
+    await run(server, `PURGE BINARY LOGS TO '${(await latest()).file}'`);
+    const counted = await survey(before, after);
+    if (mode === 'OFF') expect(counted?.stopped).toContain('BINLOG_DUMP_REFUSED');
+    else {
+      expect(counted?.tallies.skipped).toMatchObject({ gone: 2n, transactions: 1 });
+      expect(counted?.stopped).toBeNull();
+    }
+  });
+});
