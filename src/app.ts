@@ -160,9 +160,22 @@ export class App {
   /** @throws RowcallError of what stops a start: the log is not what we wrote, or forgets what callbacks need */
   async #proveLog(log: ChangeLog, cursors: readonly Cursor[], signal: AbortSignal): Promise<void> {
     const { clock, logger } = this.#parts;
-    const findings = checkLog(this.#config, log, cursors, clock.now());
-    for (const finding of requireUsableLog(await abortable(findings, signal))) {
-      logger.warn({ check: finding.check }, formatLogFinding(finding));
+    for (;;) {
+      try {
+        const findings = checkLog(this.#config, log, cursors, clock.now());
+        for (const finding of requireUsableLog(await abortable(findings, signal))) {
+          logger.warn({ check: finding.check }, formatLogFinding(finding));
+        }
+        return;
+      } catch (error) {
+        // A broker that has just died is when a standby is needed: it waits as everything else here does.
+        if (!(error instanceof RowcallError) || !error.retriable) throw error;
+        logger.warn(
+          { code: error.code, cure: error.cure },
+          `The log is looked at again: ${error.message}`,
+        );
+        await clock.sleep(LOG_RETRY_MS, signal);
+      }
     }
   }
 
@@ -283,5 +296,7 @@ export class App {
   }
 }
 
+/** How often a log whose brokers did not answer is looked at again. */
+const LOG_RETRY_MS = 1_000;
 /** How often a state store that another process still holds is tried again. */
 const STATE_RETRY_MS = 100;

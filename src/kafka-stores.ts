@@ -163,6 +163,7 @@ export async function checkKafka(
     delivery,
     replicationFactor: topics.replicationFactor,
     createsTopics: topics.create,
+    checkpointTopic: groupsOf(config.name).topic,
     remembered: text === null ? {} : parseCheckpoint(text).topics,
     progress: cursors.map(progressOf),
     hasCallbacks: config.callbacks.length > 0,

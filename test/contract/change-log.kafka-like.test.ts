@@ -16,7 +16,7 @@ const make = (exactlyOnce: boolean) => (): Promise<LogUnderTest> => {
         fire();
       },
     },
-    { transactionTimeoutMs: 60_000, recognizes: true },
+    { transactionTimeoutMs: 60_000, recognizes: true, forgets: () => false },
   );
   let ids = 0;
   return Promise.resolve({

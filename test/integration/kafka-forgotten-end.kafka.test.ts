@@ -12,7 +12,8 @@ import type { KafkaLogOptions } from '../../src/log/kafka/kafka-options.ts';
 import { endForgotten, OpenTransactions } from '../../src/log/kafka/open-transactions.ts';
 import { Patience } from '../../src/log/kafka/patience.ts';
 import { Producer } from '../../src/log/kafka/producer.ts';
-import type { Outcome, ProducerParts } from '../../src/log/kafka/producer.ts';
+import type { ProducerParts } from '../../src/log/kafka/producer.ts';
+import type { Outcome } from '../../src/log/kafka/transaction-state.ts';
 import { systemClock } from '../../src/shared/clock.ts';
 import { silentLogger } from '../../src/shared/logger.ts';
 import { records } from '../contract/change-log-samples.ts';
@@ -104,11 +105,12 @@ class Scene {
         }
         called = true;
         await around.before();
+        if (around.after === undefined) return this.#cluster.requestCoordinator(of, api, ...args);
         const answer = await this.#patience.attempt(
           { doing: 'Asking the coordinator', code: 'LOG_UNREACHABLE' },
           () => this.#cluster.requestCoordinator(of, api, ...args),
         );
-        await around.after?.();
+        await around.after();
         return answer;
       },
     };
@@ -117,7 +119,8 @@ class Scene {
       connections: this.#connections,
       patience: this.#patience,
       transactionalId: `rowcall.${this.name}`,
-      stillOpen: (id, partitions, until) => this.#open.of(id, partitions, until),
+      group: this.name,
+      stillOpen: (id, partitions) => this.#open.of(id, partitions),
     });
   }
 
@@ -156,9 +159,9 @@ class Scene {
     return this.#open.of(id, [this.away, this.there]);
   }
 
-  endForgotten(producer: Producer, outcome: Outcome | null): Promise<void> {
-    const partitions = [this.away, this.there];
-    return endForgotten({ producer, outcome, partitions, open: this.#open, logger: silentLogger });
+  async endForgotten(producer: Producer, outcome: Outcome | null): Promise<void> {
+    const left = await this.openOf(producer);
+    await endForgotten({ producer, outcome, left, logger: silentLogger });
   }
 
   async close(): Promise<void> {
@@ -201,11 +204,22 @@ describe('a partition that the end of a transaction passed over, since it had no
     const scene = await Scene.make();
     await commitAndDie(scene);
     const successor = scene.producer();
-    const outcome = await successor.lastOutcome();
+    const outcome = await successor.begin();
     expect(outcome).toBe('commit');
-    await successor.begin();
     expect(await scene.openOf(successor)).toEqual([scene.away]);
     await scene.endForgotten(successor, outcome);
+    await scene.isSeen();
+  });
+
+  test('is committed by the successor of one that died while it made up for the end', async () => {
+    const scene = await Scene.make();
+    await commitAndDie(scene);
+    const dying = scene.producer({ api: endTxnV3.api, before: () => Promise.reject(died) });
+    const outcome = await dying.begin();
+    await expect(scene.endForgotten(dying, outcome)).rejects.toMatchObject({ cause: died });
+    const successor = scene.producer();
+    expect(await successor.begin()).toBe('commit');
+    expect(await scene.openOf(successor)).toEqual([]);
     await scene.isSeen();
   });
 
@@ -218,9 +232,8 @@ describe('a partition that the end of a transaction passed over, since it had no
       api: initProducerIdV4.api,
       before: () => scene.withoutLeader(),
     });
-    const outcome = await successor.lastOutcome();
+    const outcome = await successor.begin();
     expect(outcome).toBe('abort');
-    await successor.begin();
     await second().start();
     expect(await scene.openOf(successor)).toEqual([scene.away]);
     await scene.endForgotten(successor, outcome);
@@ -234,9 +247,8 @@ describe('a partition that the end of a transaction passed over, since it had no
     await commitAndDie(scene);
     await scene.producer().begin();
     const successor = scene.producer();
-    const outcome = await successor.lastOutcome();
+    const outcome = await successor.begin();
     expect(outcome).toBeNull();
-    await successor.begin();
     const { topic, partition } = scene.away;
     await expect(scene.endForgotten(successor, outcome)).rejects.toMatchObject({
       code: 'LOG_UNUSABLE',

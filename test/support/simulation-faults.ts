@@ -28,6 +28,7 @@ export class Faults {
   readonly #crash: (owner: Owner) => void;
   readonly #onViolation: (violation: Violation) => void;
   #left: number;
+  #ended = false;
 
   constructor(
     shape: FaultShape,
@@ -50,6 +51,11 @@ export class Faults {
   /** From here on everything works. */
   end(): void {
     this.#left = 0;
+    this.#ended = true;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
   }
 
   /** Whether something that happens with this probability goes wrong here; counts it. */

@@ -56,6 +56,9 @@ export const PLANTED_KAFKA_BUGS: Readonly<Record<string, () => PlantedKafkaBug>>
   'at least once, a checkpoint that is read before its partition knows the new epoch': () => ({
     kafka: { leavesPartitionUnfenced: true, shape: { exactlyOnce: false } },
   }),
+  'a writer that believes that every transaction has ended': () => ({
+    kafka: { looksForNoEnd: true, shape: { exactlyOnce: true, forgotten: 0.1 } },
+  }),
   'a batch that is sent again as another one': () => ({
     kafka: { sendsAnew: true, shape: { exactlyOnce: true, loss: 0.1 } },
   }),

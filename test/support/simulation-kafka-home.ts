@@ -41,6 +41,7 @@ export class KafkaHome implements LogHome {
     const brokers = new KafkaBrokers(network.work(), {
       transactionTimeoutMs: shape.transactionTimeoutMs,
       recognizes: this.#bug.sendsAnew !== true,
+      forgets: () => world.dice.chance(shape.forgotten),
     });
     const { logCheck, faults } = world;
     logCheck.repeats = !shape.exactlyOnce;

@@ -1,5 +1,12 @@
 /** A log in Kafka over simulated brokers: its writer is the adapter's own, down to the requests. */
-import { addPartitionsToTxnV3, type API, endTxnV3, initProducerIdV4 } from '@platformatic/kafka';
+import {
+  addOffsetsToTxnV3,
+  addPartitionsToTxnV3,
+  type API,
+  describeTransactionsV0,
+  endTxnV3,
+  initProducerIdV4,
+} from '@platformatic/kafka';
 
 import { recordBytes } from '../../src/change-event.ts';
 import { RowcallError } from '../../src/errors.ts';
@@ -18,6 +25,7 @@ import { type CheckpointRecord, checkpointTopic } from '../../src/log/kafka/chec
 import { Connections } from '../../src/log/kafka/connections.ts';
 import { findTimestamp, readRecords } from '../../src/log/kafka/decode-batch.ts';
 import { KafkaWriter } from '../../src/log/kafka/kafka-writer.ts';
+import { endForgotten } from '../../src/log/kafka/open-transactions.ts';
 import { Patience } from '../../src/log/kafka/patience.ts';
 import { produceApi, type ProduceTopic } from '../../src/log/kafka/produce.ts';
 import { Producer, type ProducerParts } from '../../src/log/kafka/producer.ts';
@@ -47,6 +55,8 @@ export interface KafkaMistakes {
   readonly readsBeforeTakingOver?: boolean;
   /** At least once: the checkpoint's partition learns of a new epoch with its first record. */
   readonly leavesPartitionUnfenced?: boolean;
+  /** Believes a coordinator that says that a transaction has ended. */
+  readonly looksForNoEnd?: boolean;
 }
 
 export interface KafkaLikeOptions {
@@ -231,16 +241,26 @@ export class KafkaLikeLog implements ChangeLog {
     const own = checkpointTopic(name);
     await this.#ask(`make ${own}`, () => this.#brokers.ensure(own, 1));
     const connections = new Connections({ name });
+    const openOf: ProducerParts['stillOpen'] = (producerId, places) =>
+      this.#patience.attempt({ doing: 'look for ends', code: 'LOG_WRITE_FAILED' }, () =>
+        this.#ask('look for ends', () => this.#brokers.openOf(producerId, places)),
+      );
     const producer = new Producer({
       cluster: this.#cluster(),
       connections,
       patience: this.#patience,
-      // The simulated brokers end every transaction wholly.
-      stillOpen: () => Promise.resolve([]),
+      group: name,
+      stillOpen: mistakes.looksForNoEnd === true ? () => Promise.resolve([]) : openOf,
       transactionalId: mistakes.fencesNobody === true ? `rowcall.${name}.${id}` : `rowcall.${name}`,
     });
     const early = mistakes.readsBeforeTakingOver === true ? await this.#newest(name) : undefined;
-    await producer.begin();
+    const outcome = await producer.begin();
+    if (mistakes.looksForNoEnd !== true) {
+      const left = await openOf(producer.id, this.#brokers.places);
+      // A stop, after which somebody helps.
+      if (outcome === null) this.#brokers.repair(left);
+      await endForgotten({ producer, outcome, left, logger: silentLogger });
+    }
     if (!exactlyOnce && mistakes.leavesPartitionUnfenced !== true) {
       await producer.fence({ topic: own, partition: 0 });
     }
@@ -317,6 +337,21 @@ function coordinated(
   if (api === initProducerIdV4.api) {
     return { what: 'InitProducerId', effect: () => brokers.takeOver(key) };
   }
+  if (api === describeTransactionsV0.api) {
+    return {
+      what: 'DescribeTransactions',
+      effect: () => ({ transactionStates: [brokers.describe(key)] }),
+    };
+  }
+  if (api === addOffsetsToTxnV3.api) {
+    const [, id, epoch] = args as Parameters<typeof addOffsetsToTxnV3.createRequest>;
+    return {
+      what: 'AddOffsetsToTxn',
+      effect: () => {
+        brokers.addOffsets(key, { id, epoch });
+      },
+    };
+  }
   if (api === addPartitionsToTxnV3.api) {
     const [[transaction]] = args as Parameters<typeof addPartitionsToTxnV3.createRequest>;
     if (transaction === undefined) throw new Error('No transaction');
@@ -332,11 +367,11 @@ function coordinated(
     };
   }
   if (api === endTxnV3.api) {
-    const [, id, epoch] = args as Parameters<typeof endTxnV3.createRequest>;
+    const [, id, epoch, commits] = args as Parameters<typeof endTxnV3.createRequest>;
     return {
       what: 'EndTxn',
       effect: () => {
-        brokers.commit(key, { id, epoch });
+        brokers.end(key, { id, epoch }, commits);
       },
     };
   }

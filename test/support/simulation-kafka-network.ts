@@ -23,6 +23,8 @@ export interface KafkaShape {
   readonly lagMs: number;
   /** Per request: it or its answer is lost. */
   readonly loss: number;
+  /** Per partition: the end of a transaction is forgotten there. */
+  readonly forgotten: number;
   /** Virtual ms: retention takes from a partition, whoever reads it. */
   readonly retentionAt: readonly number[];
 }
@@ -39,6 +41,7 @@ export function kafkaShapeOf(dice: Dice): KafkaShape {
     patienceMs: dice.pick([Infinity, Infinity, 400]),
     lagMs: dice.pick([0, 20, 400]),
     loss: dice.pick([0, 0.01, 0.04]),
+    forgotten: dice.pick([0, 0.01, 0.1]),
     retentionAt: dice.chance(0.25)
       ? Array.from({ length: dice.between(1, 3) }, () => dice.below(6_000))
       : [],
@@ -138,7 +141,8 @@ export class SimulatedNetwork {
   }
 
   get #away(): boolean {
-    const { scheduler, shape } = this.#parts;
+    const { scheduler, shape, faults } = this.#parts;
+    if (faults.ended) return false;
     return shape.away.some(([from, to]) => from <= scheduler.now && scheduler.now < to);
   }
 }

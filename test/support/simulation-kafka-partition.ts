@@ -115,6 +115,10 @@ export class KafkaPartition {
     }
   }
 
+  hasOpen(producerId: bigint): boolean {
+    return this.#open.has(producerId);
+  }
+
   /** What the producer's open transaction has written so far. */
   openOf(producerId: bigint): RawRecord[] {
     const first = this.#open.get(producerId);

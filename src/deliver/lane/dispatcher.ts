@@ -308,7 +308,7 @@ export class Dispatcher {
       }
       this.#pump();
       await settler.durable();
-      if (lanes.emptied(key)) {
+      if (outcome.kind === 'delivered' && lanes.taken(key)) {
         this.#window.changed();
         if (lanes.lanes === 0) this.#news.drained();
       }

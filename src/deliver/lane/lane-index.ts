@@ -9,7 +9,8 @@ const PAGE = 1000;
 
 /**
  * Invariant: a key is in the index from the moment its first event is handed to the settler until the
- * commit that took its last event is durable. Were it out a moment sooner, the key's next event would be sent
+ * commit that took its last event is durable, of whichever of its lanes: a lane that empties and fills again in one
+ * commit is another one in the store, whose head may be sent before this process hears of that commit. Were it out a moment sooner, the key's next event would be sent
  * while the outcome of the one before could still be undone by a crash. A key may be said to be in it that is not,
  * as its hash is another's: its events then take the way through a lane, in order all the same.
  */
@@ -56,16 +57,19 @@ export class LaneIndex {
     this.#bytes += bytes;
   }
 
-  /** The head leaves its lane with the next commit; the key stays until `emptied`. */
+  /** The head leaves its lane with the next commit; for the key it counts until `taken`. */
   left(key: string, bytes: number): void {
     assert((this.#depths.get(key) ?? 0) > 0, 'an event leaves a lane that has one');
-    this.#depths.add(key, -1);
     this.#events -= 1;
     this.#bytes -= bytes;
   }
 
-  /** After the commit: takes the key back to the fast path if no event joined meanwhile. */
-  emptied(key: string): boolean {
+  /**
+   * The commit that took one event of the key is durable. True when it was the last: the key is back on the fast path.
+   * An event that joined meanwhile, or whose own outcome is on its way to a later commit, keeps the key here.
+   */
+  taken(key: string): boolean {
+    this.#depths.add(key, -1);
     if (this.#depths.get(key) !== 0) return false;
     this.#depths.delete(key);
     return true;

@@ -3,7 +3,7 @@
  * judges and asks nothing, so that start and doctor judge alike.
  */
 
-import type { ErrorCode } from '../../errors.ts';
+import { type ErrorCode, RowcallError } from '../../errors.ts';
 import type { ChangeLog, PartitionBounds } from '../change-log.ts';
 import type { LogFinding } from '../finding.ts';
 import type { InspectedTopic, KafkaInspection, Settings } from './kafka-inspection.ts';
@@ -23,6 +23,7 @@ export interface ProgressMark {
 
 export interface KafkaExpectation {
   readonly delivery: 'exactly-once' | 'at-least-once';
+  readonly checkpointTopic: string;
   /** How many copies a topic gets that is made. */
   readonly replicationFactor: number;
   readonly createsTopics: boolean;
@@ -39,6 +40,8 @@ export interface KafkaFacts {
   readonly brokers: number;
   /** Of one broker: a cluster whose brokers differ is its operator's to know. */
   readonly brokerSettings: Settings;
+  /** Null before the first start. */
+  readonly checkpoint: InspectedTopic | null;
   readonly topics: readonly InspectedTopic[];
   readonly bounds: ReadonlyMap<string, PartitionBounds>;
   /** Age in milliseconds of the oldest record that a callback has not settled, by `topic/partition`. */
@@ -65,6 +68,7 @@ export async function gatherKafkaFacts(
     ...expected.progress.map(({ topic }) => topic),
     ...(await log.topics()).map(({ name }) => name),
   ]);
+  const [checkpoint = null] = await inspection.topics([expected.checkpointTopic]);
   const topics = await inspection.topics([...names]);
   const partitions = new Map(topics.map((topic) => [topic.name, topic.partitions]));
   const bounds = new Map<string, PartitionBounds>();
@@ -77,9 +81,26 @@ export async function gatherKafkaFacts(
     const age = await ageOfNext(log, mark, found, nowMs);
     waitingMs.set(at, Math.max(age, waitingMs.get(at) ?? 0));
   }
-  const [first] = brokers;
-  const brokerSettings = first === undefined ? new Map() : await inspection.brokerSettings(first);
-  return { brokers: brokers.length, brokerSettings, topics, bounds, waitingMs };
+  const brokerSettings = await settingsOfOne(inspection, brokers);
+  return { brokers: brokers.length, brokerSettings, checkpoint, topics, bounds, waitingMs };
+}
+
+/** Of the first that answers: one that was killed a moment ago still stands among the others. */
+async function settingsOfOne(
+  inspection: KafkaInspection,
+  brokers: readonly number[],
+): Promise<Settings> {
+  let failure: unknown = null;
+  for (const broker of brokers) {
+    try {
+      return await inspection.brokerSettings(broker);
+    } catch (error) {
+      if (!(error instanceof RowcallError) || !error.retriable) throw error;
+      failure = error;
+    }
+  }
+  if (failure !== null) throw failure as Error;
+  return new Map();
 }
 
 async function ageOfNext(
@@ -99,6 +120,7 @@ export function checkKafkaFacts(facts: KafkaFacts, expected: KafkaExpectation): 
   const topics = new Map(facts.topics.map((topic) => [topic.name, topic]));
   return [
     ...facts.topics.flatMap((topic) => checkSettings(topic, facts, expected)),
+    ...(facts.checkpoint === null ? [] : checkReplicas(facts.checkpoint, facts.brokers)),
     ...Object.entries(expected.remembered).flatMap(([name, remembered]) =>
       checkRemembered(name, remembered, topics.get(name)),
     ),

@@ -23,7 +23,7 @@ export interface ClusterTopic {
 export type CoordinatorOf = 'group' | 'transaction';
 
 /** After this time a topic that is missing was deleted. */
-const GONE_AFTER_MS = 10_000;
+export const GONE_AFTER_MS = 10_000;
 
 const COORDINATOR_TYPE = { group: 0, transaction: 1 } as const;
 

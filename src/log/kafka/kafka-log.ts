@@ -16,8 +16,9 @@ import type { CheckpointRecord } from './checkpoint-record.ts';
 import { checkpointTopic } from './checkpoint-record.ts';
 import { CheckpointWatch } from './checkpoint-watch.ts';
 import { Chunks } from './chunks.ts';
-import { Cluster } from './cluster.ts';
+import { Cluster, type ClusterTopic, GONE_AFTER_MS } from './cluster.ts';
 import { Connections } from './connections.ts';
+import { BrokerRefusal, KAFKA } from './kafka-error.ts';
 import type { KafkaLogOptions } from './kafka-options.ts';
 import { DELIVERY_TIMEOUT_MS } from './kafka-options.ts';
 import { KafkaReader } from './kafka-reader.ts';
@@ -230,12 +231,10 @@ export class KafkaLog implements ChangeLog {
         connections,
         patience: this.#patience,
         transactionalId: `rowcall.${name}`,
-        stillOpen: (id, partitions, until) => open.of(id, partitions, until),
+        group: name,
+        stillOpen: (id, partitions) => open.of(id, partitions),
       });
-      const outcome = await producer.lastOutcome();
-      await producer.begin();
-      const partitions = await this.#partitionsOf(name);
-      await endForgotten({ producer, outcome, partitions, open, logger: this.#options.logger });
+      await this.#begin(name, producer, open);
       if (delivery === 'at-least-once') await producer.fence({ topic: own, partition: 0 });
       // Only now: whatever an older writer had in the air is in the log or will never be.
       const found = await this.#newest(name, true);
@@ -269,26 +268,51 @@ export class KafkaLog implements ChangeLog {
     }
   }
 
+  /**
+   * Takes over, and ends what Kafka forgot to end. Every partition is looked at before anything changes: one that is
+   * away is waited for while the coordinator still knows how the last transaction was to end.
+   */
+  async #begin(name: string, producer: Producer, open: OpenTransactions): Promise<void> {
+    const { logger } = this.#options;
+    const before = await producer.describe();
+    const partitions = await this.#partitionsOf(name);
+    if (before !== null) await open.of(before.id, partitions);
+    const outcome = await producer.begin();
+    const left = await open.of(producer.id, partitions);
+    await endForgotten({ producer, outcome, left, logger });
+  }
+
   /** All that a writer of this name may have written to: a topic stands in a checkpoint before its first record. */
   async #partitionsOf(name: string): Promise<readonly TopicPartition[]> {
     const found = await this.#newest(name);
-    const names = [checkpointTopic(name), ...(found?.topics.keys() ?? [])];
-    const topics = await this.#patience.attempt(
-      { doing: 'Looking for topics', code: 'LOG_UNREACHABLE' },
-      () => this.#cluster.topics(names),
-    );
+    const topics = await this.#topicsThere([
+      checkpointTopic(name),
+      ...(found?.topics.keys() ?? []),
+    ]);
     return topics.flatMap((topic) =>
       topic.leaders.map((_, partition) => ({ topic: topic.name, partition })),
     );
   }
 
+  /** Those of `names` that are there. A broker that has just started may know less than it did, and is asked again. */
+  #topicsThere(names: readonly string[]): Promise<readonly ClusterTopic[]> {
+    const { clock } = this.#options;
+    const until = clock.monotonic() + GONE_AFTER_MS;
+    return this.#patience.attempt(
+      { doing: 'Looking for topics', code: 'LOG_UNREACHABLE' },
+      async () => {
+        const there = await this.#cluster.topics(names);
+        if (there.length === names.length || clock.monotonic() >= until) return there;
+        const known = new Set(there.map((topic) => topic.name));
+        const missing = names.filter((name) => !known.has(name)).join(', ');
+        throw new BrokerRefusal(KAFKA.UNKNOWN_TOPIC_OR_PARTITION, missing);
+      },
+    );
+  }
+
   /** @throws RowcallError LOG_UNUSABLE: the checkpoint would not be kept */
   async #configs(own: string, found: CheckpointRecord | null): ReturnType<TopicAdmin['configs']> {
-    const known = [...(found?.topics.keys() ?? [])];
-    const there = await this.#patience.attempt(
-      { doing: 'Looking for topics', code: 'LOG_UNREACHABLE' },
-      () => this.#cluster.topics(known),
-    );
+    const there = await this.#topicsThere([...(found?.topics.keys() ?? [])]);
     const configs = await this.#admin.configs([own, ...there.map((topic) => topic.name)]);
     const policy = configs.get(own)?.cleanupPolicy ?? '';
     if (policy !== CHECKPOINT_TOPIC['cleanup.policy']) {

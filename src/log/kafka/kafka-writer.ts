@@ -68,6 +68,8 @@ export class KafkaWriter implements ChangeLogWriter {
   readonly checkpoint: string | null;
   readonly #parts: KafkaWriterParts;
   readonly #topics = new Map<string, Topic>();
+  /** What each record says: also of a topic that is away now. */
+  readonly #partitions: Map<string, number>;
   /** What the newest record says. */
   #written: string | null;
   #last: Promise<unknown> = Promise.resolve();
@@ -82,6 +84,7 @@ export class KafkaWriter implements ChangeLogWriter {
     this.#parts = parts;
     this.checkpoint = parts.found?.checkpoint ?? null;
     this.#written = this.checkpoint;
+    this.#partitions = new Map(parts.found?.topics);
     for (const [name, partitions] of parts.found?.topics ?? []) {
       const maxBytes = parts.configs.get(name)?.maxBytes;
       // One that is not there any more is unknown to appends, and so they say.
@@ -102,7 +105,8 @@ export class KafkaWriter implements ChangeLogWriter {
       const configs = await admin.configs(topics.map(({ name }) => name));
       const news = made.some(({ name }) => !this.#topics.has(name));
       const infos = made.map(({ name, id, leaders }) => {
-        const partitions = this.#topics.get(name)?.partitions ?? leaders.length;
+        const partitions = this.#partitions.get(name) ?? leaders.length;
+        this.#partitions.set(name, partitions);
         this.#topics.set(name, { partitions, maxBytes: configs.get(name)?.maxBytes ?? 0 });
         return { name, id, partitions };
       });
@@ -148,8 +152,8 @@ export class KafkaWriter implements ChangeLogWriter {
   #checkpointBatch(checkpoint: string | null): PartitionBatches {
     const { name, id, clock, configs } = this.#parts;
     const topic = checkpointTopic(name);
-    const topics = new Map(Array.from(this.#topics, ([of, { partitions }]) => [of, partitions]));
-    const batch = encodeCheckpoint({ checkpoint, writer: id, topics }, clock.now());
+    const record = { checkpoint, writer: id, topics: this.#partitions };
+    const batch = encodeCheckpoint(record, clock.now());
     const maxBytes = configs.get(topic)?.maxBytes ?? Infinity;
     if (batch.bytes.length > maxBytes) {
       throw new RowcallError(

@@ -1,5 +1,6 @@
 /** Every version of Kafka's API that we speak: one each, all of them in Kafka 3.1 and since. */
 import {
+  addOffsetsToTxnV3,
   addPartitionsToTxnV3,
   createTopicsV7,
   describeConfigsV4,
@@ -30,6 +31,7 @@ export const NEEDED_APIS: readonly { readonly key: number; readonly version: num
   createTopicsV7.api,
   initProducerIdV4.api,
   addPartitionsToTxnV3.api,
+  addOffsetsToTxnV3.api,
   endTxnV3.api,
   describeConfigsV4.api,
   describeTransactionsV0.api,

@@ -6,7 +6,8 @@ import type { Logger } from '../../shared/logger.ts';
 import type { TopicPartition } from '../change-log.ts';
 import type { Patience } from './patience.ts';
 import { LATEST, listOffsets, type Reading } from './positioned-fetch.ts';
-import type { Outcome, Producer } from './producer.ts';
+import type { Producer } from './producer.ts';
+import type { Outcome } from './transaction-state.ts';
 
 /** No transaction of the producer is open in the partition. */
 const NOTHING_OPEN = 0n;
@@ -30,14 +31,12 @@ export class OpenTransactions {
   of(
     producerId: bigint,
     partitions: readonly TopicPartition[],
-    until?: number,
   ): Promise<readonly TopicPartition[]> {
     const { cluster } = this.#reading;
     return this.#patience.attempt(
       {
         doing: 'Looking for the end of a transaction',
         code: 'LOG_WRITE_FAILED',
-        ...(until === undefined ? {} : { until }),
         again: () => {
           for (const { topic } of partitions) cluster.forget(topic);
         },
@@ -112,9 +111,8 @@ export interface Forgotten {
   readonly producer: Producer;
   /** How the last transaction was to end; null where the coordinator does not know any more. */
   readonly outcome: Outcome | null;
-  /** All that it may have written to. */
-  readonly partitions: readonly TopicPartition[];
-  readonly open: OpenTransactions;
+  /** Those of all that it may have written to in which a transaction is open. */
+  readonly left: readonly TopicPartition[];
   readonly logger: Logger;
 }
 
@@ -124,8 +122,7 @@ export interface Forgotten {
  * @throws RowcallError LOG_UNUSABLE where the decision is not known
  */
 export async function endForgotten(parts: Forgotten): Promise<void> {
-  const { producer, outcome, partitions, open, logger } = parts;
-  const left = await open.of(producer.id, partitions);
+  const { producer, outcome, left, logger } = parts;
   if (left.length === 0) return;
   const places = left.map(({ topic, partition }) => `${topic}/${partition}`).join(', ');
   if (outcome === null) {
@@ -139,5 +136,5 @@ export async function endForgotten(parts: Forgotten): Promise<void> {
     );
   }
   logger.warn({ partitions: places, outcome }, 'Kafka did not end a transaction; it is ended now');
-  await producer.end(left, outcome, Infinity);
+  await producer.makeUpAll(left, outcome);
 }

@@ -1,5 +1,6 @@
 /** Writes batches into partitions as one producer: in a transaction, or each by itself. */
 import {
+  addOffsetsToTxnV3,
   addPartitionsToTxnV3,
   crc32c,
   describeTransactionsV0,
@@ -19,6 +20,14 @@ import type { Patience } from './patience.ts';
 import { produceApi } from './produce.ts';
 import type { ProduceOutcome, ProduceTopic } from './produce.ts';
 import { sealBatch } from './record-batch.ts';
+import {
+  isMadeUp,
+  ONGOING,
+  type Outcome,
+  outcomeOf,
+  transactionState,
+  type TransactionState,
+} from './transaction-state.ts';
 
 export interface PartitionBatches extends TopicPartition {
   readonly batches: readonly EncodedBatch[];
@@ -30,26 +39,14 @@ export interface ProducerParts {
   readonly connections: Connections;
   readonly patience: Patience;
   readonly transactionalId: string;
-  /** Those of the partitions in which this producer has a transaction open. */
+  /** A consumer group of ours, whose offsets mark an end that is made up. */
+  readonly group: string;
+  /** Those of the partitions in which the producer has a transaction open. */
   readonly stillOpen: (
     producerId: bigint,
     partitions: readonly TopicPartition[],
-    until: number,
   ) => Promise<readonly TopicPartition[]>;
 }
-
-export type Outcome = 'commit' | 'abort';
-
-/** By the names of DescribeTransactions; in all other states nothing is known of what was before. */
-const OUTCOMES: ReadonlyMap<string, Outcome> = new Map([
-  ['PrepareCommit', 'commit'],
-  ['CompleteCommit', 'commit'],
-  // Whoever takes the id over ends it so.
-  ['Ongoing', 'abort'],
-  ['PrepareEpochFence', 'abort'],
-  ['PrepareAbort', 'abort'],
-  ['CompleteAbort', 'abort'],
-]);
 
 /** A batch with its place, sent again as it is until the broker has it. */
 interface Sending extends TopicPartition {
@@ -79,38 +76,64 @@ export class Producer {
     return this.#producer.id;
   }
 
-  /** How the last transaction of this transactional id was or will be ended; null where nobody knows. Ask before `begin`. */
-  async lastOutcome(): Promise<Outcome | null> {
-    const { patience, transactionalId } = this.#parts;
-    const state = await patience.attempt(
-      { doing: 'Asking how the last transaction ended', code: 'LOG_WRITE_FAILED' },
+  /**
+   * Takes the transactional id over. Waits for the end of what the one before left open, and gives how its last
+   * transaction was ended; null where nobody knows.
+   */
+  async begin(): Promise<Outcome | null> {
+    const { patience } = this.#parts;
+    let last: Outcome | null = null;
+    return patience.attempt(
+      { doing: 'Taking over the log as its writer', code: 'LOG_WRITE_FAILED' },
       async () => {
-        try {
-          const answer = await this.#coordinator(describeTransactionsV0.api, [transactionalId]);
-          return answer.transactionStates[0]?.transactionState ?? '';
-        } catch (error) {
-          if (kafkaCodes(error).includes(KAFKA.TRANSACTIONAL_ID_NOT_FOUND)) return '';
-          throw error;
-        }
+        // Asked each time: what the one before had on its way may have arrived since.
+        const found = await this.#finishMadeUp();
+        last = outcomeOf(found) ?? last;
+        await this.#init();
+        // It was open when asked and not when it was taken over: who ended it, and how, is not known.
+        return found?.state === ONGOING ? null : last;
       },
     );
-    return OUTCOMES.get(state) ?? null;
   }
 
-  /** Takes the transactional id over. Waits for the end of what the one before left open. */
-  async begin(): Promise<void> {
-    const { patience, transactionalId } = this.#parts;
-    const answer = await patience.attempt(
-      { doing: 'Taking over the log as its writer', code: 'LOG_WRITE_FAILED' },
-      // Without an id and epoch of an earlier producer: with them an id that was fenced stays so for ever.
-      () =>
-        this.#coordinator(
-          initProducerIdV4.api,
-          transactionalId,
-          TRANSACTION_TIMEOUT_MS,
-          NO_PRODUCER.id,
-          NO_PRODUCER.epoch,
-        ),
+  /** What is known of the transactional id, taken over or not; null where nobody ever used it. */
+  describe(): Promise<TransactionState | null> {
+    return this.#parts.patience.attempt(
+      { doing: 'Asking how the last transaction ended', code: 'LOG_WRITE_FAILED' },
+      () => this.#describe(),
+    );
+  }
+
+  async #describe(): Promise<TransactionState | null> {
+    const { transactionalId } = this.#parts;
+    try {
+      const answer = await this.#coordinator(describeTransactionsV0.api, [transactionalId]);
+      return transactionState(answer.transactionStates[0]);
+    } catch (error) {
+      if (kafkaCodes(error).includes(KAFKA.TRANSACTIONAL_ID_NOT_FOUND)) return null;
+      throw error;
+    }
+  }
+
+  /** An end that was being made up is a commit that was decided: to take the id over now would abort it. */
+  async #finishMadeUp(): Promise<TransactionState | null> {
+    for (;;) {
+      const found = await this.#describe();
+      if (found === null || !isMadeUp(found)) return found;
+      const { transactionalId } = this.#parts;
+      await this.#coordinator(endTxnV3.api, transactionalId, found.id, found.epoch, true);
+    }
+  }
+
+  async #init(): Promise<void> {
+    const { transactionalId } = this.#parts;
+    // Without an id and epoch of an earlier producer: with them an id that was fenced stays so for ever.
+    const answer = await this.#coordinator(
+      initProducerIdV4.api,
+      transactionalId,
+      TRANSACTION_TIMEOUT_MS,
+      NO_PRODUCER.id,
+      NO_PRODUCER.epoch,
     );
     this.#producer = { id: answer.producerId, epoch: answer.producerEpoch };
   }
@@ -128,27 +151,41 @@ export class Producer {
     await this.#addPartitions(all, until);
     for (const round of this.#rounds(all, true)) await this.#send(round, true, until);
     await this.#end('commit', until);
-    await this.#endWhereForgotten(all, until);
+    await this.makeUpAll(all, 'commit');
   }
 
-  /** Ends what is open of this transactional id in these partitions. */
-  async end(partitions: readonly TopicPartition[], outcome: Outcome, until: number): Promise<void> {
-    await this.#addPartitions(partitions, until);
-    await this.#end(outcome, until);
+  /**
+   * Ends what is open of this transactional id in these partitions, as was decided. A commit bears the mark of one that
+   * is made up from its beginning on: whoever takes over in the middle of it finishes it, where it would end any other
+   * open transaction by an abort.
+   */
+  async makeUp(partitions: readonly TopicPartition[], outcome: Outcome): Promise<void> {
+    const { patience, group, transactionalId } = this.#parts;
+    if (outcome === 'commit') {
+      await patience.attempt(
+        { doing: 'Beginning to make up for an end', code: 'LOG_WRITE_FAILED' },
+        () => {
+          const { id, epoch } = this.#producer;
+          return this.#coordinator(addOffsetsToTxnV3.api, transactionalId, id, epoch, group);
+        },
+      );
+    }
+    await this.#addPartitions(partitions, Infinity);
+    await this.#end(outcome, Infinity);
+  }
+
+  /** Until nothing is open there any more. Nothing else may be written before. */
+  async makeUpAll(all: readonly TopicPartition[], outcome: Outcome): Promise<void> {
+    const { stillOpen } = this.#parts;
+    for (let left = await stillOpen(this.id, all); left.length > 0;) {
+      await this.makeUp(left, outcome);
+      left = await stillOpen(this.id, left);
+    }
   }
 
   /** Each batch by itself; when it resolves, all are in. */
   async send(all: readonly PartitionBatches[], until: number): Promise<void> {
     for (const round of this.#rounds(all, false)) await this.#send(round, false, until);
-  }
-
-  async #endWhereForgotten(all: readonly TopicPartition[], until: number): Promise<void> {
-    const { patience, stillOpen } = this.#parts;
-    for (let left = await stillOpen(this.id, all, until); left.length > 0;) {
-      if (patience.clock.monotonic() >= until) throw new Error('Kafka does not end a transaction');
-      await this.end(left, 'commit', until);
-      left = await stillOpen(this.id, left, until);
-    }
   }
 
   async #addPartitions(all: readonly TopicPartition[], until: number): Promise<void> {

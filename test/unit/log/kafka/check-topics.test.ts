@@ -56,6 +56,7 @@ function findings(
       brokers: 3,
       brokerSettings: new Map([['transaction.max.timeout.ms', '900000']]),
       topics: [topic()],
+      checkpoint: null,
       bounds: new Map([['shop.a/0', { start: 5, end: 20 }]]),
       waitingMs: new Map([['shop.a/0', 1000]]),
       ...facts,
@@ -64,6 +65,7 @@ function findings(
       delivery: 'exactly-once',
       replicationFactor: 3,
       createsTopics: true,
+      checkpointTopic: 'shop.checkpoint',
       remembered: { 'shop.a': { id: 'id-1', partitions: 8 } },
       progress: [MARK],
       hasCallbacks: true,
@@ -115,6 +117,15 @@ describe('a start is stopped by', () => {
       having({ 'min.insync.replicas': '4' }),
       {},
       ['error LOG_UNFIT shop.a: min.insync.replicas'],
+    ],
+    [
+      'a checkpoint topic that nothing can be appended to',
+      { checkpoint: { ...topic({ name: 'shop.checkpoint' }), replicas: 1 } },
+      {},
+      [
+        'error LOG_UNFIT shop.checkpoint: min.insync.replicas',
+        'warning LOG_UNFIT shop.checkpoint: copies',
+      ],
     ],
     [
       'transactions that may not last long enough',
