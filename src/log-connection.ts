@@ -1,11 +1,10 @@
 /** The log's configuration as what the Kafka clients take. */
 
-import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import type { ConnectionOptions } from 'node:tls';
 import { formatHostAndPort } from './config/scalars.ts';
 import type { KafkaLogConfig, TlsConfig } from './config/schema.ts';
-import { RowcallError } from './errors.ts';
+import { readTlsFiles } from './tls-files.ts';
 
 /** The account, by the names of SASL. The password stands in the clear. */
 export interface LogAccount {
@@ -51,24 +50,9 @@ export async function logConnection(log: KafkaLogConfig): Promise<LogConnection>
 /** `required` encrypts only; `verify-ca` also proves who signed; `verify-identity` also whom for. */
 async function tlsConnectionOptions(tls: TlsConfig): Promise<ConnectionOptions | null> {
   if (tls.mode === 'off') return null;
-  const [ca, cert, key] = await Promise.all([tls.ca, tls.cert, tls.key].map(readPem));
   return {
     rejectUnauthorized: tls.mode !== 'required',
     ...(tls.mode === 'verify-identity' ? {} : { checkServerIdentity: () => undefined }),
-    ...(ca === undefined ? {} : { ca }),
-    ...(cert === undefined ? {} : { cert }),
-    ...(key === undefined ? {} : { key }),
+    ...(await readTlsFiles(tls, { name: 'log.tls', code: 'LOG_TLS' })),
   };
-}
-
-async function readPem(path: string | null): Promise<string | undefined> {
-  if (path === null) return undefined;
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    throw new RowcallError('LOG_TLS', `A file of log.tls cannot be read: ${path}`, {
-      place: path,
-      cause: error,
-    });
-  }
 }

@@ -1,11 +1,10 @@
 /** The source's configuration as the servers that can be read, each with mysql2's connection options. */
 
-import { readFile } from 'node:fs/promises';
 import type { ConnectionOptions, SslOptions } from 'mysql2';
 import type { SourceServer } from './capture/binlog/source-server.ts';
 import { formatHostAndPort } from './config/scalars.ts';
 import type { SourceConfig, TlsConfig } from './config/schema.ts';
-import { RowcallError } from './errors.ts';
+import { readTlsFiles } from './tls-files.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const LOCAL = '127.0.0.1';
@@ -49,24 +48,9 @@ function connectionOptions(
 /** `required` encrypts only; `verify-ca` also proves who signed; `verify-identity` also whom for. */
 async function sslOptions(tls: TlsConfig): Promise<SslOptions | null> {
   if (tls.mode === 'off') return null;
-  const [ca, cert, key] = await Promise.all([tls.ca, tls.cert, tls.key].map(readPem));
   return {
     rejectUnauthorized: tls.mode !== 'required',
     verifyIdentity: tls.mode === 'verify-identity',
-    ...(ca === undefined ? {} : { ca }),
-    ...(cert === undefined ? {} : { cert }),
-    ...(key === undefined ? {} : { key }),
+    ...(await readTlsFiles(tls, { name: 'source.tls', code: 'SOURCE_TLS' })),
   };
-}
-
-async function readPem(path: string | null): Promise<string | undefined> {
-  if (path === null) return undefined;
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    throw new RowcallError('SOURCE_TLS', `A file of source.tls cannot be read: ${path}`, {
-      place: path,
-      cause: error,
-    });
-  }
 }
