@@ -32,6 +32,7 @@ import { type Logger, silentLogger } from './shared/logger.ts';
 import type { Service } from './shared/service.ts';
 import { supervise } from './shared/supervise.ts';
 import { sourceServers } from './source-connection.ts';
+import { watchSource } from './source-watch.ts';
 import type { Cursor, StateStore } from './state/state-store.ts';
 import { captureInTurn } from './capture-turn.ts';
 import { checkLog, dispatcherMembership, openDispatcherState, openLog } from './stores.ts';
@@ -108,6 +109,7 @@ export class App {
       state === null
         ? null
         : await abortable(this.#buildDeliver({ log, state, options, large }), signal);
+    const source = capture === null ? null : watchSource(this.#config, { clock, logger });
     const services: Service[] = [
       new AdminServer({
         ...admin.listen,
@@ -116,6 +118,7 @@ export class App {
         log,
         capture,
         deliver,
+        source,
         standby: () => (deliver instanceof DeliverInTurn ? deliver.standby : null),
       }),
     ];
@@ -123,6 +126,7 @@ export class App {
       const consumers = callbacks.map((callback) => callback.name);
       services.push(new RetentionKeeper({ log, consumers, clock, logger }));
     }
+    if (source !== null) services.push(source);
     if (deliver !== null) services.push(deliver);
     if (capture !== null) services.push(capture);
     await supervise(services, signal, {

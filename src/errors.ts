@@ -105,6 +105,26 @@ export const ERRORS = {
     exit: 3,
     cure: 'Compare with mysqlbinlog -vv of the place named; report it with the bytes.',
   },
+  BINLOG_FILE_UNREADABLE: {
+    retriable: false,
+    exit: 2,
+    cure: 'Check that the file is there, and that this account may read it.',
+  },
+  BINLOG_FILE_FOREIGN: {
+    retriable: false,
+    exit: 3,
+    cure: 'Name a binlog file of MySQL 5.6 or newer, as it lies in the data folder of its server.',
+  },
+  BINLOG_FILE_CUT: {
+    retriable: false,
+    exit: 3,
+    cure: 'What stands before the place is whole. Copy the file again from where it came, or read it from its server.',
+  },
+  BINLOG_ROWS_UNREAD: {
+    retriable: false,
+    exit: 1,
+    cure: 'Each has its reason beside it. The other events and values are whole.',
+  },
   STATEMENT_LOGGED: {
     retriable: false,
     exit: 3,

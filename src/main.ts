@@ -3,12 +3,13 @@
 
 /**
  * V8 sizes its heap for a machine that it has for itself, and the C library keeps what was freed: the same
- * work then takes twice the memory. A daemon begins anew in its own process with a heap that grows in small steps
- * and an allocator that gives large blocks back; the process id stays the same. See docs/adr/0006.
+ * work then takes twice the memory. What reads much begins anew in its own process with a heap that grows in small
+ * steps and an allocator that gives large blocks back; the process id stays the same. See docs/adr/0006.
  */
 const HEAP_OPTIONS = ['--max-semi-space-size=4', '--heap-growing-percent=30', '--expose-gc'];
 const ALLOCATOR = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072' };
-const DAEMONS: ReadonlySet<string | undefined> = new Set(['run', 'connect', 'deliver']);
+/** The daemons, and what reads as much as one. */
+const LEAN: ReadonlySet<string | undefined> = new Set(['run', 'connect', 'deliver', 'binlog']);
 
 function beginWithSmallHeap(): void {
   const set = HEAP_OPTIONS.every((option) => process.execArgv.includes(option));
@@ -34,9 +35,17 @@ function requireNode(): void {
   process.exit(2);
 }
 
+/** A pipe whose reader is slow must not fill our memory. */
+function drained(): Promise<void> {
+  if (!process.stdout.writableNeedDrain) return Promise.resolve();
+  return new Promise((resolve) => {
+    process.stdout.once('drain', resolve);
+  });
+}
+
 async function main(): Promise<void> {
   requireNode();
-  if (DAEMONS.has(process.argv[2])) beginWithSmallHeap();
+  if (LEAN.has(process.argv[2])) beginWithSmallHeap();
   // Only now: what is loaded before the process begins anew is loaded twice.
   const { runCli } = await import('./operate/cli/cli.ts');
   const stop = new AbortController();
@@ -59,6 +68,9 @@ async function main(): Promise<void> {
 
   const code = await runCli(process.argv.slice(2), {
     out: (text) => process.stdout.write(text),
+    outBytes: (bytes) => process.stdout.write(bytes),
+    drained,
+    colours: process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '',
     err: (text) => process.stderr.write(text),
     terminal: process.stderr.isTTY,
     env: process.env,

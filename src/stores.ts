@@ -6,6 +6,7 @@ import type * as KafkaStores from './kafka-stores.ts';
 import type { ChangeLog } from './log/change-log.ts';
 import { LOG_FILE } from './log/embedded/database.ts';
 import { openEmbeddedLog } from './log/embedded/embedded-log.ts';
+import { MAX_RECORD_BYTES } from './log/embedded/record-batch.ts';
 import type { LogFinding } from './log/finding.ts';
 import type { ActiveMember, Membership } from './log/membership.ts';
 import type { Clock } from './shared/clock.ts';
@@ -58,6 +59,15 @@ export async function lockLogForCapture(config: Config): Promise<{ release(): vo
     cure: 'Stop that rowcall run or rowcall connect first, and whoever stands by for it.',
   });
 }
+
+/** What one record may have at most, bytes, before anybody asks the log: brokers may allow topics more or less. */
+export function usualRecordBytes({ log }: Config): number {
+  if (log.type === 'embedded') return MAX_RECORD_BYTES;
+  return Number(log.topics.config['max.message.bytes'] ?? KAFKA_RECORD_BYTES);
+}
+
+/** Kafka's own default of message.max.bytes. */
+const KAFKA_RECORD_BYTES = 1_048_588;
 
 /** Whoever captures into the log now; null where nobody does, or where the log cannot tell. */
 export async function activeConnector(config: Config): Promise<ActiveMember | null> {

@@ -25,6 +25,15 @@ export interface EventHeader extends EventPlace {
   readonly serverId: number;
   /** Length of the whole event, header and checksum included. */
   readonly bytes: number;
+  /** Only where bodies are read to be shown. */
+  readonly shown?: ShownHeader;
+}
+
+export interface ShownHeader {
+  /** As the header has it: event-codes.ts names it. */
+  readonly code: number;
+  /** Within a compressed transaction: the place is that of its payload. */
+  readonly inner: boolean;
 }
 
 export type RowOperation = 'insert' | 'update' | 'delete';
@@ -78,5 +87,12 @@ export type BinlogEvent =
       readonly atPosition: number;
     } & EventHeader)
   | ({ readonly type: 'stop' } & EventHeader)
-  /** In the table of codes as harmless, with the reason there. */
-  | ({ readonly type: 'harmless'; readonly name: string } & EventHeader);
+  /**
+   * In the table of codes as harmless, with the reason there. Where bodies are read to be shown also one that would
+   * stop the capture; then `detail` is what an INCIDENT says.
+   */
+  | ({
+      readonly type: 'harmless';
+      readonly name: string;
+      readonly detail?: string;
+    } & EventHeader);

@@ -16,8 +16,7 @@ import { PacketQueue } from './packet-queue.ts';
 import type { ReplicaIdentity } from './replica-identity.ts';
 import { answerLimit, connectUnless, drop } from './source-connection.ts';
 import { sourceError } from './source-error.ts';
-import { SpooledEvent } from './spooled-event.ts';
-import { PayloadReader } from './transaction-payload.ts';
+import { describePayload, PayloadReader } from './transaction-payload.ts';
 
 export interface BinlogStreamOptions {
   readonly connection: ConnectionOptions;
@@ -249,8 +248,8 @@ class DumpStream implements BinlogStream {
       bytes += packet.length;
       try {
         const event = this.#parse(packet);
-        if (event === null) break;
-        events.push(event);
+        if (event !== null) events.push(event);
+        if (this.#payload !== null) break;
       } catch (error) {
         this.#fail(error as Error);
         this.#drop();
@@ -261,7 +260,7 @@ class DumpStream implements BinlogStream {
     return events;
   }
 
-  /** Null for a payload, whose events come next. */
+  /** Null for a payload, whose events come next, unless it is to be shown. */
   #parse(packet: RawEvent): BinlogEvent | null {
     let kept = false;
     try {
@@ -269,15 +268,15 @@ class DumpStream implements BinlogStream {
       if (event.type !== 'transaction-payload') return event;
       kept = true;
       this.#payload = new PayloadReader(event, (bytes) => this.#parser.parseInner(bytes, event));
-      return null;
+      return this.#options.bodies === 'show' ? describePayload(event) : null;
     } finally {
-      if (!kept && packet instanceof SpooledEvent) packet.close();
+      if (!kept && !Buffer.isBuffer(packet)) packet.close();
     }
   }
 
   #enqueue(event: RawEvent): void {
     if (this.#failure !== undefined) {
-      if (event instanceof SpooledEvent) event.close();
+      if (!Buffer.isBuffer(event)) event.close();
       return;
     }
     this.#queue.put(event);

@@ -9,7 +9,7 @@ import { BODY_READERS, readFormat } from './event-bodies.ts';
 import type { BinlogFormat } from './event-bodies.ts';
 import { CODE, FLAG_ARTIFICIAL, eventCode } from './event-codes.ts';
 import type { EventCode } from './event-codes.ts';
-import { SpooledEvent } from './spooled-event.ts';
+import type { LargeEvent } from './spooled-event.ts';
 import { type PayloadBytes, readPayload, type TransactionPayload } from './transaction-payload.ts';
 
 const HEADER_BYTES = 19;
@@ -50,11 +50,13 @@ const READ_IN_SCAN: ReadonlySet<number> = new Set([
  * `all`: every body is read, and a code that must stop the capture does. `scan`: header, checksum and place of
  * every event, and of the bodies those alone that tell where transactions begin; all others are harmless. For
  * finding a place, never for reading rows: the place may be the one behind an event that stops the capture.
+ * `show`: every body that can be read is, each event tells its code, and one that must stop the capture is passed on
+ * as what it is. For people who look at a binlog, never for capturing it.
  */
-export type ReadBodies = 'all' | 'scan';
+export type ReadBodies = 'all' | 'scan' | 'show';
 
 /** An event as it came: in memory, or where it would take too much of it, in a file. */
-export type RawEvent = Buffer | SpooledEvent;
+export type RawEvent = Buffer | LargeEvent;
 
 /** The header as it stands: https://dev.mysql.com/doc/dev/mysql-server/latest/ "Binary log event header". */
 interface RawHeader {
@@ -100,7 +102,8 @@ export class EventParser {
    *   XA_UNSUPPORTED for a code that must stop the capture; SPOOL_FAILED
    */
   parse(event: RawEvent): BinlogEvent | TransactionPayload {
-    return event instanceof SpooledEvent ? this.#parseSpooled(event) : this.#parseBytes(event);
+    if (!Buffer.isBuffer(event)) return this.#shown(this.#parseSpooled(event), event.head, false);
+    return this.#shown(this.#parseBytes(event), event, false);
   }
 
   /**
@@ -118,7 +121,13 @@ export class EventParser {
     if (code.class === 'decode' && !inside) {
       throw malformed(code.name, 'it stands within a compressed transaction', payload);
     }
-    return this.#readBody(code, header, bytes.subarray(HEADER_BYTES));
+    return this.#shown(this.#readBody(code, header, bytes.subarray(HEADER_BYTES)), bytes, true);
+  }
+
+  #shown<E extends BinlogEvent | TransactionPayload>(event: E, bytes: Buffer, inner: boolean): E {
+    return this.#bodies === 'show'
+      ? { ...event, shown: { code: bytes.readUInt8(4), inner } }
+      : event;
   }
 
   #parseBytes(bytes: Buffer): BinlogEvent | TransactionPayload {
@@ -144,7 +153,7 @@ export class EventParser {
   }
 
   /** Only a payload is worth a file: whatever else is large is wanted in memory, as one value. */
-  #parseSpooled(event: SpooledEvent): BinlogEvent | TransactionPayload {
+  #parseSpooled(event: LargeEvent): BinlogEvent | TransactionPayload {
     event.requireWhole();
     const raw = this.#readHeader(event.head, event.length);
     const { name } = eventCode(raw.code, raw.flags);
@@ -170,7 +179,11 @@ export class EventParser {
   }
 
   #readBody(code: EventCode, header: EventHeader, bytes: Buffer): BinlogEvent {
-    if (code.class === 'stop') throw stopError(code, header, bytes);
+    if (code.class === 'stop') {
+      if (this.#bodies !== 'show') throw stopError(code, header, bytes);
+      const detail = incidentText(code, bytes);
+      return { type: 'harmless', name: code.name, detail, ...header };
+    }
     if (code.class === 'harmless') return { type: 'harmless', name: code.name, ...header };
     const read = BODY_READERS.get(code.code);
     if (read === undefined) throw new Error(`Assertion failed: ${code.name} has no reader`);
@@ -318,7 +331,7 @@ function payloadInMemory(body: Buffer): PayloadBytes {
   };
 }
 
-function payloadInFile(event: SpooledEvent, end: number): PayloadBytes {
+function payloadInFile(event: LargeEvent, end: number): PayloadBytes {
   return {
     read: (from, pieceBytes) => event.read(HEADER_BYTES + from, end, pieceBytes),
     close: () => {
@@ -374,13 +387,14 @@ function stopError(code: EventCode, place: FilePosition, body: Buffer): RowcallE
     place: formatPlace(place),
     ...(code.cure === undefined ? {} : { cure: code.cure }),
   };
-  const what = `${code.name} event (code ${code.code}): ${code.reason}${incidentText(code, body)}`;
+  const incident = incidentText(code, body);
+  const reason = incident === '' ? code.reason : `${code.reason}: ${incident}`;
+  const what = `${code.name} event (code ${code.code}): ${reason}`;
   const error = code.code === CODE.XA_PREPARE ? 'XA_UNSUPPORTED' : 'BINLOG_EVENT_UNSUPPORTED';
   return new RowcallError(error, what, details);
 }
 
 /** An INCIDENT says what happened: u16 code, u8 length, text. */
 function incidentText(code: EventCode, body: Buffer): string {
-  const text = code.name === 'INCIDENT' ? body.toString('utf8', 3, 3 + (body[2] ?? 0)) : '';
-  return text === '' ? '' : `: ${text}`;
+  return code.name === 'INCIDENT' ? body.toString('utf8', 3, 3 + (body[2] ?? 0)) : '';
 }

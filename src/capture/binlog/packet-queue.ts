@@ -1,7 +1,6 @@
 /** What came from the socket and was not parsed yet, bounded by bytes. */
 
 import type { RawEvent } from './event-parser.ts';
-import { SpooledEvent } from './spooled-event.ts';
 
 /**
  * A queue between the socket's callbacks and a reader that takes its time. Invariant: `bytes` counts
@@ -74,7 +73,9 @@ export class PacketQueue {
 
   /** Forgets everything; the flow stays as it is. */
   clear(): void {
-    for (const packet of this.#packets) if (packet instanceof SpooledEvent) packet.close();
+    for (const packet of this.#packets) {
+      if (packet !== undefined && !Buffer.isBuffer(packet)) packet.close();
+    }
     this.#packets = [];
     this.#head = 0;
     this.#bytes = 0;

@@ -8,6 +8,22 @@ import { crc32 } from 'node:zlib';
 import { RowcallError } from '../../errors.ts';
 import { assert } from '../../shared/assert.ts';
 
+/** An event that is not in memory. Its checksum is known before the first byte is given. */
+export interface LargeEvent {
+  /** Bytes of the whole event. */
+  readonly length: number;
+  /** Its first bytes: the header, and what stands before a payload. */
+  readonly head: Buffer;
+  /** Whether the last four bytes are the CRC32 of those before them. */
+  readonly checksumMatches: boolean;
+  /** @throws RowcallError where it could not be kept */
+  requireWhole(): void;
+  /** The bytes [from, to), in pieces; any number of times. */
+  read(from: number, to: number, pieceBytes: number): AsyncIterable<Buffer>;
+  /** Idempotent. */
+  close(): void;
+}
+
 /** So much of the beginning stays in memory: the header, and what stands before a payload. */
 const HEAD_BYTES = 4096;
 /** Of bytes that a CRC32 of theirs (little-endian) follows, the CRC32 of both is this number. */
@@ -21,7 +37,7 @@ const readAt = promisify(read);
  * than straight to who reads it. Invariant: the file has no name from the beginning on, so that it goes with the
  * process at the latest; whoever holds the event must `close` it.
  */
-export class SpooledEvent {
+export class SpooledEvent implements LargeEvent {
   readonly #head = Buffer.alloc(HEAD_BYTES);
   #fd: number | null = null;
   #length = 0;

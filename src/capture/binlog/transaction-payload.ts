@@ -31,6 +31,16 @@ export interface TransactionPayload extends EventHeader {
   readonly content: PayloadBytes;
 }
 
+/** The payload as an event to be shown, before those inside of it. */
+export function describePayload(payload: TransactionPayload): BinlogEvent {
+  const { file, position, endPosition, timestamp, serverId, bytes, shown } = payload;
+  const { compression, uncompressedBytes } = payload;
+  const header = { file, position, endPosition, timestamp, serverId, bytes };
+  const detail = `${compression}, ${uncompressedBytes} bytes uncompressed`;
+  const event: BinlogEvent = { type: 'harmless', name: 'TRANSACTION_PAYLOAD', detail, ...header };
+  return shown === undefined ? event : { ...event, shown };
+}
+
 const FIELD = { END: 0, PAYLOAD_SIZE: 1, COMPRESSION: 2, UNCOMPRESSED_SIZE: 3 } as const;
 const ZSTD = 0;
 const NONE = 255;

@@ -17,22 +17,38 @@ const plain: ShapeReader = (_metadata, type) => ({ type, size: 0, scale: 0 });
 /** FLOAT and DOUBLE: their own width, known from the type. */
 const widthAgain: ShapeReader = (metadata, type) => ({ type, size: metadata.u8(), scale: 0 });
 
-const fraction: ShapeReader = (metadata, type) => ({ type, size: 0, scale: metadata.u8() });
+/** Beyond these no column can be: a reader made for more would read past its value. */
+const MAX_FRACTION = 6;
+const MAX_LENGTH_BYTES = 4;
+const MAX_DIGITS = 65;
+const MAX_BITS = 64;
+const MAX_LABEL_BYTES = { [TYPE.ENUM]: 2, [TYPE.SET]: 8 } as const;
 
-const lengthBytes: ShapeReader = (metadata, type) => ({ type, size: metadata.u8(), scale: 0 });
+function within(metadata: ByteCursor, value: number, from: number, to: number): number {
+  if (value >= from && value <= to) return value;
+  throw metadata.fail(`${value} stands in the column metadata where ${from} to ${to} can be`);
+}
+
+const fraction: ShapeReader = (metadata, type) => {
+  return { type, size: 0, scale: within(metadata, metadata.u8(), 0, MAX_FRACTION) };
+};
+
+const lengthBytes: ShapeReader = (metadata, type) => {
+  return { type, size: within(metadata, metadata.u8(), 1, MAX_LENGTH_BYTES), scale: 0 };
+};
 
 const maxBytes: ShapeReader = (metadata, type) => ({ type, size: metadata.u16(), scale: 0 });
 
-const digits: ShapeReader = (metadata, type) => ({
-  type,
-  size: metadata.u8(),
-  scale: metadata.u8(),
-});
+const digits: ShapeReader = (metadata, type) => {
+  const size = within(metadata, metadata.u8(), 1, MAX_DIGITS);
+  return { type, size, scale: within(metadata, metadata.u8(), 0, size) };
+};
 
 /** Low byte: bits over whole bytes; high byte: whole bytes. */
 const bits: ShapeReader = (metadata, type) => {
   const over = metadata.u8();
-  return { type, size: metadata.u8() * 8 + over, scale: 0 };
+  const size = within(metadata, metadata.u8() * 8 + over, 1, MAX_BITS);
+  return { type, size, scale: 0 };
 };
 
 /**
@@ -44,6 +60,9 @@ const stringFamily: ShapeReader = (metadata) => {
   const second = metadata.u8();
   if ((first & 0x30) !== 0x30) {
     return { type: first | 0x30, size: second | (((first & 0x30) ^ 0x30) << 4), scale: 0 };
+  }
+  if (first === TYPE.ENUM || first === TYPE.SET) {
+    within(metadata, second, 1, MAX_LABEL_BYTES[first]);
   }
   return { type: first, size: second, scale: 0 };
 };

@@ -114,6 +114,7 @@ function defectOf(name: string, optional: OptionalMetadata): TableVersion['defec
     return {
       code: 'ROW_METADATA_MISSING',
       message: `The table map of ${name} was written without ${optional.missing.join(', ')}`,
+      missing: optional.missing,
     };
   }
   return null;

@@ -36,6 +36,8 @@ export interface TableDefect {
   readonly message: string;
   /** Where the code's own cure does not help. */
   readonly cure?: string;
+  /** Of ROW_METADATA_MISSING: the fields that the map lacks. */
+  readonly missing?: readonly string[];
   /** file:position of the map; absent where it was parsed outside a stream. */
   readonly place?: string;
 }

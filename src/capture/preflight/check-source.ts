@@ -20,8 +20,8 @@ export interface Finding {
   readonly why: string;
   /** Statements that cure it, or what to do where none can. */
   readonly sql: string;
-  /** An error stops the start; a warning is told and lived with. */
-  readonly severity: 'error' | 'warning';
+  /** An error stops the start; a warning is told and lived with; a note is for whoever looks (doctor). */
+  readonly severity: 'error' | 'warning' | 'note';
 }
 
 /** What the configuration asks of the source, and who we are there. */
@@ -56,13 +56,23 @@ export async function checkSource(
   if (unfit !== null) return [unfit];
   const settings = await readSettings(source);
   const account = await readAccount(source);
-  const findings = SETTINGS.flatMap((setting) => checkSetting(setting, settings));
-  findings.push(...checkRowImage(settings, wishes.requireFullImage === true));
-  findings.push(...checkRetention(settings, wishes.minimumRetentionMs));
+  const findings = [...checkSettings(settings, wishes)];
   findings.push(...checkServerId(settings, wishes.serverId));
   findings.push(...(await checkReplicas(source, { version, account, wishes })));
   findings.push(...(await checkReplicaStatus(source, { version, settings, account })));
   return findings;
+}
+
+/** What is decided by the values of variables alone; most of them can be changed while we read. */
+export function checkSettings(
+  settings: ReadonlyMap<string, string>,
+  wishes: Pick<SourceWishes, 'minimumRetentionMs' | 'requireFullImage'>,
+): readonly Finding[] {
+  return [
+    ...SETTINGS.flatMap((setting) => checkSetting(setting, settings)),
+    ...checkRowImage(settings, wishes.requireFullImage === true),
+    ...checkRetention(settings, wishes.minimumRetentionMs),
+  ];
 }
 
 /** @throws RowcallError SOURCE_UNFIT, which lists every finding that is an error; returns the warnings. */
@@ -103,12 +113,13 @@ function checkVersion(version: ServerVersion): Finding | null {
   };
 }
 
-async function readSettings(source: SourceConnection): Promise<ReadonlyMap<string, string>> {
+export async function readSettings(source: SourceConnection): Promise<ReadonlyMap<string, string>> {
   const rows = await source.query('SHOW GLOBAL VARIABLES');
   return new Map(rows.map((row) => [row['Variable_name'] ?? '', row['Value'] ?? '']));
 }
 
-async function readAccount(source: SourceConnection): Promise<string> {
+/** As CREATE USER and GRANT name it. */
+export async function readAccount(source: SourceConnection): Promise<string> {
   const account = (await source.value('SELECT CURRENT_USER()')) ?? '';
   const at = account.lastIndexOf('@');
   return `'${account.slice(0, at)}'@'${account.slice(at + 1)}'`;
@@ -211,7 +222,10 @@ function missing(privilege: string, account: string, why: string): Finding {
 }
 
 /** The rows; null where the account may not ask. */
-async function permitted(source: SourceConnection, sql: string): Promise<SourceRow[] | null> {
+export async function permitted(
+  source: SourceConnection,
+  sql: string,
+): Promise<SourceRow[] | null> {
   try {
     return await source.query(sql);
   } catch (error) {

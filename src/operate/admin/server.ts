@@ -2,6 +2,7 @@
 
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { CaptureSnapshot } from '../../capture/capture.ts';
+import type { SourceFit } from '../../capture/source-watch.ts';
 import type { DeliverSnapshot } from '../../deliver/deliver.ts';
 import { RowcallError } from '../../errors.ts';
 import type { ChangeLog } from '../../log/change-log.ts';
@@ -21,6 +22,8 @@ export interface AdminParts {
   readonly log: ChangeLog;
   readonly capture: { snapshot(): CaptureSnapshot } | null;
   readonly deliver: { snapshot(): DeliverSnapshot } | null;
+  /** Who looks at the source's settings; absent where this process does not capture. */
+  readonly source?: { snapshot(): SourceFit | null } | null;
   /** Why this process waits for another one, for a person; null while it works. */
   readonly standby?: () => string | null;
 }
@@ -129,12 +132,13 @@ export class AdminServer implements Service {
   }
 
   async #metrics(): Promise<string> {
-    const { capture, deliver, log, clock } = this.#parts;
+    const { capture, deliver, source, log, clock } = this.#parts;
     const ends = await this.#ends();
     const { user, system } = process.cpuUsage();
     return metricsText({
       capture: capture?.snapshot() ?? null,
       deliver: deliver?.snapshot() ?? null,
+      source: source?.snapshot() ?? null,
       log: await log.usage(),
       ends: ends ?? new Map(),
       nowMs: clock.now(),

@@ -4,6 +4,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { armFromEnvironment } from '../../config/failpoint-env.ts';
 import { type RowcallError, toRowcallError } from '../../errors.ts';
 import { VERSION } from '../../version.ts';
+import { type BinlogOptions, printBinlog } from './binlog/binlog.ts';
 import { runDaemon } from './daemon.ts';
 import { examine } from './doctor.ts';
 import type { CliIo } from './io.ts';
@@ -60,6 +61,7 @@ function buildProgram(io: CliIo): Command {
   addInspection(program, io);
   addLanes(program, io);
   addPosition(program, io);
+  addBinlog(program, io);
   return program;
 }
 
@@ -196,6 +198,42 @@ function addPosition(program: Command, io: CliIo): void {
     .action((options: { config: string; dryRun?: boolean; yes?: boolean }) =>
       resetPosition(options, io),
     );
+}
+
+const BINLOG_EXAMPLES = `
+A bound is FILE:POSITION, FILE, POSITION (of the only file named), or a time with its zone. --from is included,
+--to is not. The time of an event is that of its transaction's commit.
+
+  rowcall binlog binlog.000042
+  rowcall binlog binlog.00004* --json --table 'shop.*' --table '!shop.log' --from 2026-11-21T13:00:00Z
+  rowcall binlog -c rowcall.yaml --from binlog.000042:157 --to binlog.000043
+  rowcall binlog -c rowcall.yaml --gtid 3e11fa47-71ca-11e1-9e33-c80aa9429562:23-25
+
+With -c the source is read up to its end as it is now: from the beginning of its newest file, unless --from or --gtid
+says otherwise (--from earliest: all that it has). Exit code 1: rows were shown that could not be read whole.
+docs/BINLOG.md lists the fields of --json.`;
+
+function addBinlog(program: Command, io: CliIo): void {
+  program
+    .command('binlog')
+    .description('print the events of binlog files, or of the source, with their rows')
+    .argument('[files...]', 'binlog files of MySQL 5.6 or newer; no server is asked')
+    .option('-c, --config <file>', 'configuration file (YAML): read the source that it names')
+    .option('--from <bound>', 'begin at this place or time')
+    .option('--to <bound>', 'end before this place or time')
+    .option(
+      '--table <glob>',
+      'only rows and table maps of these tables; may be repeated',
+      collected,
+    )
+    .option('--gtid <set>', 'only events of these transactions')
+    .option('--json', 'one line of JSON for each event')
+    .addHelpText('after', BINLOG_EXAMPLES)
+    .action((files: string[], options: BinlogOptions) => printBinlog(files, options, io));
+}
+
+function collected(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
 }
 
 function positiveInteger(text: string): number {

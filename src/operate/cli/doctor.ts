@@ -14,7 +14,7 @@ import type { CliIo } from './io.ts';
 /** One line of the report, whoever found it. */
 interface DoctorFinding {
   readonly part: 'source' | 'log' | 'state';
-  readonly severity: 'error' | 'warning';
+  readonly severity: 'error' | 'warning' | 'note';
   readonly check: string;
   readonly value: string;
   readonly want: string;
@@ -122,11 +122,12 @@ async function examineState(
 }
 
 function report(name: string, findings: readonly DoctorFinding[]): string {
-  if (findings.length === 0) return `${name}: source, log and state are fit.\n`;
-  return findings
-    .map(
+  const fit = findings.every(({ severity }) => severity === 'note');
+  return [
+    ...(fit ? [`${name}: source, log and state are fit.\n`] : []),
+    ...findings.map(
       ({ part, severity, check, value, want, why, cure }) =>
         `${severity} ${part}: ${check} is ${value}, wanted: ${want}\n  ${why}\n  cure  ${cure}\n`,
-    )
-    .join('');
+    ),
+  ].join('');
 }

@@ -4,11 +4,14 @@ import { replicaUuidOf } from '../../capture/binlog/replica-identity.ts';
 import { SourceConnection } from '../../capture/binlog/source-connection.ts';
 import type { SourceServer } from '../../capture/binlog/source-server.ts';
 import { checkSource, type Finding } from '../../capture/preflight/check-source.ts';
+import { leastRights } from '../../capture/preflight/checks/rights.ts';
+import { checkSurroundings } from '../../capture/preflight/surroundings.ts';
 import { compareServers, type NamedServer } from '../../capture/preflight/compare-servers.ts';
 import { readServerPlace, readUpstream } from '../../capture/preflight/server-place.ts';
 import type { Config } from '../../config/schema.ts';
 import { toRowcallError } from '../../errors.ts';
 import { sourceServers } from '../../source-connection.ts';
+import { surroundingsWishes } from '../../source-watch.ts';
 
 /**
  * Each server is looked at, whatever the others have: one that cannot be reached today is no way out tomorrow.
@@ -31,6 +34,8 @@ export async function examineSource(config: Config, signal: AbortSignal): Promis
   return [...findings, ...compareServers(answered)];
 }
 
+const ACCESS_CURE = `${leastRights("'rowcall'@'%'")} -- and that name and password in source.url`;
+
 async function examineServer(
   config: Config,
   { name, connection }: SourceServer,
@@ -44,7 +49,8 @@ async function examineServer(
       const replicaUuid = replicaUuidOf(config.name, serverId);
       const wished = { serverId, minimumRetentionMs, requireFullImage };
       const wishes = { ...wished, replicaUuid, cutOff: false };
-      const findings = await checkSource(source, wishes);
+      const findings = [...(await checkSource(source, wishes))];
+      findings.push(...(await checkSurroundings(source, surroundingsWishes(config))));
       if (config.source.servers.length > 1) {
         const place = await readServerPlace(source);
         answered.push({ name, place, upstream: await readUpstream(source) });
@@ -62,7 +68,7 @@ async function examineServer(
         value: failure.code,
         want: 'usable',
         why: failure.message,
-        sql: failure.cure,
+        sql: failure.code === 'SOURCE_ACCESS_DENIED' ? ACCESS_CURE : failure.cure,
         severity: 'error',
       },
     ];

@@ -2,6 +2,12 @@
 
 export interface CliIo {
   readonly out: (text: string) => void;
+  /** For what is too large for a string. Default: by way of `out`. */
+  readonly outBytes?: (bytes: Uint8Array) => void;
+  /** Resolves when what was given to `out` was taken as far as its reader lets it. Default: at once. */
+  readonly drained?: () => Promise<void>;
+  /** What goes to `out` may have colours. Default: false. */
+  readonly colours?: boolean;
   readonly err: (text: string) => void;
   /** Logs go to a person: pretty instead of JSON. */
   readonly terminal: boolean;

@@ -9,6 +9,10 @@ export const METRICS = {
     type: 'gauge',
     help: 'Size at which capture pauses; absent where the log has no limit of its own.',
   },
+  rowcall_source_findings: {
+    type: 'gauge',
+    help: 'Settings of the source that do not fit, as of the last look.',
+  },
   rowcall_capture_streaming: { type: 'gauge', help: '1 while the binlog is being read.' },
   rowcall_capture_events_total: { type: 'counter', help: 'Binlog events read.' },
   rowcall_capture_bytes_total: {

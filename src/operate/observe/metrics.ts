@@ -2,6 +2,7 @@
 
 import { Counter, Gauge, Registry } from '@prometheus-io/client';
 import type { BinlogLeft, CaptureSnapshot } from '../../capture/capture.ts';
+import type { SourceFit } from '../../capture/source-watch.ts';
 import type { CallbackSnapshot } from '../../deliver/callback-runner.ts';
 import type { DeliverSnapshot } from '../../deliver/deliver.ts';
 import { LATENCY_BOUNDS_MS } from '../../deliver/lane/callback-counters.ts';
@@ -12,6 +13,8 @@ import { METRICS, type MetricName } from './metric-names.ts';
 export interface MetricsInput {
   readonly capture: CaptureSnapshot | null;
   readonly deliver: DeliverSnapshot | null;
+  /** Settings of the source that do not fit; null before the first look, and without capture. */
+  readonly source?: SourceFit | null;
   readonly log: LogUsage;
   readonly ends: PartitionEnds;
   readonly nowMs: number;
@@ -35,12 +38,20 @@ export async function metricsText(input: MetricsInput): Promise<string> {
     ...(Number.isFinite(input.log.maxBytes)
       ? [['rowcall_log_max_bytes', input.log.maxBytes] as const]
       : []),
+    ...(input.source === null || input.source === undefined ? [] : sourceSamples(input.source)),
     ...(input.capture === null ? [] : captureSamples(input.capture, input.nowMs)),
     ...(input.deliver === null ? [] : deliverSamples(input.deliver, input.ends)),
   ];
   register(registry, samples);
   if (input.deliver !== null) registerLatency(registry, input.deliver.callbacks);
   return registry.metrics();
+}
+
+function sourceSamples({ errors, warnings }: SourceFit): Sample[] {
+  return [
+    ['rowcall_source_findings', errors, { severity: 'error' }],
+    ['rowcall_source_findings', warnings, { severity: 'warning' }],
+  ];
 }
 
 function captureSamples(capture: CaptureSnapshot, nowMs: number): Sample[] {

@@ -1,6 +1,6 @@
 /** DECIMAL: the text that SELECT prints. Layout: `decimal2bin` in mysql's strings/decimal.cc. */
 
-import type { ByteCursor } from '../../byte-cursor.ts';
+import { type ByteCursor, malformed } from '../../byte-cursor.ts';
 import { fixedWidth } from './value-reader.ts';
 import type { ValueReader } from './value-reader.ts';
 
@@ -32,7 +32,9 @@ export class DecimalFormat {
   readonly #whole: readonly Group[];
   readonly #fraction: readonly Group[];
 
+  /** @throws RowcallError BINLOG_EVENT_MALFORMED for digits that no DECIMAL has: in JSON the value itself tells them */
   constructor(precision: number, scale: number) {
+    if (precision < 1 || scale > precision) throw malformed(`DECIMAL(${precision},${scale})`);
     this.#whole = groupsOf(precision - scale, true);
     this.#fraction = groupsOf(scale, false);
     this.bytes = [...this.#whole, ...this.#fraction].reduce((sum, group) => sum + group.bytes, 0);

@@ -7,6 +7,7 @@ import { CAPTURE, delivering, ENDS } from './snapshots.ts';
 const INPUT: MetricsInput = {
   capture: CAPTURE,
   deliver: delivering({}, { name: 'audit', delivered: 1 }),
+  source: { errors: 0, warnings: 2 },
   log: { bytes: 1_000_000, maxBytes: 50_000_000 },
   ends: ENDS,
   nowMs: 1_700_000_004_000,
@@ -35,6 +36,7 @@ describe('the metrics', () => {
         'rowcall_ready 1',
         'rowcall_cpu_seconds_total 1.5',
         'rowcall_log_bytes 1000000',
+        'rowcall_source_findings{severity="warning"} 2',
         'rowcall_capture_rows_total 700',
         'rowcall_capture_reconnects_total 3',
         'rowcall_capture_position_bytes{file="binlog.000007"} 4711',

@@ -1,0 +1,53 @@
+/** XA transactions that were prepared and never ended: https://dev.mysql.com/doc/refman/8.4/en/xa-statements.html */
+
+import { RowcallError } from '../../../errors.ts';
+import { errnoOf } from '../../binlog/source-error.ts';
+import type { SourceRow } from '../../binlog/source-connection.ts';
+import type { Finding } from '../check-source.ts';
+import type { Surroundings } from '../surroundings.ts';
+import { listed } from '../tables-seen.ts';
+
+/** XAER_RMERR: what XA RECOVER answers to who lacks the privilege. */
+const ERRNO_REFUSED = 1401;
+
+export async function checkPrepared({
+  source,
+  account,
+}: Pick<Surroundings, 'source' | 'account'>): Promise<Finding[]> {
+  const rows = await recover(source);
+  if (rows === null) {
+    return [
+      {
+        check: 'XA RECOVER',
+        value: 'not permitted',
+        want: 'XA_RECOVER_ADMIN, to look',
+        why: 'Whether XA transactions were prepared and left so cannot be seen.',
+        sql: `GRANT XA_RECOVER_ADMIN ON *.* TO ${account};`,
+        severity: 'note',
+      },
+    ];
+  }
+  if (rows.length === 0) return [];
+  const names = rows.map((row) => row['data'] ?? '');
+  return [
+    {
+      check: 'XA RECOVER',
+      value: `${rows.length} prepared: ${listed(names)}`,
+      want: 'none for long',
+      why: 'Their rows are in the binlog since they were prepared, and count from their COMMIT on: until then they hold locks, and the binlog back to their place is needed.',
+      sql: "-- whoever coordinates them ends them; by hand: XA COMMIT X'gtrid', X'bqual', format or XA ROLLBACK, from XA RECOVER CONVERT XID",
+      severity: 'warning',
+    },
+  ];
+}
+
+async function recover(source: Surroundings['source']): Promise<SourceRow[] | null> {
+  try {
+    return await source.query('XA RECOVER CONVERT XID');
+  } catch (error) {
+    if (!(error instanceof RowcallError)) throw error;
+    const refused = error.code === 'SOURCE_ACCESS_DENIED' || errnoOf(error.cause) === ERRNO_REFUSED;
+    if (refused) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,93 @@
+/** The events of the source's binlog, from a place on to its end as it is now. */
+
+import { openBinlogStream, type BinlogStream } from '../../../capture/binlog/binlog-stream.ts';
+import type { DumpStart } from '../../../capture/binlog/dump-request.ts';
+import { FIRST_POSITION } from '../../../capture/binlog/event-parser.ts';
+import { withSource } from '../../../capture/binlog/source-connection.ts';
+import { type DumpAccess, readPlace } from '../../../capture/preflight/read-place.ts';
+import {
+  readServerPlace,
+  readVersion,
+  type ServerPlace,
+} from '../../../capture/preflight/server-place.ts';
+import { loadConfig } from '../../../config/load.ts';
+import { RowcallError } from '../../../errors.ts';
+import { present } from '../../../shared/assert.ts';
+import { systemClock } from '../../../shared/clock.ts';
+import { sourceServers } from '../../../source-connection.ts';
+import type { CliIo } from '../io.ts';
+import type { Wanted } from './range.ts';
+
+const QUEUE_BYTES = 8 * 1024 * 1024;
+
+/**
+ * A dump of its own beside whatever captures: under a UUID that nobody has, so that it ends no one's.
+ *
+ * @throws RowcallError what loading the configuration, a query or the dump throws; USAGE
+ */
+export async function withServerEvents(
+  path: string,
+  wanted: Wanted,
+  io: CliIo,
+  work: (events: BinlogStream) => Promise<void>,
+): Promise<void> {
+  const { source } = await loadConfig(path, io.env);
+  const { connection } = present((await sourceServers(source))[0], 'a server');
+  const { serverId, heartbeatMs } = source;
+  const access = { connection, serverId, heartbeatMs, clock: systemClock };
+  const server = await withSource(connection, io.signal, async (asked) => {
+    const { isMariaDb, text } = await readVersion(asked);
+    if (!isMariaDb) return readServerPlace(asked);
+    throw new RowcallError('SOURCE_UNFIT', `The source is ${text}: MariaDB is not supported yet`, {
+      cure: 'Use a MySQL server as the source.',
+    });
+  });
+  const start = await startOf(wanted, server, access, io.signal);
+  const stream = await openBinlogStream(
+    { ...access, start, maxQueueBytes: QUEUE_BYTES, nonBlocking: true, bodies: 'show' },
+    io.signal,
+  );
+  try {
+    await work(stream);
+  } finally {
+    await stream.close();
+  }
+}
+
+async function startOf(
+  { from, gtids }: Wanted,
+  server: ServerPlace,
+  access: DumpAccess,
+  signal: AbortSignal,
+): Promise<DumpStart> {
+  const names = server.files.map(({ name }) => name);
+  const oldest = present(names.at(0), 'the oldest binlog file');
+  const newest = present(names.at(-1), 'the newest binlog file');
+  if (from?.type === 'place') {
+    const gtidsOn = server.gtids !== null;
+    return { file: from.file ?? newest, position: from.position, gtids: gtidsOn };
+  }
+  if (from?.type === 'earliest') return { file: oldest, position: FIRST_POSITION };
+  if (from?.type === 'time') return fileOfTime(names, from.ms, access, signal);
+  if (gtids === null) return { file: newest, position: FIRST_POSITION };
+  if (server.gtids === null) {
+    throw new RowcallError('USAGE', 'The source has GTIDs off', { cure: 'Use --from and --to.' });
+  }
+  // The server leaves out what we claim to have: all but what is asked for.
+  return { gtidSet: server.gtids.executed.union(server.gtids.purged).subtract(gtids) };
+}
+
+/** The newest file that was begun by then: what was committed later stands in it, or behind it. */
+async function fileOfTime(
+  names: readonly string[],
+  ms: number,
+  access: DumpAccess,
+  signal: AbortSignal,
+): Promise<DumpStart> {
+  for (const file of names.toReversed()) {
+    const place = { file, position: FIRST_POSITION };
+    const { fileCreated } = await readPlace(access, place, signal);
+    if (fileCreated * 1000 <= ms) return place;
+  }
+  return { file: present(names[0], 'the oldest binlog file'), position: FIRST_POSITION };
+}
