@@ -42,14 +42,35 @@ const common = {
 const topic = { id: z.string(), partitions: count.min(1) };
 const table = z.strictObject({ schema: z.string().min(1), table: z.string().min(1) }).nullable();
 
-const current = z.strictObject({
-  version: z.literal(2),
+const second = {
   ...common,
   topics: z.record(
     z.string(),
     z.strictObject({ ...topic, table, aggregateType: z.string().exactOptional() }),
   ),
-});
+};
+
+const prepared = z.array(
+  z.strictObject({
+    xid: z.string().min(1),
+    gtid: gtid.nullable(),
+    commitUs: count.nullable(),
+    timestamp: count,
+    captured: z.boolean(),
+    at: z
+      .strictObject({ file: z.string().min(1), position: count.min(4), fileCreated: count })
+      .nullable(),
+  }),
+);
+
+const current = z.strictObject({ version: z.literal(3), ...second, prepared });
+
+/** Before XA transactions were read: each stopped the capture, so that none was open. */
+const withoutPrepared = z
+  .strictObject({ version: z.literal(2), ...second })
+  .transform((value): Checkpoint => {
+    return { ...value, version: 3, prepared: [] };
+  });
 
 /** Before a topic's table was remembered. */
 const first = z
@@ -60,10 +81,11 @@ const first = z
   })
   .transform(({ topics, ...rest }): Checkpoint => {
     const made = Object.entries(topics).map(([name, info]) => [name, { ...info, table: null }]);
-    return { ...rest, version: 2, topics: Object.fromEntries(made) as Checkpoint['topics'] };
+    const tables = Object.fromEntries(made) as Checkpoint['topics'];
+    return { ...rest, version: 3, prepared: [], topics: tables };
   });
 
-const checkpoint = z.discriminatedUnion('version', [current, first]);
+const checkpoint = z.discriminatedUnion('version', [current, withoutPrepared, first]);
 
 export function formatCheckpoint(value: Checkpoint): string {
   return JSON.stringify(value);

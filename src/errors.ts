@@ -130,10 +130,10 @@ export const ERRORS = {
     exit: 3,
     cure: 'A session changed a captured table with binlog_format other than ROW. Set ROW, then rowcall position set.',
   },
-  XA_UNSUPPORTED: {
+  XA_PREPARE_MISSING: {
     retriable: false,
     exit: 3,
-    cure: "Its rows cannot be read yet. Once its outcome is known, bring them over by hand, then go on behind it: rowcall position set -c FILE --gtid '<what was read>,<GTIDs of XA START and XA COMMIT>', or --file and --position.",
+    cure: 'Restore the binlog files of the source, and start again. Or bring the rows over by hand, then go on behind the XA COMMIT: rowcall position set.',
   },
   ROW_METADATA_MISSING: {
     retriable: false,

@@ -20,7 +20,7 @@ export function formatPlace(place: FilePosition): string {
  * rows are dropped.
  */
 export interface Checkpoint {
-  readonly version: 2;
+  readonly version: 3;
   readonly serverUuid: string;
   /** Executed GTIDs that are wholly in the log (or filtered); null where the source has GTIDs off. */
   readonly gtidSet: string | null;
@@ -44,6 +44,8 @@ export interface Checkpoint {
    * only after a failover, where another server may send others before the one that was cut.
    */
   readonly open: readonly OpenTransaction[];
+  /** XA transactions that are prepared and neither committed nor rolled back, oldest first. */
+  readonly prepared: readonly PreparedTransaction[];
   /** Topics made. */
   readonly topics: Readonly<Record<string, MadeTopic>>;
   /** Hash of the rules that route; a change is logged, and matters only inside an open transaction. */
@@ -76,6 +78,30 @@ export function madeTopic(
   aggregateType?: string,
 ): MadeTopic {
   return { id, partitions, table, ...(aggregateType === undefined ? {} : { aggregateType }) };
+}
+
+/**
+ * An XA transaction whose rows stand in the binlog, and whose outcome was not read yet. At XA COMMIT the rows are read
+ * again from there; until then nothing of it is kept but this.
+ */
+export interface PreparedTransaction {
+  /** As the binlog's statements write it: `X'6162',X'',1`. */
+  readonly xid: string;
+  /** Of the transaction that prepared it; its outcome has one of its own. */
+  readonly gtid: string | null;
+  /** original_commit_timestamp of the prepare, microseconds; null where its event carries none. */
+  readonly commitUs: number | null;
+  /** The header timestamp of its GTID event, seconds, as the server that it was read on gives it. */
+  readonly timestamp: number;
+  /** Whether it has anything for a captured table, by the rules it was read under. */
+  readonly captured: boolean;
+  /** Where its GTID event stands on the checkpoint's server; null when it was read on another. */
+  readonly at: PreparedPlace | null;
+}
+
+export interface PreparedPlace extends FilePosition {
+  /** Timestamp (s) of the file's format description event. */
+  readonly fileCreated: number;
 }
 
 /** Rows of one transaction that are in the log: per `schema.table` the ordinal of the last one. */

@@ -4,7 +4,7 @@ import type { LogRecord } from '../change-event.ts';
 import { RowcallError } from '../errors.ts';
 import type { ChangeLogWriter } from '../log/change-log.ts';
 import { partitionOf } from '../log/partition.ts';
-import { madeTopic, type TableName } from '../position.ts';
+import { type FilePosition, madeTopic, type TableName } from '../position.ts';
 import { present, unreachable } from '../shared/assert.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { Logger } from '../shared/logger.ts';
@@ -12,7 +12,7 @@ import type { Appender } from './append/appender.ts';
 import type { ClaimCheck } from './append/claim-check.ts';
 import type { Place } from './append/place.ts';
 import type { BinlogEvent } from './binlog/binlog-event.ts';
-import { classifyQuery } from './binlog/classify-query.ts';
+import { classifyQuery, type QueryKind } from './binlog/classify-query.ts';
 import { rowlessChange } from './binlog/ddl-hint.ts';
 import { statementTarget } from './binlog/statement-target.ts';
 import { decodeRows, type RowChange } from './decode/rows.ts';
@@ -20,8 +20,11 @@ import { TableMaps, type TableVersion } from './decode/table-map.ts';
 import { encodeRow } from './encode/encode-row.ts';
 import { aggregateTypeOf, encodeOutboxRow } from './encode/outbox.ts';
 import { beginRecord, endRecord, transactionsTopic } from './encode/transaction-record.ts';
+import type { EventWork } from './event-work.ts';
 import { type Route, type Router, SYSTEM_SCHEMAS } from './route/router.ts';
 import type { TopicSource } from './route/topic-name.ts';
+import type { PreparedSource } from './xa/prepared-source.ts';
+import { isWithin, XaTransactions } from './xa/xa-transactions.ts';
 
 type QueryEvent = Extract<BinlogEvent, { type: 'query' }>;
 type RowsEvent = Extract<BinlogEvent, { type: 'rows' }>;
@@ -56,6 +59,12 @@ export interface EventHandlerParts {
   readonly transactions?: boolean;
   /** Where the value of an oversize record goes; without it, it stays in the record, and the log may refuse that. */
   readonly claimCheck?: ClaimCheck | null;
+  /** Where the rows of XA transactions are read again. */
+  readonly prepared: PreparedSource;
+  /** Works off what is read again as what is read the first time. */
+  readonly work: EventWork;
+  /** Something came from the source, beside the events of the capture's own stream. */
+  readonly onHeard: () => void;
 }
 
 /** A topic, and the count that its keys are hashed over. */
@@ -67,6 +76,8 @@ interface Target {
 /** Rows of one event. */
 interface Rows {
   readonly event: RowsEvent;
+  /** Where they are said to stand. */
+  readonly place: FilePosition;
   readonly table: TableVersion;
   readonly route: Route;
   readonly encode: typeof encodeRow;
@@ -82,23 +93,39 @@ export class EventHandler {
   readonly #tables = new TableMaps();
   /** Outbox tables of whose updates a person was told. */
   readonly #updatedOutboxes = new WeakSet<Route>();
+  readonly #xa: XaTransactions;
 
   constructor(parts: EventHandlerParts) {
     this.#parts = parts;
+    this.#xa = new XaTransactions({
+      ...parts,
+      captures: (event) => this.#captures(event),
+      rows: (event, tables, at) => this.#rows(event, tables, at),
+      statement: (event) => this.#query(event),
+      commit: (end) => {
+        this.#commit(end);
+      },
+    });
     this.#keepTopics();
   }
 
-  /** Handles one event; a promise only where a rows event must wait for the log. */
+  /** Handles one event; a promise only where rows must wait for the log. */
   take(event: BinlogEvent): Promise<void> | undefined {
-    const { counters } = this.#parts;
+    const { counters, place } = this.#parts;
     counters.events += 1;
     counters.bytes += event.bytes;
+    const held = place.transaction?.held ?? null;
+    if (held !== null && isWithin(event)) {
+      if (event.type === 'table-map') this.#tables.put(event);
+      return this.#xa.takeHeld(event, held);
+    }
     if (event.type === 'rows') return this.#rows(event);
+    if (event.type === 'query') return this.#query(event);
     this.#takeNow(event);
     return undefined;
   }
 
-  #takeNow(event: Exclude<BinlogEvent, RowsEvent>): void {
+  #takeNow(event: Exclude<BinlogEvent, RowsEvent | QueryEvent>): void {
     const { place } = this.#parts;
     switch (event.type) {
       case 'format-description':
@@ -108,15 +135,14 @@ export class EventHandler {
       case 'gtid':
         place.begin(event);
         return;
-      case 'query':
-        this.#query(event);
-        return;
       case 'table-map':
         this.#tables.put(event);
         return;
       case 'xid':
         this.#commit(event);
         return;
+      case 'xa-prepare':
+        throw malformed(event, 'XA_PREPARE without an XA START before it');
       // The file's own place changes with its format description; the rest says nothing about rows.
       case 'rotate':
       case 'previous-gtids':
@@ -130,8 +156,14 @@ export class EventHandler {
     }
   }
 
-  #query(event: QueryEvent): void {
+  #query(event: QueryEvent): Promise<void> | undefined {
     const kind = classifyQuery(event.sql);
+    if (kind === 'xa') return this.#xa.query(event);
+    this.#statement(event, kind);
+    return undefined;
+  }
+
+  #statement(event: QueryEvent, kind: Exclude<QueryKind, 'xa'>): void {
     switch (kind) {
       case 'begin':
         this.#beginExplicitly(event);
@@ -152,12 +184,6 @@ export class EventHandler {
         // CREATE TABLE … SELECT: it stands behind a BEGIN; rows and XID follow under the same GTID.
         this.#endOfStatement(event);
         return;
-      case 'xa':
-        throw new RowcallError(
-          'XA_UNSUPPORTED',
-          `The source runs XA transactions (${event.sql.slice(0, 80)})`,
-          { place: at(event) },
-        );
       case 'create-query':
       case 'statement-dml':
         this.#refuseStatement(event, kind);
@@ -251,16 +277,32 @@ export class EventHandler {
     }
   }
 
-  async #rows(event: RowsEvent): Promise<void> {
-    const table = this.#tables.get(event.tableId);
-    if (table === undefined) {
-      throw malformed(event, `Rows of table id ${event.tableId}, which no TABLE_MAP named`);
-    }
+  #captures(event: RowsEvent): boolean {
+    const { router, counters } = this.#parts;
+    if (router.route(tableOf(event, this.#tables)) !== null) return true;
+    counters.filteredRowEvents += 1;
+    return false;
+  }
+
+  /** @param place that its rows bear */
+  async #rows(
+    event: RowsEvent,
+    tables: TableMaps = this.#tables,
+    place: FilePosition = event,
+  ): Promise<void> {
+    const table = tableOf(event, tables);
     const route = this.#parts.router.route(table);
-    if (route === null) {
+    if (route !== null) {
+      const encode = route.outbox === null ? encodeRow : encodeOutboxRow;
+      await this.#rowsOf({ event, place, table, route, encode });
+    } else if (tables === this.#tables) {
+      // What is read again was counted when it was read first.
       this.#parts.counters.filteredRowEvents += 1;
-      return;
     }
+  }
+
+  async #rowsOf(rows: Rows): Promise<void> {
+    const { event, table, route } = rows;
     if (this.#parts.place.transaction === null) {
       throw malformed(event, 'Rows outside a transaction');
     }
@@ -268,12 +310,6 @@ export class EventHandler {
       await this.#target(transactionsTopic(this.#parts.name), null);
     }
     const { appender, requireFullImage = false } = this.#parts;
-    const rows = {
-      event,
-      table,
-      route,
-      encode: route.outbox === null ? encodeRow : encodeOutboxRow,
-    };
     const ofTable =
       route.topic === null ? null : await this.#target(route.topic, sourceOf(table, undefined));
     let index = 0;
@@ -306,7 +342,7 @@ export class EventHandler {
   }
 
   #encode(
-    { event, route, encode }: Rows,
+    { event, place: at, route, encode }: Rows,
     { index, change }: { readonly index: number; readonly change: RowChange },
     { ordinal, total }: { readonly ordinal: number; readonly total: number },
   ): LogRecord[] {
@@ -318,8 +354,8 @@ export class EventHandler {
         version,
         transaction: transaction.id,
         gtid: transaction.gtid,
-        file: event.file,
-        pos: event.position,
+        file: at.file,
+        pos: at.position,
         row: index,
         serverId: event.serverId,
         thread: transaction.thread,
@@ -362,8 +398,8 @@ export class EventHandler {
   }
 
   /** Where a row of an outbox table goes; null for what is no event of it. */
-  #outboxTarget({ event, table, route }: Rows, change: RowChange): Promise<Target> | null {
-    const at = { file: event.file, pos: event.position };
+  #outboxTarget({ event, place, table, route }: Rows, change: RowChange): Promise<Target> | null {
+    const at = { file: place.file, pos: place.position };
     const aggregateType = aggregateTypeOf(route, change, at);
     if (aggregateType === null) {
       if (change.after !== null) this.#warnOfUpdatedOutbox(event, route);
@@ -415,6 +451,12 @@ function sourceOf({ schema, table }: TableName, aggregateType: string | undefine
 
 function at(event: BinlogEvent): string {
   return `${event.file}:${event.position}`;
+}
+
+function tableOf(event: RowsEvent, tables: TableMaps): TableVersion {
+  const table = tables.get(event.tableId);
+  if (table !== undefined) return table;
+  throw malformed(event, `Rows of table id ${event.tableId}, which no TABLE_MAP named`);
 }
 
 function malformed(event: BinlogEvent, message: string): RowcallError {

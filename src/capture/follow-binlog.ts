@@ -3,12 +3,12 @@
 import { formatCheckpoint } from '../checkpoint.ts';
 import type { RowcallError } from '../errors.ts';
 import type { ChangeLogWriter } from '../log/change-log.ts';
-import { present } from '../shared/assert.ts';
-import { LARGE_EVENT_BYTES, type LargeWork } from '../shared/large-work.ts';
-import { Reclaim } from '../shared/reclaim.ts';
+import type { LargeWork } from '../shared/large-work.ts';
 import { Appender } from './append/appender.ts';
 import type { BinlogEvent } from './binlog/binlog-event.ts';
 import { EventHandler, type EventHandlerParts } from './event-handler.ts';
+import { EventWork } from './event-work.ts';
+import { PreparedWatch } from './xa/prepared-watch.ts';
 
 /** How often a place that moved without records (filtered, empty, idle) is saved, unless said otherwise. */
 const QUIET_SAVE_MS = 1_000;
@@ -26,7 +26,7 @@ export interface FollowListener {
   onProgress(): void;
 }
 
-export interface FollowParts extends Omit<EventHandlerParts, 'appender'> {
+export interface FollowParts extends Omit<EventHandlerParts, 'appender' | 'work' | 'onHeard'> {
   readonly large: LargeWork;
   readonly listener: FollowListener;
   /** Ends the wait for a log that is full. */
@@ -48,7 +48,8 @@ export class BinlogFollower {
   readonly #parts: FollowParts;
   readonly #appender: Appender;
   readonly #handler: EventHandler;
-  readonly #reclaim = new Reclaim();
+  readonly #work: EventWork;
+  readonly #watch: PreparedWatch;
   #heardAt: number | null = null;
   #savedAt = -Infinity;
 
@@ -64,7 +65,16 @@ export class BinlogFollower {
       onFailure,
       ...(maxBufferedBytes === undefined ? {} : { maxBufferedBytes }),
     });
-    this.#handler = new EventHandler({ ...parts, appender: this.#appender });
+    this.#work = new EventWork(parts.large, this.#appender);
+    this.#watch = new PreparedWatch(parts);
+    this.#handler = new EventHandler({
+      ...parts,
+      appender: this.#appender,
+      work: this.#work,
+      onHeard: () => {
+        this.#heardAt = clock.monotonic();
+      },
+    });
   }
 
   get recordsAppended(): number {
@@ -95,7 +105,7 @@ export class BinlogFollower {
         const events = (await stream.next()).toReversed();
         if (this.#heardAt === null) listener.onStreaming();
         this.#heardAt = clock.monotonic();
-        await this.#takeAll(events);
+        await this.#work.takeAll(events, (event) => this.#handler.take(event));
         // Inside a transaction its end is on the way: waiting for it saves a checkpoint in the middle.
         if (appender.hasRecords && (place.transaction === null || appender.mustFlush)) {
           appender.flushSoon();
@@ -128,42 +138,6 @@ export class BinlogFollower {
     };
   }
 
-  async #takeAll(events: BinlogEvent[]): Promise<void> {
-    const appender = this.#appender;
-    const handler = this.#handler;
-    while (events.length > 0) {
-      const bytes = events.at(-1)?.bytes ?? 0;
-      if (bytes >= LARGE_EVENT_BYTES) {
-        await this.#takeLarge(events);
-        continue;
-      }
-      const pending = handler.take(present(events.pop(), 'an event'));
-      if (pending !== undefined) await pending;
-      this.#reclaim.released(bytes);
-      if (appender.mustFlush) await appender.flush();
-    }
-  }
-
-  /** Alone over both legs, and written before the next one is looked at. */
-  async #takeLarge(events: BinlogEvent[]): Promise<void> {
-    const leave = await this.#parts.large.enter(LARGE_EVENT_BYTES);
-    try {
-      this.#reclaim.released(await this.#takeOne(events));
-      await this.#appender.drain();
-    } finally {
-      leave();
-    }
-  }
-
-  /** Handles the last event of the list. In a frame of its own, so that nothing holds the event afterwards. */
-  async #takeOne(events: BinlogEvent[]): Promise<number> {
-    const event = present(events.pop(), 'an event');
-    this.#reclaim.before(event.bytes);
-    const pending = this.#handler.take(event);
-    if (pending !== undefined) await pending;
-    return event.bytes;
-  }
-
   /**
    * Filtered and empty transactions move the place too, or an idle table would lose it to a purge. Inside a
    * transaction it is saved only when that was long ago: the end of a small one is on the way.
@@ -175,6 +149,7 @@ export class BinlogFollower {
     const tick = (): void => {
       const due = place.transaction === null || clock.monotonic() - this.#savedAt > quietSaveMs;
       if (appender.idle && !appender.failed && place.dirty && due) appender.flushSoon();
+      this.#watch.look();
       cancel = clock.timer(quietSaveMs, tick);
     };
     cancel = clock.timer(quietSaveMs, tick);

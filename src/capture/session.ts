@@ -23,6 +23,8 @@ import type { DumpAccess } from './preflight/read-place.ts';
 import { type Start, startPlace } from './preflight/start-place.ts';
 import { type ForeseenPurge, PurgeWatch } from './purge-watch.ts';
 import type { Router } from './route/router.ts';
+import { tellPrepared } from './xa/check-prepared.ts';
+import { BinlogPreparedSource } from './xa/read-prepared.ts';
 
 /** Raw events that may wait between the socket and the decoder. */
 const MAX_QUEUE_BYTES = 8 * 1024 * 1024;
@@ -80,6 +82,10 @@ export interface SessionSnapshot {
   readonly silentMs: number | null;
   /** When the source may purge what is not read yet; null while nothing is known. */
   readonly purge: ForeseenPurge | null;
+  /** XA transactions that are prepared and wait for their outcome. */
+  readonly prepared: number;
+  /** When the oldest of them was prepared, milliseconds since the epoch. */
+  readonly oldestPreparedAt: number | null;
 }
 
 /** Before there is a place. */
@@ -94,6 +100,8 @@ export const NO_PLACE: SessionSnapshot = {
   logFull: false,
   silentMs: null,
   purge: null,
+  prepared: 0,
+  oldestPreparedAt: null,
 };
 
 /** A server that we may read, and from where. */
@@ -177,23 +185,27 @@ export class CaptureSession {
     { place, writer }: { readonly place: Place; readonly writer: ChangeLogWriter },
     signal: AbortSignal,
   ): Promise<void> {
+    const { connection } = server;
+    const { logger } = this.#parts;
     const broken = new AbortController();
+    const ended = AbortSignal.any([signal, broken.signal]);
     const onFailure = (error: RowcallError): void => {
       broken.abort(error);
     };
     const stream = await openBinlogStream(
       {
         ...this.#parts,
-        connection: server.connection,
+        connection,
         start: found.proven.start,
         maxQueueBytes: MAX_QUEUE_BYTES,
       },
-      AbortSignal.any([signal, broken.signal]),
+      ended,
     );
     try {
       this.#follower = new BinlogFollower({
         ...this.#parts,
         ...{ place, writer, signal, onFailure },
+        prepared: new BinlogPreparedSource({ ...this.#parts, connection }, logger, ended),
         counters: this.#counters,
         listener: this.#listener,
       });
@@ -238,6 +250,7 @@ export class CaptureSession {
     const follower = this.#follower;
     if (place === null || follower === null) return NO_PLACE;
     const { heardAt } = follower;
+    const [oldest] = place.prepared.all;
     return {
       server: this.#server?.name ?? null,
       serverUuid: place.serverUuid,
@@ -248,6 +261,8 @@ export class CaptureSession {
       logFull: follower.logFull,
       silentMs: heardAt === null ? null : this.#parts.clock.monotonic() - heardAt,
       purge: this.#watch?.foreseen ?? null,
+      prepared: place.prepared.size,
+      oldestPreparedAt: oldest === undefined ? null : oldest.timestamp * 1000,
     };
   }
 
@@ -269,7 +284,9 @@ export class CaptureSession {
         const access = { connection, serverId, heartbeatMs, clock };
         await this.#checkFit(server, source);
         checkpoint ??= await this.#begin(writer, { source, access }, signal);
-        return { checkpoint, proven: await provePlace(source, checkpoint, access, signal) };
+        const proven = await provePlace(source, checkpoint, access, signal);
+        await tellPrepared(source, checkpoint, logger);
+        return { checkpoint, proven };
       } finally {
         await source.close();
       }

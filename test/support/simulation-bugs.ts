@@ -21,6 +21,15 @@ class ForgetfulPlace extends Place {
   }
 }
 
+/** After a restart, prepared transactions pass for such that have nothing of captured tables. */
+class CarelessPlace extends Place {
+  override checkpoint(): Checkpoint {
+    const checkpoint = super.checkpoint();
+    const prepared = checkpoint.prepared.map((each) => ({ ...each, captured: false }));
+    return { ...checkpoint, prepared };
+  }
+}
+
 function isLaneDelivered(change: StateChange): boolean {
   return change.type === 'lane-delivered';
 }
@@ -31,6 +40,9 @@ export const PLANTED_BUGS: Readonly<Record<string, () => PlantedBug>> = {
   }),
   'a checkpoint that forgets the rows of the open transaction': () => ({
     place: (checkpoint) => new ForgetfulPlace(checkpoint, { uuid: SERVER_UUID, routing: 'r' }),
+  }),
+  'a prepared transaction that is taken for one without rows': () => ({
+    place: (checkpoint) => new CarelessPlace(checkpoint, { uuid: SERVER_UUID, routing: 'r' }),
   }),
   'a place that is saved before its append': () => {
     let saved: string | null = null;

@@ -7,7 +7,8 @@ import { createRouter } from '../../src/capture/route/router.ts';
 import { formatCheckpoint, parseCheckpoint } from '../../src/checkpoint.ts';
 import { RowcallError } from '../../src/errors.ts';
 import type { ChangeLog, ChangeLogWriter } from '../../src/log/change-log.ts';
-import type { Checkpoint } from '../../src/position.ts';
+import type { PreparedSource, PreparedStream } from '../../src/capture/xa/prepared-source.ts';
+import type { Checkpoint, PreparedTransaction } from '../../src/position.ts';
 import type { Clock } from '../../src/shared/clock.ts';
 import type { LargeWork } from '../../src/shared/large-work.ts';
 import { silentLogger } from '../../src/shared/logger.ts';
@@ -107,6 +108,7 @@ export class SimulatedCapture implements Service {
         ...{ place, writer, clock, large, signal },
         partitions: shape.partitions,
         maxBufferedBytes: shape.maxBufferedBytes,
+        prepared: new SimulatedPrepared(this.#parts, AbortSignal.any([signal, broken.signal])),
         quietSaveMs: QUIET_SAVE_MS,
         logger: silentLogger,
         listener: { onStreaming: () => undefined, onProgress: () => undefined },
@@ -126,7 +128,7 @@ export class SimulatedCapture implements Service {
     const [file] = history.files;
     if (file === undefined) throw new Error('The source has no file');
     const first: Checkpoint = {
-      version: 2,
+      version: 3,
       serverUuid: SERVER_UUID,
       gtidSet: history.gtids ? `${SERVER_UUID}:1-${EXECUTED_BEFORE}` : null,
       file: file.name,
@@ -134,11 +136,48 @@ export class SimulatedCapture implements Service {
       fileCreated: file.created,
       last: null,
       open: [],
+      prepared: [],
       topics: {},
       routing: 'r',
     };
     await writer.append([], formatCheckpoint(first));
     return first;
+  }
+}
+
+/** The dumps of prepared transactions: lost now and then, at any event. */
+class SimulatedPrepared implements PreparedSource {
+  readonly #parts: CaptureParts;
+  readonly #signal: AbortSignal;
+
+  constructor(parts: CaptureParts, signal: AbortSignal) {
+    this.#parts = parts;
+    this.#signal = signal;
+  }
+
+  async open({ at, xid }: PreparedTransaction): Promise<PreparedStream> {
+    const { history, clock, faults, dice } = this.#parts;
+    await clock.sleep(faults.delay(), this.#signal);
+    const transaction = history.transactions.find(
+      ({ file, begin }) => file === at?.file && begin === at.position,
+    );
+    if (transaction === undefined) throw new Error(`Nothing stands where ${xid} was prepared`);
+    const pending = [...history.file(transaction.file).head, ...transaction.events];
+    return {
+      next: async () => {
+        await clock.sleep(faults.delay(), this.#signal);
+        if (faults.strikes(LOST)) {
+          throw new RowcallError('SOURCE_LOST', 'Injected into the dump of what is prepared');
+        }
+        return pending.splice(0, dice.between(1, 12));
+      },
+      close: () => Promise.resolve(),
+    };
+  }
+
+  /** Each capture begins with the history, so that there is none that it did not read. */
+  find(xid: string): Promise<null> {
+    return Promise.reject(new Error(`${xid} was prepared and is not noted`));
   }
 }
 

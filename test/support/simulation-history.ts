@@ -61,6 +61,8 @@ export interface HistoryShape {
   readonly transactions: number;
   /** Rows of the largest transactions. */
   readonly largest: number;
+  /** XA transactions among the others. */
+  readonly xa: boolean;
 }
 
 interface TableState {
@@ -74,6 +76,17 @@ interface Change {
   readonly operation: RowOperation;
   readonly before: SampleRow | null;
   readonly after: SampleRow | null;
+}
+
+/** A change of a captured table. */
+interface Made {
+  readonly shape: SampleTable;
+  readonly change: Change;
+}
+
+interface OpenTransaction extends Omit<SourceTransaction, 'end'> {
+  readonly events: BinlogEvent[];
+  readonly records: ExpectedRecord[];
 }
 
 const IDS = 6;
@@ -107,9 +120,10 @@ export class History {
       { shape: table('secret', true, 104), captured: false, rows: [] },
     ];
     this.#openFile();
-    for (let index = 0; index < shape.transactions; index += 1) {
-      if (index > 0 && dice.chance(0.05)) this.#rotate();
-      this.#transaction(shape.largest);
+    while (this.transactions.length < shape.transactions) {
+      if (this.transactions.length > 0 && dice.chance(0.05)) this.#rotate();
+      if (shape.xa && dice.chance(0.3)) this.#xa(shape.largest);
+      else this.#transaction(shape.largest);
     }
   }
 
@@ -168,7 +182,15 @@ export class History {
     return { ...body, ...at, timestamp, serverId: 1 };
   }
 
-  #transaction(largest: number): void {
+  #transaction(largest: number, tables = this.#tables): void {
+    const open = this.#begin();
+    // While a transaction is prepared its tables cannot be altered.
+    if (tables === this.#tables && this.#dice.chance(0.08)) this.#alter(open.events);
+    else this.#changes(open, largest, tables);
+    this.transactions.push({ ...open, end: this.#position });
+  }
+
+  #begin(): OpenTransaction {
     this.#committedAt += this.#dice.chance(0.3) ? 0 : this.#dice.below(400);
     const index = this.transactions.length;
     const gno = BigInt(EXECUTED_BEFORE + 1 + index);
@@ -184,19 +206,46 @@ export class History {
         });
     const gtid = this.gtids ? { uuid: SERVER_UUID, tag: '', gno } : null;
     const events = [this.#place(gtidEvent(gtid, (EPOCH_MS + this.#committedAt) * 1000))];
-    const records: ExpectedRecord[] = [];
-    if (this.#dice.chance(0.08)) this.#alter(events);
-    else this.#changes(events, records, { index, id, largest });
-    this.transactions.push({
-      index,
-      id,
-      file: file.name,
-      begin,
-      end: this.#position,
-      committedAt: this.#committedAt,
-      events,
-      records,
-    });
+    const committedAt = this.#committedAt;
+    return { index, id, file: file.name, begin, committedAt, events, records: [] };
+  }
+
+  /**
+   * Prepared, and ended after others: those that come between touch other tables, as the rows of this one are locked.
+   * Or of one phase.
+   */
+  #xa(largest: number, tables = this.#tables): void {
+    const dice = this.#dice;
+    const state = dice.pick(tables as [TableState, ...TableState[]]);
+    const before = [...state.rows];
+    const open = this.#begin();
+    const gtrid = open.index.toString(16).padStart(4, '0');
+    const xid = `X'${gtrid}',X'',1`;
+    const onePhase = dice.chance(0.3);
+    const made: Made[] = [];
+    open.events.push(this.#place(query('', `XA START ${xid}`)));
+    for (let n = dice.between(0, 3); n > 0; n -= 1) {
+      made.push(...this.#rowsOf(open.events, state, largest));
+    }
+    open.events.push(
+      this.#place(query('', `XA END ${xid}`)),
+      this.#place({ type: 'xa-prepare', xid: { gtrid, bqual: '', formatId: 1 }, onePhase }),
+    );
+    if (onePhase) addRecords(open, made);
+    this.transactions.push({ ...open, end: this.#position });
+    if (onePhase) return;
+    const others = tables.filter((other) => other !== state);
+    for (let n = dice.between(0, 3); n > 0; n -= 1) {
+      if (dice.chance(0.2)) this.#rotate();
+      if (dice.chance(0.3) && others.length > 1) this.#xa(largest, others);
+      else this.#transaction(largest, others);
+    }
+    const outcome = this.#begin();
+    const commits = dice.chance(0.7);
+    outcome.events.push(this.#place(query('', `XA ${commits ? 'COMMIT' : 'ROLLBACK'} ${xid}`)));
+    if (commits) addRecords(outcome, made);
+    else state.rows.splice(0, state.rows.length, ...before);
+    this.transactions.push({ ...outcome, end: this.#position });
   }
 
   /** DDL; sometimes one that widens a table, which its next table map shows. */
@@ -211,38 +260,39 @@ export class History {
     }
   }
 
-  #changes(
-    events: BinlogEvent[],
-    records: ExpectedRecord[],
-    at: { readonly index: number; readonly id: string; readonly largest: number },
-  ): void {
+  #changes(open: OpenTransaction, largest: number, tables: readonly TableState[]): void {
     const dice = this.#dice;
-    events.push(this.#place(query('shop', 'BEGIN')));
+    open.events.push(this.#place(query('shop', 'BEGIN')));
     const statements = dice.chance(0.08) ? 0 : dice.between(1, 3);
-    const ordinals = new Map<string, number>();
+    const made: Made[] = [];
     for (let n = 0; n < statements; n += 1) {
-      const state = dice.pick(this.#tables as [TableState, ...TableState[]]);
-      const count = dice.chance(0.15) ? dice.between(1, at.largest) : dice.between(1, 3);
-      for (const { operation, changes } of this.#statement(state, count)) {
-        events.push(this.#place(tableMap(state.shape)));
-        const images = changes.flatMap(({ before, after }) =>
-          [before, after].filter((image) => image !== null),
-        );
-        events.push(this.#place(rows(state.shape, operation, images)));
-        if (!state.captured) continue;
-        const table = `shop.${state.shape.table}`;
-        for (const change of changes) {
-          const ordinal = (ordinals.get(table) ?? 0) + 1;
-          ordinals.set(table, ordinal);
-          records.push(...expected(state.shape, change, { ...at, ordinal }));
-        }
-      }
+      const state = dice.pick(tables as [TableState, ...TableState[]]);
+      made.push(...this.#rowsOf(open.events, state, largest));
     }
+    addRecords(open, made);
     const ends: EventBody =
-      records.length === 0 || dice.chance(0.1)
+      open.records.length === 0 || dice.chance(0.1)
         ? query('shop', 'COMMIT')
-        : { type: 'xid', xid: BigInt(at.index) };
-    events.push(this.#place(ends));
+        : { type: 'xid', xid: BigInt(open.index) };
+    open.events.push(this.#place(ends));
+  }
+
+  /** The events of one statement; the changes of it that must come. */
+  #rowsOf(events: BinlogEvent[], state: TableState, largest: number): Made[] {
+    const { shape } = state;
+    const count = this.#dice.chance(0.15)
+      ? this.#dice.between(1, largest)
+      : this.#dice.between(1, 3);
+    const made: Made[] = [];
+    for (const { operation, changes } of this.#statement(state, count)) {
+      events.push(this.#place(tableMap(shape)));
+      const images = changes.flatMap(({ before, after }) =>
+        [before, after].filter((image) => image !== null),
+      );
+      events.push(this.#place(rows(shape, operation, images)));
+      if (state.captured) made.push(...changes.map((change) => ({ shape, change })));
+    }
+    return made;
   }
 
   /** One statement's rows events, each of one operation. */
@@ -295,6 +345,16 @@ export class History {
     return wide
       ? { id, name, note: this.#dice.chance(0.5) ? null : `n${this.#value}` }
       : { id, name };
+  }
+}
+
+/** The records of the changes, as those of the transaction that commits them. */
+function addRecords(open: OpenTransaction, made: readonly Made[]): void {
+  const ordinals = new Map<string, number>();
+  for (const { shape, change } of made) {
+    const ordinal = (ordinals.get(shape.table) ?? 0) + 1;
+    ordinals.set(shape.table, ordinal);
+    open.records.push(...expected(shape, change, { ...open, ordinal }));
   }
 }
 

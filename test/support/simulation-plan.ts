@@ -15,7 +15,7 @@ export interface CallbackPlan extends CallbackSelection {
 }
 
 export interface SimulationPlan {
-  readonly history: HistoryShape;
+  readonly history: Omit<HistoryShape, 'xa'>;
   readonly faults: FaultShape;
   readonly callbacks: readonly CallbackPlan[];
   readonly capture: { readonly partitions: number; readonly maxBufferedBytes: number };
@@ -23,6 +23,8 @@ export interface SimulationPlan {
   readonly together: boolean;
   /** Virtual ms: from here on nothing goes wrong any more. */
   readonly calmFrom: number;
+  /** There are XA transactions, too. */
+  readonly xa: boolean;
 }
 
 const TABLES = ['shop.orders', 'shop.items', 'shop.audit.log'];
@@ -48,6 +50,7 @@ export function planOf(dice: Dice): SimulationPlan {
     },
     together: dice.chance(0.6),
     calmFrom: dice.between(2_000, 15_000),
+    xa: dice.chance(0.4),
   };
 }
 

@@ -140,7 +140,8 @@ class Simulation {
     this.#dice = dice(1);
     this.#faultDice = dice(2);
     this.#scheduler = new Scheduler(seededRandom(seed * 16 + 3));
-    this.#history = new History(dice(4), this.#plan.history);
+    const { history, xa } = this.#plan;
+    this.#history = new History(dice(4), { ...history, xa });
     this.#logCheck = new LogCheck(this.#history);
     this.#books = new Books(this.#logCheck, this.#plan.callbacks);
     this.#receivers = new Map(

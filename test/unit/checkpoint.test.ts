@@ -5,7 +5,7 @@ import type { Checkpoint } from '../../src/position.ts';
 const UUID = '00000000-0000-0000-0000-00000000000a';
 
 const CHECKPOINT: Checkpoint = {
-  version: 2,
+  version: 3,
   serverUuid: UUID,
   gtidSet: `${UUID}:1-5`,
   file: 'binlog.000003',
@@ -27,6 +27,17 @@ const CHECKPOINT: Checkpoint = {
     },
     { transaction: `${UUID}:7`, commitUs: null, timestamp: null, tables: {} },
   ],
+  prepared: [
+    {
+      xid: "X'00ff',X'',1",
+      gtid: `${UUID}:3`,
+      commitUs: 1_700_000_000_123_456,
+      timestamp: 1_700_000_000,
+      captured: true,
+      at: { file: 'binlog.000002', position: 157, fileCreated: 1_600_000_000 },
+    },
+    { xid: "X'',X'',1", gtid: null, commitUs: null, timestamp: 0, captured: false, at: null },
+  ],
   topics: {
     'shop.d.t': { id: 'x', partitions: 8, table: { schema: 'd', table: 't' } },
     everything: { id: 'y', partitions: 1, table: null },
@@ -44,11 +55,13 @@ describe('a checkpoint', () => {
   it('of the first version is read, with the tables of its topics unknown', () => {
     const text = JSON.stringify({
       ...CHECKPOINT,
+      prepared: undefined,
       version: 1,
       topics: { 'shop.d.t': { id: 'x', partitions: 8 } },
     });
     expect(parseCheckpoint(text)).toEqual({
       ...CHECKPOINT,
+      prepared: [],
       topics: { 'shop.d.t': { id: 'x', partitions: 8, table: null } },
     });
     expect(() => parseCheckpoint(text.replace('"partitions"', '"partition"'))).toThrow(
@@ -56,8 +69,16 @@ describe('a checkpoint', () => {
     );
   });
 
+  it('of the second version is read: no XA transaction was open then', () => {
+    const text = JSON.stringify({ ...CHECKPOINT, prepared: undefined, version: 2 });
+    expect(parseCheckpoint(text)).toEqual({ ...CHECKPOINT, prepared: [] });
+  });
+
   it.each<[string, object]>([
-    ['version', { version: 3 }],
+    ['version', { version: 4 }],
+    ['prepared', { prepared: undefined }],
+    ['prepared.0.at.file', { prepared: [{ ...CHECKPOINT.prepared[0], at: { position: 4 } }] }],
+    ['prepared.0.gtid', { prepared: [{ ...CHECKPOINT.prepared[0], gtid: 'nonsense' }] }],
     ['topics.t.table', { topics: { t: { id: 'x', partitions: 1 } } }],
     ['gtidSet', { gtidSet: 'nonsense' }],
     ['gtidSet', { gtidSet: undefined }],

@@ -4,9 +4,16 @@ import { filePlaceId } from '../../change-event.ts';
 import { RowcallError } from '../../errors.ts';
 import { formatGtid, GtidSet } from '../../gtid-set.ts';
 import { madeTopic } from '../../position.ts';
-import type { Checkpoint, MadeTopic, OpenTransaction, TableName } from '../../position.ts';
+import type {
+  Checkpoint,
+  MadeTopic,
+  OpenTransaction,
+  PreparedTransaction,
+  TableName,
+} from '../../position.ts';
 import { assert, present } from '../../shared/assert.ts';
 import type { BinlogEvent, EventPlace } from '../binlog/binlog-event.ts';
+import { carriedOver, PreparedTransactions } from './prepared-transactions.ts';
 
 type GtidEvent = Extract<BinlogEvent, { type: 'gtid' }>;
 type FormatDescription = Extract<BinlogEvent, { type: 'format-description' }>;
@@ -25,6 +32,14 @@ export interface Transaction {
   /** BEGIN was read: only XID, COMMIT or ROLLBACK ends it. */
   explicit: boolean;
   thread: number | null;
+  /** Of an XA transaction: its rows are passed over until its outcome is known. */
+  held: HeldTransaction | null;
+}
+
+export interface HeldTransaction {
+  readonly xid: string;
+  /** It has something for a captured table. */
+  captured: boolean;
 }
 
 /**
@@ -35,6 +50,7 @@ export interface Transaction {
  */
 export class Place {
   readonly serverUuid: string;
+  readonly prepared: PreparedTransactions;
   readonly #routing: string;
   readonly #gtids: GtidSet | null;
   /** Transactions cut by an earlier crash, whose rows up to the ordinals are in the log. */
@@ -68,6 +84,12 @@ export class Place {
         open.transaction,
         sameServer ? open : { ...open, timestamp: null },
       ]),
+    );
+    this.prepared = new PreparedTransactions(
+      carriedOver(checkpoint.prepared, {
+        server: sameServer,
+        routing: server.routing === checkpoint.routing,
+      }),
     );
     this.#topics = new Map(Object.entries(checkpoint.topics));
     this.#file = checkpoint.file;
@@ -125,8 +147,18 @@ export class Place {
       rows: 0,
       explicit: false,
       thread: null,
+      held: null,
     };
     return this.#open;
+  }
+
+  /** The open transaction as one that is prepared: what its XA COMMIT will need to know of it. */
+  asPrepared(): PreparedTransaction {
+    const { begin, gtid, held } = present(this.#open, 'the transaction that is prepared');
+    const { xid, captured } = present(held, 'the XA transaction');
+    const { file, position, commitUs, timestamp } = begin;
+    const at = { file, position, fileCreated: this.#fileCreated };
+    return { xid, gtid, commitUs, timestamp, captured, at };
   }
 
   /**
@@ -195,7 +227,7 @@ export class Place {
   checkpoint(): Checkpoint {
     this.#dirty = false;
     return {
-      version: 2,
+      version: 3,
       serverUuid: this.serverUuid,
       gtidSet: this.#gtids?.toString() ?? null,
       file: this.#file,
@@ -203,6 +235,7 @@ export class Place {
       fileCreated: this.#fileCreated,
       last: this.#last,
       open: this.#openTransactions(),
+      prepared: this.prepared.all,
       topics: Object.fromEntries(this.#topics),
       routing: this.#routing,
     };

@@ -36,6 +36,13 @@ export interface ShownHeader {
   readonly inner: boolean;
 }
 
+/** An xid as its event has it: both parts in lower-case hex; of the format id the lowest 32 bits alone. */
+export interface EventXid {
+  readonly gtrid: string;
+  readonly bqual: string;
+  readonly formatId: number;
+}
+
 export type RowOperation = 'insert' | 'update' | 'delete';
 
 export type BinlogEvent =
@@ -79,6 +86,12 @@ export type BinlogEvent =
       readonly body: Buffer;
     } & EventHeader)
   | ({ readonly type: 'xid'; readonly xid: bigint } & EventHeader)
+  /** The end of an XA transaction's rows: prepared, or with `onePhase` committed. */
+  | ({
+      readonly type: 'xa-prepare';
+      readonly xid: EventXid;
+      readonly onePhase: boolean;
+    } & EventHeader)
   | ({ readonly type: 'rows-query'; readonly sql: string } & EventHeader)
   /** The server is alive, and everything up to this place was sent or skipped. */
   | ({

@@ -48,7 +48,7 @@ export interface BinlogStream {
    * non-blocking dump.
    *
    * @throws RowcallError SOURCE_LOST, SOURCE_SILENT, BINLOG_DUMP_REFUSED, SOURCE_ACCESS_DENIED;
-   *   BINLOG_EVENT_MALFORMED, BINLOG_CHECKSUM, BINLOG_EVENT_UNSUPPORTED, XA_UNSUPPORTED at their place, after
+   *   BINLOG_EVENT_MALFORMED, BINLOG_CHECKSUM, BINLOG_EVENT_UNSUPPORTED at their place, after
    *   all events before it; SPOOL_FAILED; the reason of the signal. The stream is dead then.
    */
   next(): Promise<readonly BinlogEvent[]>;

@@ -106,6 +106,23 @@ const readXid: BodyReader = (body, { header }) => {
   return { type: 'xid', xid: body.u64(), ...header };
 };
 
+/** Neither part of an xid is longer. */
+const MAX_XID_PART = 64;
+
+const readXaPrepare: BodyReader = (body, { header }) => {
+  const onePhase = body.u8() !== 0;
+  const formatId = body.u32();
+  const gtridLength = body.u32();
+  const bqualLength = body.u32();
+  if (gtridLength > MAX_XID_PART || bqualLength > MAX_XID_PART) {
+    throw body.fail(`an xid of ${gtridLength} and ${bqualLength} bytes`);
+  }
+  const gtrid = body.slice(gtridLength).toString('hex');
+  const bqual = body.slice(bqualLength).toString('hex');
+  body.expectEnd('its xid');
+  return { type: 'xa-prepare', xid: { gtrid, bqual, formatId }, onePhase, ...header };
+};
+
 /** The length before the text is modulo 256: the text goes to the end. */
 const readRowsQuery: BodyReader = (body, { header }) => {
   body.skip(1);
@@ -177,6 +194,7 @@ export const BODY_READERS: ReadonlyMap<number, BodyReader> = new Map([
   [CODE.GTID, readGtid],
   [CODE.ANONYMOUS_GTID, readAnonymousGtid],
   [CODE.PREVIOUS_GTIDS, readPreviousGtids],
+  [CODE.XA_PREPARE, readXaPrepare],
   [CODE.PARTIAL_UPDATE_ROWS, readPartialUpdate],
   [CODE.HEARTBEAT_V2, readHeartbeatV2],
   [CODE.GTID_TAGGED, readTagged],

@@ -110,12 +110,7 @@ export const EVENT_CODES: readonly EventCode[] = [
   decode(CODE.PREVIOUS_GTIDS, 'PREVIOUS_GTIDS', 'the GTIDs of all files before this one'),
   harmless(36, 'TRANSACTION_CONTEXT', 'Group Replication certifies transactions with it'),
   harmless(37, 'VIEW_CHANGE', 'members of a Group Replication group; its GTID counts'),
-  stop(
-    CODE.XA_PREPARE,
-    'XA_PREPARE',
-    'its rows may still be rolled back',
-    'XA transactions on this server are not supported yet.',
-  ),
+  decode(CODE.XA_PREPARE, 'XA_PREPARE', 'the rows before it wait for XA COMMIT, or are committed'),
   decode(
     CODE.PARTIAL_UPDATE_ROWS,
     'PARTIAL_UPDATE_ROWS',

@@ -46,14 +46,23 @@ const READ_IN_SCAN: ReadonlySet<number> = new Set([
   CODE.STOP,
 ]);
 
+/** Beside these: what tells how they end, and whose they are. */
+const READ_IN_OUTCOMES: ReadonlySet<number> = new Set([
+  ...READ_IN_SCAN,
+  CODE.QUERY,
+  CODE.XA_PREPARE,
+  CODE.TRANSACTION_PAYLOAD,
+]);
+
 /**
  * `all`: every body is read, and a code that must stop the capture does. `scan`: header, checksum and place of
- * every event, and of the bodies those alone that tell where transactions begin; all others are harmless. For
- * finding a place, never for reading rows: the place may be the one behind an event that stops the capture.
+ * every event, and of the bodies those alone that tell where transactions begin; all others are harmless. `outcomes`:
+ * also statements and the ends of XA transactions. Both are for finding a place, never for reading rows: the place
+ * may be the one behind an event that stops the capture.
  * `show`: every body that can be read is, each event tells its code, and one that must stop the capture is passed on
  * as what it is. For people who look at a binlog, never for capturing it.
  */
-export type ReadBodies = 'all' | 'scan' | 'show';
+export type ReadBodies = 'all' | 'scan' | 'outcomes' | 'show';
 
 /** An event as it came: in memory, or where it would take too much of it, in a file. */
 export type RawEvent = Buffer | LargeEvent;
@@ -98,8 +107,8 @@ export class EventParser {
   /**
    * @param event the whole event, as long as its header says
    * @returns a payload where it is one: its events, given to `parseInner`, stand in its place
-   * @throws RowcallError BINLOG_EVENT_MALFORMED; BINLOG_CHECKSUM; BINLOG_EVENT_UNSUPPORTED or
-   *   XA_UNSUPPORTED for a code that must stop the capture; SPOOL_FAILED
+   * @throws RowcallError BINLOG_EVENT_MALFORMED; BINLOG_CHECKSUM; BINLOG_EVENT_UNSUPPORTED for a
+   *   code that must stop the capture; SPOOL_FAILED
    */
   parse(event: RawEvent): BinlogEvent | TransactionPayload {
     if (!Buffer.isBuffer(event)) return this.#shown(this.#parseSpooled(event), event.head, false);
@@ -121,6 +130,7 @@ export class EventParser {
     if (code.class === 'decode' && !inside) {
       throw malformed(code.name, 'it stands within a compressed transaction', payload);
     }
+    if (!this.#reads(raw.code)) return { type: 'harmless', name: code.name, ...header };
     return this.#shown(this.#readBody(code, header, bytes.subarray(HEADER_BYTES)), bytes, true);
   }
 
@@ -141,9 +151,7 @@ export class EventParser {
       return this.#parseHeartbeat(bytes.subarray(0, end), raw, format);
     }
     const header = this.#place(bytes.length, raw, code.name);
-    if (this.#bodies === 'scan' && !READ_IN_SCAN.has(raw.code)) {
-      return { type: 'harmless', name: code.name, ...header };
-    }
+    if (!this.#reads(raw.code)) return { type: 'harmless', name: code.name, ...header };
     const body = bytes.subarray(HEADER_BYTES, end);
     if (raw.code !== CODE.TRANSACTION_PAYLOAD) return this.#readBody(code, header, body);
     return readPayload(bodyOf(body, code.name, header), body.length, {
@@ -161,7 +169,7 @@ export class EventParser {
     const { checksum } = this.#requireFormat(name);
     if (checksum === 'crc32' && !event.checksumMatches) throw this.#mismatch(name);
     const header = this.#place(event.length, raw, name);
-    if (this.#bodies === 'scan') return { type: 'harmless', name, ...header };
+    if (!this.#reads(raw.code)) return { type: 'harmless', name, ...header };
     const end = event.length - (checksum === 'crc32' ? CHECKSUM_BYTES : 0);
     return readPayload(
       bodyOf(event.head.subarray(HEADER_BYTES), name, header),
@@ -171,6 +179,11 @@ export class EventParser {
         content: payloadInFile(event, end),
       },
     );
+  }
+
+  #reads(code: number): boolean {
+    if (this.#bodies === 'all' || this.#bodies === 'show') return true;
+    return (this.#bodies === 'scan' ? READ_IN_SCAN : READ_IN_OUTCOMES).has(code);
   }
 
   #requireFormat(name: string): BinlogFormat {
@@ -390,8 +403,7 @@ function stopError(code: EventCode, place: FilePosition, body: Buffer): RowcallE
   const incident = incidentText(code, body);
   const reason = incident === '' ? code.reason : `${code.reason}: ${incident}`;
   const what = `${code.name} event (code ${code.code}): ${reason}`;
-  const error = code.code === CODE.XA_PREPARE ? 'XA_UNSUPPORTED' : 'BINLOG_EVENT_UNSUPPORTED';
-  return new RowcallError(error, what, details);
+  return new RowcallError('BINLOG_EVENT_UNSUPPORTED', what, details);
 }
 
 /** An INCIDENT says what happened: u16 code, u8 length, text. */

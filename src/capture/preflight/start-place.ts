@@ -39,10 +39,12 @@ export async function startPlace(
   const server = await readServerPlace(at.source);
   const found = await find(start, server, at, signal);
   return {
-    version: 2,
+    version: 3,
     serverUuid: server.uuid,
     ...found,
     open: [],
+    // Of those prepared before the place nothing is known: they are searched for at their XA COMMIT.
+    prepared: [],
     topics: {},
     routing,
   };

@@ -243,5 +243,9 @@ function describe(checkpoint: Checkpoint): string {
     const rows = Object.entries(tables).map(([name, { ordinal }]) => `${ordinal} of ${name}`);
     lines.push(`open     ${transaction}: in the log are ${rows.join(', ')}`);
   }
+  for (const { xid, at, gtid, timestamp } of checkpoint.prepared) {
+    const since = new Date(timestamp * 1000).toISOString();
+    lines.push(`prepared ${xid} at ${at === null ? gtid : formatPlace(at)}, since ${since}`);
+  }
   return lines.map((line) => `  ${line}\n`).join('');
 }

@@ -29,6 +29,14 @@ export const METRICS = {
   rowcall_capture_appends_total: { type: 'counter', help: 'Appends to the log.' },
   rowcall_capture_reconnects_total: { type: 'counter', help: 'Connections to the source lost.' },
   rowcall_capture_log_full: { type: 'gauge', help: '1 while the full log holds capture back.' },
+  rowcall_capture_prepared_transactions: {
+    type: 'gauge',
+    help: 'XA transactions that are prepared, neither committed nor rolled back.',
+  },
+  rowcall_capture_oldest_prepared_age_seconds: {
+    type: 'gauge',
+    help: 'Since the oldest of them was prepared; the binlog is needed from there on.',
+  },
   rowcall_capture_silence_seconds: {
     type: 'gauge',
     help: 'Since anything came from the source, heartbeats included.',

@@ -55,7 +55,8 @@ function sourceSamples({ errors, warnings }: SourceFit): Sample[] {
 }
 
 function captureSamples(capture: CaptureSnapshot, nowMs: number): Sample[] {
-  const { lastCommitMs, silentMs, file, position, server, serverUuid, binlog } = capture;
+  const { lastCommitMs, silentMs, file, position, oldestPreparedAt } = capture;
+  const { server, serverUuid, binlog } = capture;
   return [
     ['rowcall_capture_streaming', capture.state === 'streaming' ? 1 : 0],
     ['rowcall_capture_events_total', capture.events],
@@ -67,6 +68,15 @@ function captureSamples(capture: CaptureSnapshot, nowMs: number): Sample[] {
     ['rowcall_capture_appends_total', capture.appends],
     ['rowcall_capture_reconnects_total', capture.reconnects],
     ['rowcall_capture_log_full', capture.logFull ? 1 : 0],
+    ['rowcall_capture_prepared_transactions', capture.prepared],
+    ...(oldestPreparedAt === null
+      ? []
+      : [
+          [
+            'rowcall_capture_oldest_prepared_age_seconds',
+            (nowMs - oldestPreparedAt) / 1000,
+          ] as const,
+        ]),
     ...(file === null || position === null
       ? []
       : [['rowcall_capture_position_bytes', position, { file }] as const]),

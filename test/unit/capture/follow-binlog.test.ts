@@ -12,6 +12,7 @@ import { LargeWork } from '../../../src/shared/large-work.ts';
 import { silentLogger } from '../../../src/shared/logger.ts';
 import { type EventBody, gtidEvent, query, rows, tableMap } from '../../support/binlog-events.ts';
 import { MemoryChangeLog, MemoryLogStore } from '../../support/memory-change-log.ts';
+import { noPrepared } from '../../support/no-prepared.ts';
 
 const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const FILE = 'binlog.000001';
@@ -30,7 +31,7 @@ const clock: Clock = {
 };
 
 const START: Checkpoint = {
-  version: 2,
+  version: 3,
   serverUuid: UUID,
   gtidSet: null,
   file: FILE,
@@ -38,6 +39,7 @@ const START: Checkpoint = {
   fileCreated: 100,
   last: null,
   open: [],
+  prepared: [],
   topics: {},
   routing: 'r',
 };
@@ -91,6 +93,7 @@ async function follow({ log, events, topic, onProgress = noop, parts }: Start): 
         ],
       }),
       large: new LargeWork(clock),
+      prepared: noPrepared,
       logger: silentLogger,
       counters: {
         ...{ events: 0, bytes: 0, rows: 0, filteredRowEvents: 0 },
@@ -148,7 +151,10 @@ describe('a connection', () => {
     expect(progress).toBe(1);
     const { topics, ...rest } = parseCheckpoint((await log.readCheckpoint('shop')) ?? '');
     expect(Object.keys(topics)).toEqual([TOPIC]);
-    await log.setCheckpoint('shop', JSON.stringify({ ...rest, version: 1, topics: {} }));
+    await log.setCheckpoint(
+      'shop',
+      JSON.stringify({ ...rest, prepared: undefined, version: 1, topics: {} }),
+    );
     await follow({ log, events: [], onProgress });
     expect(progress).toBe(1);
   });
@@ -218,6 +224,7 @@ describe('a topic, over restarts', () => {
       'shop',
       JSON.stringify({
         ...rest,
+        prepared: undefined,
         version: 1,
         topics: { [TOPIC]: { id: made?.id, partitions: made?.partitions } },
       }),

@@ -34,7 +34,7 @@ export async function checkPrepared({
       check: 'XA RECOVER',
       value: `${rows.length} prepared: ${listed(names)}`,
       want: 'none for long',
-      why: 'Their rows are in the binlog since they were prepared, and count from their COMMIT on: until then they hold locks, and the binlog back to their place is needed.',
+      why: 'Their rows are in the binlog since they were prepared, and are captured at their XA COMMIT: until then they hold locks, and the binlog back to where they were prepared must not be purged.',
       sql: "-- whoever coordinates them ends them; by hand: XA COMMIT X'gtrid', X'bqual', format or XA ROLLBACK, from XA RECOVER CONVERT XID",
       severity: 'warning',
     },

@@ -31,6 +31,9 @@ const DESCRIPTIONS: { readonly [T in BinlogEvent['type']]?: Describe<T> } = {
   query: ({ schema, sql, threadId }) => ({ schema, statement: sql, thread: threadId }),
   'rows-query': ({ sql }) => ({ statement: sql }),
   xid: ({ xid }) => ({ xid: xid.toString() }),
+  'xa-prepare': ({ xid: { gtrid, bqual, formatId }, onePhase }) => {
+    return { xid: `X'${gtrid}',X'${bqual}',${formatId}`, one_phase: onePhase };
+  },
   'table-map': ({ tableId }, { table }) => {
     const columns = table?.columns.filter(({ hidden }) => !hidden).map(({ name }) => name) ?? [];
     return { table_id: tableId, columns: columns.some((name) => name === '') ? null : columns };

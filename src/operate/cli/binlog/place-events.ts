@@ -3,6 +3,7 @@
 import type { BinlogEvent, Gtid } from '../../../capture/binlog/binlog-event.ts';
 import { classifyQuery } from '../../../capture/binlog/classify-query.ts';
 import { TableMaps, type TableVersion } from '../../../capture/decode/table-map.ts';
+import { readXaStatement } from '../../../capture/xa/xid.ts';
 import { RowcallError } from '../../../errors.ts';
 import { formatPlace } from '../../../position.ts';
 
@@ -26,6 +27,9 @@ const OF_THE_FILE: ReadonlySet<string> = new Set([
   'stop',
   'heartbeat',
 ]);
+
+const ENDS: ReadonlySet<string> = new Set(['commit', 'rollback']);
+const OUTCOMES: ReadonlySet<string> = new Set(['COMMIT', 'ROLLBACK']);
 
 /** Takes the events of one or several files in order. */
 export class EventPlacer {
@@ -56,7 +60,7 @@ export class EventPlacer {
       timeMs: this.#timeMs ?? event.timestamp * 1000,
       table: this.#table(event),
     };
-    if (event.type === 'xid') this.#commit();
+    if (event.type === 'xid' || event.type === 'xa-prepare') this.#commit();
     return placed;
   }
 
@@ -87,8 +91,10 @@ export class EventPlacer {
       this.#timeMs = event.timestamp * 1000;
     }
     const kind = classifyQuery(event.sql);
-    if (kind === 'begin') this.#isOpen = true;
-    else if (kind === 'commit' || kind === 'rollback') this.#commit();
+    const verb = kind === 'xa' ? readXaStatement(event.sql)?.verb : undefined;
+    // Its rows end at XA_PREPARE; how it ends is a transaction of its own.
+    if (kind === 'begin' || verb === 'START') this.#isOpen = true;
+    else if (ENDS.has(kind) || OUTCOMES.has(verb ?? '')) this.#commit();
   }
 
   #end(): void {

@@ -8,7 +8,7 @@ const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const server = { uuid: UUID, routing: 'r' };
 
 const start: Checkpoint = {
-  version: 2,
+  version: 3,
   serverUuid: UUID,
   gtidSet: `${UUID}:1-4`,
   file: 'binlog.000001',
@@ -16,6 +16,7 @@ const start: Checkpoint = {
   fileCreated: 100,
   last: null,
   open: [],
+  prepared: [],
   topics: {},
   routing: 'r',
 };

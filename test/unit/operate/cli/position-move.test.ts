@@ -6,7 +6,7 @@ const A = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const B = '4e11fa47-71ca-11e1-9e33-c80aa9429562';
 
 const place = (change: Partial<Checkpoint>): Checkpoint => ({
-  version: 2,
+  version: 3,
   serverUuid: A,
   gtidSet: null,
   file: 'binlog.000009',
@@ -14,6 +14,7 @@ const place = (change: Partial<Checkpoint>): Checkpoint => ({
   fileCreated: 1,
   last: null,
   open: [],
+  prepared: [],
   topics: {},
   routing: 'r',
   ...change,

@@ -23,6 +23,8 @@ export const CAPTURE: CaptureSnapshot = {
   appends: 12,
   logFull: false,
   silentMs: 2500,
+  prepared: 2,
+  oldestPreparedAt: 1_699_999_990_000,
   reconnects: 3,
   heartbeatMs: 10_000,
   binlog: { keptMs: 604_800_000, leftMs: Infinity, unreadBytes: 4096, urgent: false },

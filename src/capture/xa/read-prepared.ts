@@ -1,0 +1,128 @@
+/** The rows of prepared transactions, from the source's binlog: by a dump of their own beside that of the capture. */
+
+import { RowcallError } from '../../errors.ts';
+import { GtidSet, parseGtid } from '../../gtid-set.ts';
+import { type FilePosition, formatPlace, type PreparedTransaction } from '../../position.ts';
+import type { Logger } from '../../shared/logger.ts';
+import { openBinlogStream } from '../binlog/binlog-stream.ts';
+import type { DumpStart } from '../binlog/dump-request.ts';
+import { FIRST_POSITION } from '../binlog/event-parser.ts';
+import { answerLimit, SourceConnection } from '../binlog/source-connection.ts';
+import { type DumpAccess, readEvents } from '../preflight/read-place.ts';
+import { fileNumber, readServerPlace, type ServerPlace } from '../preflight/server-place.ts';
+import type { PreparedSource, PreparedStream } from './prepared-source.ts';
+import { XidSearch } from './xid-search.ts';
+
+/** Raw events that may wait here, while as many wait in the capture's own dump. */
+const MAX_QUEUE_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Invariant: each dump ends by itself at the end of the log, so that a transaction which is not where it should be is
+ * an error and never a wait.
+ */
+export class BinlogPreparedSource implements PreparedSource {
+  readonly #access: DumpAccess;
+  readonly #logger: Logger;
+  readonly #signal: AbortSignal;
+
+  /** @param signal ends what is read */
+  constructor(access: DumpAccess, logger: Logger, signal: AbortSignal) {
+    this.#access = access;
+    this.#logger = logger;
+    this.#signal = signal;
+  }
+
+  async open(prepared: PreparedTransaction): Promise<PreparedStream> {
+    const start = startOf(prepared, await this.#serverPlace());
+    const { connection, serverId, heartbeatMs, clock } = this.#access;
+    return openBinlogStream(
+      {
+        ...{ connection, serverId, heartbeatMs, clock, start },
+        maxQueueBytes: MAX_QUEUE_BYTES,
+        nonBlocking: true,
+      },
+      this.#signal,
+    );
+  }
+
+  async find(xid: string, before: FilePosition): Promise<PreparedTransaction | null> {
+    const server = await this.#serverPlace();
+    const last = fileNumber(before.file);
+    const files = server.files.filter(({ name }) => fileNumber(name) <= last).toReversed();
+    this.#logger.info(
+      { xid, place: formatPlace(before), files: files.length },
+      'Searching the binlog backwards for where an XA transaction was prepared',
+    );
+    try {
+      for (const { name } of files) {
+        const end = name === before.file ? before.position : Infinity;
+        const found = await this.#findIn({ name, end, gtids: server.gtids !== null }, xid);
+        if (found === 'ended') return null;
+        if (found !== null) return found;
+      }
+      return null;
+    } catch (error) {
+      if (!(error instanceof RowcallError) || error.code !== 'BINLOG_DUMP_REFUSED') throw error;
+      // A file was purged under the search: the next one asks for the list again.
+      throw new RowcallError('SOURCE_LOST', `The search for ${xid} ended: ${error.message}`, {
+        cause: error,
+      });
+    }
+  }
+
+  /** The last thing that the file says of the xid: that it is prepared, or over; null where it says nothing. */
+  async #findIn(
+    file: { readonly name: string; readonly end: number; readonly gtids: boolean },
+    xid: string,
+  ): Promise<PreparedTransaction | 'ended' | null> {
+    const search = new XidSearch(xid);
+    const start = { file: file.name, position: FIRST_POSITION, gtids: file.gtids };
+    for await (const event of readEvents(this.#access, start, this.#signal, 'outcomes')) {
+      if (event.file !== file.name || event.position >= file.end) break;
+      search.take(event);
+    }
+    return search.found;
+  }
+
+  async #serverPlace(): Promise<ServerPlace> {
+    const { connection, heartbeatMs } = this.#access;
+    const limit = answerLimit(heartbeatMs);
+    const source = await SourceConnection.open(connection, this.#signal, limit);
+    try {
+      return await readServerPlace(source);
+    } finally {
+      await source.close();
+    }
+  }
+}
+
+function startOf(prepared: PreparedTransaction, server: ServerPlace): DumpStart {
+  const { xid, gtid, at } = prepared;
+  if (at !== null) {
+    if (!server.files.some(({ name }) => name === at.file)) {
+      throw preparedMissing(xid, `the source no longer has ${at.file}`, at);
+    }
+    return { file: at.file, position: at.position, gtids: server.gtids !== null };
+  }
+  if (gtid === null || server.gtids === null) throw new Error('Assertion failed: it has no place');
+  const { purged, executed } = server.gtids;
+  if (purged.contains(parseGtid(gtid))) {
+    throw preparedMissing(xid, `this server has purged ${gtid}, which prepared it`, null);
+  }
+  // All but this one: the server finds the file.
+  return { gtidSet: executed.subtract(GtidSet.parse(gtid)) };
+}
+
+/** The rows of a transaction that was committed cannot be read any more. */
+export function preparedMissing(
+  xid: string,
+  what: string,
+  at: FilePosition | null,
+  cause?: unknown,
+): RowcallError {
+  return new RowcallError(
+    'XA_PREPARE_MISSING',
+    `XA transaction ${xid} was committed, but its rows cannot be read: ${what}`,
+    { ...(at === null ? {} : { place: formatPlace(at) }), cause },
+  );
+}

@@ -1,0 +1,258 @@
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { MysqlServer } from '../../services/mysql.ts';
+import { systemClock } from '../../src/shared/clock.ts';
+import { eventually } from '../support/eventually.ts';
+import { MemoryChangeLog } from '../support/memory-change-log.ts';
+import { startOwnMysql, withConnection } from '../support/mysql.ts';
+import { runCapture } from './support/capture-run.ts';
+import {
+  caughtUp,
+  lastNumbers,
+  openScene,
+  purgeAll,
+  rollBackAll,
+  runAll,
+  type Scene,
+} from './support/xa-scene.ts';
+
+/** Of this file alone: it is restarted, and its binlog purged. */
+let server: MysqlServer;
+
+beforeAll(async () => {
+  server = await startOwnMysql({ fast: true });
+});
+
+afterEach(() => rollBackAll(server));
+
+describe('a prepared transaction', () => {
+  it('survives restarts of the connector, a killed server, and other files of the binlog', async () => {
+    const scene = await openScene(server);
+    let run = await scene.start();
+    const restart = async (): Promise<void> => {
+      await caughtUp(scene, run);
+      expect(await run.stop()).toBeNull();
+      run = await scene.start();
+    };
+    await scene.prepare("'x'", "INSERT INTO a (v) VALUES ('x')");
+    await scene.prepare("'y'", "INSERT INTO a (v) VALUES ('y')");
+    await restart();
+    await scene.sql('FLUSH BINARY LOGS', "INSERT INTO b (v) VALUES ('between')");
+    await scene.prepare("'z'", "INSERT INTO a (v) VALUES ('z')");
+    await caughtUp(scene, run);
+    await server.kill();
+    await server.start();
+    await eventually(() => {
+      expect(run.capture.snapshot().state).toBe('streaming');
+    });
+    await scene.sql("XA COMMIT 'z'", "XA ROLLBACK 'y'");
+    await restart();
+    await scene.sql("XA COMMIT 'x'");
+    await caughtUp(scene, run);
+    expect(await scene.texts()).toEqual(['c b 1 between', 'c a 3 z', 'c a 1 x']);
+    expect(await run.stop()).toBeNull();
+  });
+
+  it('that ends while the connector is away ends as it was', async () => {
+    const scene = await openScene(server);
+    const run = await scene.start();
+    await scene.prepare("'x'", "INSERT INTO a (v) VALUES ('x')");
+    await scene.prepare("'y'", "INSERT INTO a (v) VALUES ('y')");
+    await caughtUp(scene, run);
+    expect(await run.stop()).toBeNull();
+    await scene.sql("XA ROLLBACK 'x'", "XA COMMIT 'y'");
+    await scene.prepare("'x'", "INSERT INTO a (v) VALUES ('again')");
+    await scene.sql("XA COMMIT 'x'");
+    const next = await scene.start();
+    await caughtUp(scene, next);
+    expect(await scene.texts()).toEqual(['c a 2 y', 'c a 3 again']);
+    expect(await next.stop()).toBeNull();
+  });
+
+  it('goes on at the row where it was cut, each time', async () => {
+    const scene = await openScene(server);
+    let run = await scene.start();
+    const rows = 3000;
+    await scene.prepare(
+      "'x'",
+      `INSERT INTO a (v) WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 1000) SELECT /*+ SET_VAR(cte_max_recursion_depth = 2000) */ REPEAT('v', 8000) FROM n`,
+      'INSERT INTO a (v) SELECT v FROM a',
+      'INSERT INTO a (v) SELECT v FROM a LIMIT 1000',
+    );
+    await caughtUp(scene, run);
+    await scene.sql("XA COMMIT 'x'");
+    const [committed] = await lastNumbers(server, 1);
+    const logged = async (): Promise<number> => {
+      const topic = `${scene.name}.a`;
+      return (await new MemoryChangeLog(scene.store, systemClock).bounds({ topic, partition: 0 }))
+        .end;
+    };
+    let cuts = 0;
+    for (const share of [0, 0.2, 0.5]) {
+      await eventually(
+        async () => {
+          expect(await logged()).toBeGreaterThan(share * rows);
+        },
+        { intervalMs: 1 },
+      );
+      expect(await run.stop()).toBeNull();
+      const { open: cut, prepared } = await scene.checkpoint();
+      if ((await logged()) < rows) {
+        expect(prepared).toMatchObject([{ xid: "X'78',X'',1" }]);
+        expect(Object.values(cut[0]?.tables ?? {})).toEqual([
+          { ordinal: await logged(), keyed: true },
+        ]);
+        cuts += 1;
+      }
+      run = await scene.start();
+    }
+    await caughtUp(scene, run);
+    const all = await scene.rows();
+    expect(all.map(({ total }) => total)).toEqual(
+      Array.from({ length: rows }, (_, index) => index + 1),
+    );
+    expect(new Set(all.map(({ transaction }) => transaction))).toEqual(new Set([committed]));
+    expect(cuts).toBeGreaterThan(0);
+    expect(await run.stop()).toBeNull();
+    expect(await scene.checkpoint()).toMatchObject({ prepared: [], open: [] });
+  });
+
+  it('that was prepared before the start is found at its XA COMMIT, in whatever file', async () => {
+    const scene = await openScene(server);
+    await scene.prepare("'x'", "INSERT INTO a (v) VALUES ('old')");
+    await scene.sql("XA COMMIT 'x'");
+    await scene.prepare("'x'", "INSERT INTO a (v) VALUES ('x')");
+    await withConnection(new URL(`/${scene.name}`, server.url).href, (connection) =>
+      runAll(connection, [
+        'SET SESSION binlog_transaction_compression = ON',
+        "XA START 'z'",
+        "INSERT INTO a (v) VALUES ('z')",
+        "XA END 'z'",
+        "XA PREPARE 'z'",
+      ]),
+    );
+    await scene.sql(
+      'FLUSH BINARY LOGS',
+      "INSERT INTO b (v) VALUES ('before')",
+      'FLUSH BINARY LOGS',
+    );
+    await scene.prepare("'y'", "INSERT INTO a (v) VALUES ('y')");
+    const run = await scene.start();
+    await scene.sql("XA COMMIT 'y'", 'FLUSH BINARY LOGS', "XA COMMIT 'x'", "XA COMMIT 'z'");
+    await caughtUp(scene, run);
+    expect(await scene.texts()).toEqual(['c a 4 y', 'c a 2 x', 'c a 3 z']);
+    expect(await run.stop()).toBeNull();
+  });
+
+  it('whose rows are purged is told of at the start, may be rolled back, and stops the capture at XA COMMIT', async () => {
+    const scene = await openScene(server);
+    const first = await scene.start();
+    await scene.prepare("'x'", "INSERT INTO a (v) VALUES ('x')");
+    await scene.prepare("'y'", "INSERT INTO a (v) VALUES ('y')");
+    await caughtUp(scene, first);
+    const { prepared } = await eventually(async () => {
+      const found = await scene.checkpoint();
+      expect(found.prepared).toHaveLength(2);
+      return found;
+    });
+    await scene.sql('FLUSH BINARY LOGS', 'INSERT INTO other VALUES (1)');
+    await caughtUp(scene, first);
+    expect(await first.stop()).toBeNull();
+    await purgeAll(server);
+    const run = await scene.start();
+    expect(
+      run.told.filter(({ level }) => level === 'error').map(({ fields }) => fields),
+    ).toMatchObject([{ xid: "X'78',X'',1" }, { xid: "X'79',X'',1" }]);
+    await scene.sql("XA ROLLBACK 'x'", "INSERT INTO b (v) VALUES ('after')");
+    await caughtUp(scene, run);
+    await scene.sql("XA COMMIT 'y'");
+    const [committed] = await lastNumbers(server, 1);
+    expect(await run.ended).toMatchObject({
+      code: 'XA_PREPARE_MISSING',
+      message: expect.stringContaining("X'79',X'',1") as string,
+      place: expect.stringContaining(
+        `${prepared[1]?.at?.file}:${prepared[1]?.at?.position}`,
+      ) as string,
+      cure: expect.stringMatching(
+        new RegExp(`position set -c FILE --gtid '.*-${committed}'$`),
+      ) as string,
+    });
+    expect(await scene.texts()).toEqual(['c b 1 after']);
+  });
+
+  it('that nobody knows stops the capture at XA COMMIT, and not at XA ROLLBACK', async () => {
+    const scene = await openScene(server);
+    await scene.prepare("'x'", "INSERT INTO a (v) VALUES ('x')");
+    await scene.prepare("'y'", "INSERT INTO a (v) VALUES ('y')");
+    await scene.sql('FLUSH BINARY LOGS');
+    await purgeAll(server);
+    const run = await scene.start();
+    await scene.sql("XA ROLLBACK 'x'", "INSERT INTO b (v) VALUES ('after')");
+    await caughtUp(scene, run);
+    expect(await scene.texts()).toEqual(['c b 1 after']);
+    await scene.sql("XA COMMIT 'y'");
+    expect(await run.ended).toMatchObject({ code: 'XA_PREPARE_MISSING' });
+  });
+
+  it('that is not what was noted stops the capture rather than giving the rows of another', async () => {
+    const scene = await openScene(server);
+    const first = await scene.start();
+    await scene.prepare("'x'", "INSERT INTO a (v) VALUES ('x')");
+    await caughtUp(scene, first);
+    expect(await first.stop()).toBeNull();
+    const kept = await scene.checkpoint();
+    await scene.sql("XA COMMIT 'x'");
+    const [prepared] = kept.prepared;
+    if (prepared === undefined || prepared.at === null) throw new Error('Nothing is prepared');
+    for (const changed of [
+      { ...prepared, commitUs: (prepared.commitUs ?? 0) + 1 },
+      { ...prepared, gtid: `${kept.serverUuid}:1` },
+      { ...prepared, at: { ...prepared.at, fileCreated: 1 } },
+      { ...prepared, at: { ...prepared.at, position: 4 } },
+      { ...prepared, at: { ...prepared.at, position: prepared.at.position + 1 } },
+    ]) {
+      scene.store.checkpoints.set('capture', JSON.stringify({ ...kept, prepared: [changed] }));
+      const run = runCapture({ url: server.url, tables: [`${scene.name}.*`], store: scene.store });
+      expect(await run.ended).toMatchObject({ code: 'POSITION_UNPROVEN' });
+    }
+    expect(await scene.texts()).toEqual([]);
+  });
+});
+
+describe('on another server', () => {
+  it('a prepared transaction is found by its GTID, and comes with the same ids', async () => {
+    const replica = await startOwnMysql({ fast: true });
+    const source = await startOwnMysql({ fast: true });
+    await withConnection(replica.url, (connection) =>
+      connection.query(
+        `CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = ${source.port}, SOURCE_USER = 'root', SOURCE_PASSWORD = 'rowcall', SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1; START REPLICA`,
+      ),
+    );
+    const scene = await openScene(source);
+    const first = await scene.start();
+    await scene.prepare("'x'", "INSERT INTO a (v) VALUES ('x'), ('x2')");
+    await scene.prepare("'y'", "INSERT INTO a (v) VALUES ('y')");
+    await caughtUp(scene, first);
+    expect(await first.stop()).toBeNull();
+    await scene.sql("XA COMMIT 'x'");
+    const [committed] = await lastNumbers(source, 1);
+    await withConnection(replica.url, async (connection) => {
+      const [[row]] = (await withConnection(source.url, (on) =>
+        on.query('SELECT @@gtid_executed AS g'),
+      )) as unknown as [{ g: string }[]];
+      await connection.query('SELECT WAIT_FOR_EXECUTED_GTID_SET(?, 30)', [row?.g]);
+      await connection.query('STOP REPLICA; RESET REPLICA ALL; FLUSH BINARY LOGS');
+    });
+    await source.stop();
+    const moved: Scene = { ...scene, on: replica };
+    const run = runCapture({ url: replica.url, tables: [`${scene.name}.a`], store: scene.store });
+    await withConnection(replica.url, (connection) => connection.query("XA COMMIT 'y'"));
+    await caughtUp(moved, run);
+    const rows = await scene.rows();
+    expect(rows.map(({ text }) => text)).toEqual(['c a 1 x', 'c a 2 x2', 'c a 3 y']);
+    expect(rows.map(({ transaction }) => transaction)).toEqual([committed, committed, '1']);
+    expect(await run.stop()).toBeNull();
+    // Its locks would keep the database from being dropped.
+    await source.start();
+    await scene.sql("XA ROLLBACK 'y'");
+  });
+});
