@@ -66,6 +66,11 @@ export const ERRORS = {
     exit: 3,
     cure: 'Write the set as SELECT @@gtid_executed prints it: uuid:1-5:8,uuid:3.',
   },
+  GTID_MODE_CHANGED: {
+    retriable: true,
+    exit: 1,
+    cure: 'Nothing to do: the connection is made again, and the place is kept by GTID as soon as gtid_mode is ON.',
+  },
   SERVER_CHANGED: {
     retriable: false,
     exit: 3,
@@ -88,7 +93,7 @@ export const ERRORS = {
   BINLOG_DUMP_REFUSED: {
     retriable: true,
     exit: 1,
-    cure: 'See the message of the server. Where another connector of our name reads from the source, the older of the two is cut off, and is then told so (SOURCE_UNFIT).',
+    cure: 'See the message of the server. If it speaks of GTID_MODE, set gtid_mode back by one step until all from before its change is read. Where another connector of our name reads from the source, the older of the two is cut off, and is then told so (SOURCE_UNFIT).',
   },
   BINLOG_CHECKSUM: {
     retriable: true,

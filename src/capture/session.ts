@@ -21,6 +21,7 @@ import { type ChosenServer, chooseServer, errantOn } from './preflight/choose-se
 import { type ProvenPlace, provePlace } from './preflight/prove-place.ts';
 import type { DumpAccess } from './preflight/read-place.ts';
 import { type Start, startPlace } from './preflight/start-place.ts';
+import { withGtids } from './preflight/take-up-gtids.ts';
 import { type ForeseenPurge, PurgeWatch } from './purge-watch.ts';
 import type { Router } from './route/router.ts';
 import { tellPrepared } from './xa/check-prepared.ts';
@@ -286,7 +287,7 @@ export class CaptureSession {
         checkpoint ??= await this.#begin(writer, { source, access }, signal);
         const proven = await provePlace(source, checkpoint, access, signal);
         await tellPrepared(source, checkpoint, logger);
-        return { checkpoint, proven };
+        return { checkpoint: await withGtids(source, checkpoint, access, signal), proven };
       } finally {
         await source.close();
       }

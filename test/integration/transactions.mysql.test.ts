@@ -1,7 +1,9 @@
 import { Readable } from 'node:stream';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { MysqlServer } from '../../services/mysql.ts';
+import { withSource } from '../../src/capture/binlog/source-connection.ts';
 import { parseCheckpoint } from '../../src/checkpoint.ts';
+import { GtidSet } from '../../src/gtid-set.ts';
 import { systemClock } from '../../src/shared/clock.ts';
 import { eventually } from '../support/eventually.ts';
 import { MemoryChangeLog, MemoryLogStore } from '../support/memory-change-log.ts';
@@ -244,17 +246,43 @@ describe('without GTIDs, and on the way to them', () => {
       fast: true,
       args: ['--gtid-mode=OFF', '--enforce-gtid-consistency=ON'],
     });
-    const { store, run, sql, rows } = await open(['CREATE TABLE t (id INT PRIMARY KEY)'], own);
+    const scene = await open(['CREATE TABLE t (id INT PRIMARY KEY)'], own);
+    const { name, store, sql, rows } = scene;
+    let { run } = scene;
     await sql('INSERT INTO t VALUES (1)');
     for (const [step, mode] of ['OFF_PERMISSIVE', 'ON_PERMISSIVE', 'ON'].entries()) {
       await sql(`SET GLOBAL gtid_mode = ${mode}`, `INSERT INTO t VALUES (${step + 2})`);
     }
-    expect(await rows(4)).toEqual([1, 2, 3, 4].map((id) => `c t {"id":${id}}`));
-    const ids = (await recordsOf(store)).map(({ transaction }) =>
-      transaction.includes('binlog%2E'),
+    expect(await rows(4)).toHaveLength(4);
+    // From then on the place is kept by GTID, so that it is good on another server too.
+    await sql('INSERT INTO t VALUES (5)');
+    const executed = await withSource({ uri: own.url }, AbortSignal.timeout(10_000), (source) =>
+      source.value('SELECT @@gtid_executed'),
     );
-    expect(ids).toEqual([true, true, false, false]);
+    await eventually(() => {
+      expect(run.capture.snapshot().gtidSet).toBe(GtidSet.parse(executed ?? '').toString());
+    });
+    // And back, with a new connection at each step.
+    for (const [step, mode] of ['ON_PERMISSIVE', 'OFF_PERMISSIVE', 'OFF'].entries()) {
+      await eventually(async () => {
+        expect(await recordsOf(store)).toHaveLength(5 + step);
+      });
+      expect(await run.stop()).toBeNull();
+      await sql(`SET GLOBAL gtid_mode = ${mode}`, `INSERT INTO t VALUES (${step + 6})`);
+      run = runCapture({ url: own.url, tables: [`${name}.*`], store });
+      await streaming(run);
+    }
+    await eventually(async () => {
+      expect(await recordsOf(store)).toHaveLength(8);
+    });
     expect(await run.stop()).toBeNull();
+    const records = await recordsOf(store);
+    expect(records.map(({ text }) => text)).toEqual(
+      [1, 2, 3, 4, 5, 6, 7, 8].map((id) => `c t {"id":${id}}`),
+    );
+    expect(records.map(({ transaction }) => transaction.includes('binlog%2E'))).toEqual([
+      ...[true, true, false, false, false, false, true, true],
+    ]);
   });
 });
 

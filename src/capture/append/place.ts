@@ -3,7 +3,7 @@
 import { filePlaceId } from '../../change-event.ts';
 import { RowcallError } from '../../errors.ts';
 import { formatGtid, GtidSet } from '../../gtid-set.ts';
-import { madeTopic } from '../../position.ts';
+import { formatPlace, madeTopic } from '../../position.ts';
 import type {
   Checkpoint,
   MadeTopic,
@@ -65,6 +65,8 @@ export class Place {
   #dirty = false;
   /** File and position are still those of another server: nothing came from this one yet. */
   #elsewhere: boolean;
+  /** A file began since the connection was made, so that what was asked of the server then may be over. */
+  #enteredFile = false;
 
   /**
    * @param server the one that is read now; `last`: our last transaction where it stands there, for a server other
@@ -122,6 +124,7 @@ export class Place {
     if (event.file !== this.#file || this.#elsewhere) {
       assert(this.#open === null, 'a transaction is never split over two files');
       this.#elsewhere = false;
+      this.#enteredFile = true;
       this.#file = event.file;
       this.#position = event.endPosition;
       this.#dirty = true;
@@ -129,8 +132,12 @@ export class Place {
     this.#fileCreated = event.timestamp;
   }
 
-  /** @throws RowcallError POSITION_UNPROVEN: a transaction that was cut has another commit time now. */
+  /**
+   * @throws RowcallError POSITION_UNPROVEN: a transaction that was cut has another commit time now.
+   *   GTID_MODE_CHANGED: transactions have GTIDs now, and our place has none.
+   */
   begin(event: GtidEvent): Transaction {
+    this.#refuseNewGtids(event);
     if (this.#open !== null) this.#endImplicitly(event);
     const gtid = event.gtid === null ? null : formatGtid(event.gtid);
     const id = gtid ?? this.#fileId(event);
@@ -296,6 +303,17 @@ export class Place {
         );
       }
     }
+  }
+
+  /**
+   * gtid_mode begins a file when it is changed. Only at a connect can we ask whether it is ON, and only by GTIDs can we
+   * go on at another server. Once for each file: where it is not ON, the session that began there goes on as it is.
+   */
+  #refuseNewGtids(event: GtidEvent): void {
+    if (event.gtid === null || this.#gtids !== null || !this.#enteredFile) return;
+    throw new RowcallError('GTID_MODE_CHANGED', 'The source gives its transactions GTIDs now', {
+      place: formatPlace(event),
+    });
   }
 
   /** A statement that is its own transaction ends without a commit event, when the next one begins. */

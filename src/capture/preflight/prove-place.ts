@@ -47,14 +47,15 @@ export async function provePlace(
   signal: AbortSignal,
 ): Promise<ProvenPlace> {
   if (checkpoint.gtidSet === null) {
-    const server = await readServerPlace(source);
-    await proveByFile(checkpoint, server, access, signal);
-    const { file, position, last } = checkpoint;
-    return { start: { file, position }, serverUuid: server.uuid, last, executed: null };
+    return proveWithoutGtids(await readServerPlace(source), checkpoint, access, signal);
   }
   const ours = GtidSet.parse(checkpoint.gtidSet);
   const read = withOpen(ours, checkpoint);
   const server = await readCaughtUp(source, read, access.clock, signal);
+  if (server.gtids === null && server.uuid === checkpoint.serverUuid) {
+    // gtid_mode went back since: a dump by GTID would be refused at the first transaction that has none.
+    return proveWithoutGtids(server, checkpoint, access, signal);
+  }
   if (server.gtids !== null && !read.isSubsetOf(server.gtids.executed)) {
     const upstream = await readUpstream(source);
     throw new ServerLacksError(read, { server, upstream, checkpoint });
@@ -69,6 +70,17 @@ export async function provePlace(
     last: same ? checkpoint.last : await proveLastThere(checkpoint, server, access, signal),
     executed: server.gtids?.executed ?? null,
   };
+}
+
+async function proveWithoutGtids(
+  server: ServerPlace,
+  checkpoint: Checkpoint,
+  access: DumpAccess,
+  signal: AbortSignal,
+): Promise<ProvenPlace> {
+  await proveByFile(checkpoint, server, access, signal);
+  const { file, position, last } = checkpoint;
+  return { start: { file, position }, serverUuid: server.uuid, last, executed: null };
 }
 
 /**
@@ -178,6 +190,7 @@ async function proveLast(
     await proveLastThere(checkpoint, server, access, signal);
     return;
   }
+  if (!isSent(last, server)) return;
   requireRoom(last, server);
   const { file, position } = last;
   const found = await readPlace(access, { file, position, gtids: server.gtids !== null }, signal);
@@ -192,6 +205,11 @@ async function proveLast(
       { place: formatPlace(last) },
     );
   }
+}
+
+/** Mode ON refuses to send what has no GTID, mode OFF what has one: such a transaction was read before a change. */
+function isSent({ gtid }: NonNullable<Last>, { gtidMode }: ServerPlace): boolean {
+  return gtidMode !== (gtid === null ? 'ON' : 'OFF');
 }
 
 /**

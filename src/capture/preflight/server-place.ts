@@ -13,6 +13,7 @@ export interface BinlogFile {
 
 export interface ServerPlace {
   readonly uuid: string;
+  readonly gtidMode: string;
   /** gtid_mode is ON: every transaction has a GTID, and a dump by GTID is allowed. */
   readonly gtids: { readonly executed: GtidSet; readonly purged: GtidSet } | null;
   /** Oldest first; never empty. */
@@ -29,6 +30,7 @@ export async function readServerPlace(source: SourceConnection): Promise<ServerP
   const { uuid, mode, purged, executed } = present(row, 'the row of a SELECT without FROM');
   return {
     uuid: uuid ?? '',
+    gtidMode: mode ?? 'OFF',
     gtids:
       mode === 'ON'
         ? { executed: GtidSet.parse(executed ?? ''), purged: GtidSet.parse(purged ?? '') }

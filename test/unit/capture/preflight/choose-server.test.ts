@@ -12,7 +12,7 @@ const C = '00000000-0000-0000-0000-00000000000c';
 
 function placeOf(uuid: string, executed: string): ServerPlace {
   const gtids = { executed: GtidSet.parse(executed), purged: new GtidSet() };
-  return { uuid, gtids, files: [{ name: 'binlog.000001', bytes: 1000 }] };
+  return { uuid, gtidMode: 'ON', gtids, files: [{ name: 'binlog.000001', bytes: 1000 }] };
 }
 
 const sources = (...uuids: readonly string[]): Upstream => ({ uuids, group: false });
