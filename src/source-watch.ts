@@ -1,10 +1,9 @@
 /** What is asked of the source beside its binlog, as the configuration has it. */
 
-import { SourceConnection } from './capture/binlog/source-connection.ts';
+import { firstReachable } from './capture/preflight/first-reachable.ts';
 import type { SurroundingsWishes } from './capture/preflight/surroundings.ts';
 import { SourceWatch } from './capture/source-watch.ts';
 import type { Config } from './config/schema.ts';
-import { present } from './shared/assert.ts';
 import { type Clock, systemClock } from './shared/clock.ts';
 import type { Logger } from './shared/logger.ts';
 import { sourceServers } from './source-connection.ts';
@@ -32,11 +31,7 @@ export function watchSource(
 ): SourceWatch {
   const { source } = config;
   return new SourceWatch({
-    open: async (signal) => {
-      // The most preferred; after a failover its settings are still the ones to go back to.
-      const { connection } = present((await sourceServers(source))[0], 'a server');
-      return SourceConnection.open(connection, signal);
-    },
+    open: async (signal) => (await firstReachable(await sourceServers(source), signal)).source,
     wishes: { ...surroundingsWishes(config, clock), ...source },
     clock,
     logger,

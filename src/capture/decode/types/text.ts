@@ -3,7 +3,7 @@
 import { QUOTERS } from '../charset.ts';
 import type { Charset } from '../charset.ts';
 import { quoteBase64 } from '../json-text.ts';
-import { lengthPrefixed } from './value-reader.ts';
+import { invalid, lengthPrefixed } from './value-reader.ts';
 import type { ValueReader } from './value-reader.ts';
 
 /** CHAR and VARCHAR, BINARY and VARBINARY. @param maxBytes decides how long the length in front is */
@@ -14,6 +14,9 @@ export function stringReader(maxBytes: number, charset: Charset): ValueReader {
 /** BINARY(n): the server cuts trailing zero bytes off for the binlog, but they are part of the value. */
 export function binaryReader(maxBytes: number): ValueReader {
   return lengthPrefixed(maxBytes > 255 ? 2 : 1, (bytes, from, to) => {
+    if (to - from > maxBytes) {
+      throw invalid(`BINARY(${maxBytes}) with ${to - from} bytes`);
+    }
     if (to - from === maxBytes) return quoteBase64(bytes, from, to);
     const whole = Buffer.alloc(maxBytes);
     bytes.copy(whole, 0, from, to);

@@ -3,7 +3,8 @@
 import { openBinlogStream, type BinlogStream } from '../../../capture/binlog/binlog-stream.ts';
 import type { DumpStart } from '../../../capture/binlog/dump-request.ts';
 import { FIRST_POSITION } from '../../../capture/binlog/event-parser.ts';
-import { withSource } from '../../../capture/binlog/source-connection.ts';
+import type { SourceConnection } from '../../../capture/binlog/source-connection.ts';
+import { firstReachable } from '../../../capture/preflight/first-reachable.ts';
 import { type DumpAccess, readPlace } from '../../../capture/preflight/read-place.ts';
 import {
   readServerPlace,
@@ -12,6 +13,7 @@ import {
 } from '../../../capture/preflight/server-place.ts';
 import { loadConfig } from '../../../config/load.ts';
 import { RowcallError } from '../../../errors.ts';
+import { abortable } from '../../../shared/abort.ts';
 import { present } from '../../../shared/assert.ts';
 import { systemClock } from '../../../shared/clock.ts';
 import { sourceServers } from '../../../source-connection.ts';
@@ -32,16 +34,11 @@ export async function withServerEvents(
   work: (events: BinlogStream) => Promise<void>,
 ): Promise<void> {
   const { source } = await loadConfig(path, io.env);
-  const { connection } = present((await sourceServers(source))[0], 'a server');
   const { serverId, heartbeatMs } = source;
+  const reached = await firstReachable(await sourceServers(source), io.signal);
+  const { connection } = reached.server;
   const access = { connection, serverId, heartbeatMs, clock: systemClock };
-  const server = await withSource(connection, io.signal, async (asked) => {
-    const { isMariaDb, text } = await readVersion(asked);
-    if (!isMariaDb) return readServerPlace(asked);
-    throw new RowcallError('SOURCE_UNFIT', `The source is ${text}: MariaDB is not supported yet`, {
-      cure: 'Use a MySQL server as the source.',
-    });
-  });
+  const server = await placeOf(reached.source, io.signal);
   const start = await startOf(wanted, server, access, io.signal);
   const stream = await openBinlogStream(
     { ...access, start, maxQueueBytes: QUEUE_BYTES, nonBlocking: true, bodies: 'show' },
@@ -51,6 +48,18 @@ export async function withServerEvents(
     await work(stream);
   } finally {
     await stream.close();
+  }
+}
+
+async function placeOf(source: SourceConnection, signal: AbortSignal): Promise<ServerPlace> {
+  try {
+    const { isMariaDb, text } = await abortable(readVersion(source), signal);
+    if (!isMariaDb) return await abortable(readServerPlace(source), signal);
+    throw new RowcallError('SOURCE_UNFIT', `The source is ${text}: MariaDB is not supported yet`, {
+      cure: 'Use a MySQL server as the source.',
+    });
+  } finally {
+    await source.close();
   }
 }
 

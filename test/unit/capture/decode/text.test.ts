@@ -104,6 +104,11 @@ describe('binary strings', () => {
     const json = readValue(binaryReader(6), prefixed(Buffer.from([1, 0, 2]), 1));
     expect(json).toBe(`"${Buffer.from([1, 0, 2, 0, 0, 0]).toString('base64')}"`);
   });
+
+  it('of fixed length are never cut: one that is longer than its column is no value of it', () => {
+    const read = (): string => readValue(binaryReader(2), prefixed(Buffer.from([1, 0, 2]), 1));
+    expect(read).toThrow(expect.objectContaining({ code: 'VALUE_INVALID' }));
+  });
 });
 
 describe('ENUM', () => {
