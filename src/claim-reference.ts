@@ -110,6 +110,17 @@ export function parseClaim(value: Uint8Array): ClaimReference {
   }
 }
 
+/** How many bytes there will be to send: those of the value that is referred to. A reference that nobody can read stands for itself. */
+export function bytesToSend(value: Uint8Array): number {
+  if (!isClaim(value)) return value.byteLength;
+  try {
+    return parseClaim(value).size;
+  } catch (error) {
+    if (error instanceof RowcallError && error.code === 'ENVELOPE_INVALID') return value.byteLength;
+    throw error;
+  }
+}
+
 /**
  * The value that a reference stands for, in the default format.
  *

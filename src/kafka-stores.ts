@@ -167,6 +167,7 @@ export async function checkKafka(
     remembered: text === null ? {} : parseCheckpoint(text).topics,
     progress: cursors.map(progressOf),
     hasCallbacks: config.callbacks.length > 0,
+    claimOverBytes: config.log.oversize === 'claim-check' ? config.log.claimCheck.overBytes : null,
   };
   return withInspection(config.log, async (inspection) =>
     checkKafkaFacts(await gatherKafkaFacts(inspection, log, expected, nowMs), expected),

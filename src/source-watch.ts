@@ -13,10 +13,12 @@ const LOOPBACK = /^(?:localhost|::1|127(?:\.\d+){3})$/;
 
 export function surroundingsWishes(config: Config, clock: Clock = systemClock): SurroundingsWishes {
   const { servers, tls } = config.source;
+  const { oversize } = config.log;
   return {
     rules: config.tables,
     link: { isLocal: servers.every(isLocal), tlsMode: tls.mode },
-    maxRecordBytes: usualRecordBytes(config),
+    // No row is too large where its value may go elsewhere.
+    maxRecordBytes: oversize === 'claim-check' ? null : usualRecordBytes(config),
     clock,
   };
 }

@@ -2,6 +2,7 @@ import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
+  bytesToSend,
   canonicalOrClaim,
   claimedRecord,
   isClaim,
@@ -40,6 +41,12 @@ describe('a reference', () => {
     expect(await resolveClaim(record, canonicalOrClaim(record, value).value, read)).toEqual(
       ENVELOPE,
     );
+  });
+
+  it('counts as what will be sent, so that a large value has its turn to itself', () => {
+    expect(bytesToSend(ENVELOPE)).toBe(ENVELOPE.byteLength);
+    expect(bytesToSend(value)).toBe(claim.size);
+    expect(bytesToSend(Buffer.from('{"claim_check":{}}'))).toBe(18);
   });
 
   it.each<[string, Uint8Array | null, string]>([

@@ -1,5 +1,6 @@
 /** The order of one callback: keys side by side, the events of a key one after another. */
 
+import { bytesToSend } from '../../claim-reference.ts';
 import type { Clock, Random } from '../../shared/clock.ts';
 import { present } from '../../shared/assert.ts';
 import { failpoint } from '../../shared/failpoint.ts';
@@ -347,7 +348,7 @@ export class Dispatcher {
   ): Promise<Outcome | null> {
     const { options, abandon, large } = this.#parts;
     return this.#send(async () => {
-      const bytes = event.value.byteLength;
+      const bytes = bytesToSend(event.value);
       if (bytes >= LARGE_EVENT_BYTES) turn.leave = await large.enter(bytes);
       if (this.#stopping) return null;
       return options.sender.send(event, attempt, abandon);

@@ -34,6 +34,8 @@ export interface KafkaExpectation {
   readonly progress: readonly ProgressMark[];
   /** Callbacks read these topics. */
   readonly hasCallbacks: boolean;
+  /** The largest value that stays in its record; null where a record over the limit stops the capture. */
+  readonly claimOverBytes: number | null;
 }
 
 export interface KafkaFacts {
@@ -53,6 +55,8 @@ const DAY_MS = 86_400_000;
 const RETENTION_SHARE = 0.8;
 /** Kafka's own default of message.max.bytes. */
 const USUAL_RECORD_BYTES = 1_048_588;
+/** What a record has beside its value: key, headers, and its batch's own fields. */
+const BESIDE_VALUE_BYTES = 16 * 1024;
 const SAFE_REPLICAS = 3;
 
 /** Asks the cluster what the checks need. @throws RowcallError LOG_UNREACHABLE, LOG_ACCESS_DENIED, LOG_TLS */
@@ -137,7 +141,7 @@ function checkSettings(
   return [
     ...checkPolicy(topic, expected.hasCallbacks),
     ...checkRetention(topic),
-    ...checkRecordLimit(topic),
+    ...checkRecordLimit(topic, expected.claimOverBytes),
     ...checkReplicas(topic, facts.brokers),
   ];
 }
@@ -172,16 +176,29 @@ function checkRetention({ name, settings }: InspectedTopic): LogFinding[] {
   ];
 }
 
-function checkRecordLimit({ name, settings }: InspectedTopic): LogFinding[] {
+function checkRecordLimit(
+  { name, settings }: InspectedTopic,
+  claimOverBytes: number | null,
+): LogFinding[] {
   const limit = Number(settings.get('max.message.bytes') ?? USUAL_RECORD_BYTES);
-  if (limit >= USUAL_RECORD_BYTES) return [];
+  const needed = claimOverBytes === null ? USUAL_RECORD_BYTES : claimOverBytes + BESIDE_VALUE_BYTES;
+  if (limit >= needed) return [];
+  const raise = `kafka-configs --alter --topic ${name} --add-config max.message.bytes=${needed}`;
   return [
     warning({
       check: `${name}: max.message.bytes`,
       value: String(limit),
-      want: `at least ${USUAL_RECORD_BYTES}, Kafka's default; more where rows are larger`,
-      why: 'A row over it stops the capture.',
-      cure: `kafka-configs --alter --topic ${name} --add-config max.message.bytes=${USUAL_RECORD_BYTES}`,
+      ...(claimOverBytes === null
+        ? {
+            want: `at least ${needed}, Kafka's default; more where rows are larger`,
+            why: 'A row over it stops the capture.',
+            cure: raise,
+          }
+        : {
+            want: `at least ${needed}: log.claim_check.over, with room for key and headers`,
+            why: 'A value between the two stays in its record, which Kafka then refuses: the capture stops.',
+            cure: `${raise}; or lower log.claim_check.over`,
+          }),
     }),
   ];
 }

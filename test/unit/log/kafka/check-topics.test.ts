@@ -69,6 +69,7 @@ function findings(
       remembered: { 'shop.a': { id: 'id-1', partitions: 8 } },
       progress: [MARK],
       hasCallbacks: true,
+      claimOverBytes: null,
       ...expected,
     },
   );
@@ -143,6 +144,12 @@ describe('a start is stopped by', () => {
 
 describe('a warning is given of', () => {
   it.each<[string, Partial<KafkaFacts>, Partial<KafkaExpectation>, string[]]>([
+    [
+      'values that stay in their records and that the topic refuses',
+      having({}),
+      { claimOverBytes: 1_048_588 },
+      ['warning LOG_UNFIT shop.a: max.message.bytes'],
+    ],
     [
       'a compacted topic that no callback reads',
       having({ 'cleanup.policy': 'compact' }),
