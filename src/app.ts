@@ -193,6 +193,7 @@ export class App {
     const { clock, random, logger, acceptLostState } = this.#parts;
     const make = (): Promise<Deliver> =>
       Deliver.open({
+        name: this.#config.name,
         log,
         state,
         callbacks: options,
@@ -284,6 +285,7 @@ export class App {
       replica: { uuid: replicaUuidOf(name, source.serverId), host: hostname() },
       minimumRetentionMs: source.minimumRetentionMs,
       requireFullImage: source.requireFullImage,
+      schemaChanges: this.#config.log.schemaChanges,
       heartbeatMs: source.heartbeatMs,
       start: source.start,
       router: createRouter({ name, rules: tables }),

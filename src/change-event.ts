@@ -94,9 +94,23 @@ export function eventIdPrefix(transaction: string, schema: string, table: string
   return `${transaction}:${encodeIdPart(schema)}/${encodeIdPart(table)}:`;
 }
 
-/** `{gtid}:{schema}/{table}:{n}`; n counts from 1 among the table's rows in the transaction. */
+/** `{gtid}:{schema}/{table}:{n}`; n counts from 1 among the table's rows in the transaction, and is 0 for a truncate. */
 export function eventId(prefix: string, ordinal: number, half: EventHalf = ''): string {
   return `${prefix}${ordinal}${half}`;
+}
+
+const ID_OF_ROW = /^(.+):[^:/]*\/[^:/]*:\d+(?::[dct])?$/;
+const FILE_PLACE = /^[0-9a-f-]{36}:([^:]+):\d+:(\d+)$/;
+
+/** Where an event id says that its transaction stands; null where it is none of a row or a truncate. */
+export function eventPlace(
+  id: string,
+): { readonly gtid: string } | { readonly file: string; readonly position: number } | null {
+  const transaction = ID_OF_ROW.exec(id)?.[1];
+  if (transaction === undefined) return null;
+  const [, file, position] = FILE_PLACE.exec(transaction) ?? [];
+  if (file === undefined) return { gtid: transaction };
+  return { file: decodeURIComponent(file), position: Number(position) };
 }
 
 /**

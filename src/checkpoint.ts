@@ -40,13 +40,19 @@ const common = {
 };
 
 const topic = { id: z.string(), partitions: count.min(1) };
-const table = z.strictObject({ schema: z.string().min(1), table: z.string().min(1) }).nullable();
+const table = z.strictObject({ schema: z.string().min(1), table: z.string().min(1) });
 
 const second = {
   ...common,
   topics: z.record(
     z.string(),
-    z.strictObject({ ...topic, table, aggregateType: z.string().exactOptional() }),
+    z.strictObject({
+      ...topic,
+      table: table.nullable(),
+      aggregateType: z.string().exactOptional(),
+      others: z.array(table).exactOptional(),
+      shapes: z.record(z.string(), z.string()).exactOptional(),
+    }),
   ),
 };
 

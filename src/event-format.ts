@@ -42,6 +42,10 @@ export interface Canonical {
 export function canonical(record: Formatted, value: Uint8Array): Canonical {
   const format = headerOf(record, HEADER_FORMAT);
   if (format === undefined) return { key: record.key, value };
+  // Of no row: what a format makes of it tells nothing beyond the headers.
+  if (record.operation === 't' && ROWS_ALONE.has(format)) {
+    return { key: record.key, value: envelope(record, { before: NULL, after: NULL }) };
+  }
   const reader = READERS.get(format);
   if (reader !== undefined) {
     return reader(record, Buffer.from(value.buffer, value.byteOffset, value.byteLength));
@@ -67,6 +71,9 @@ const READERS: ReadonlyMap<string, FormatReader> = new Map<EventFormat | 'outbox
   ['cloudevents-structured', readCloudEvent],
   ['outbox', readOutbox],
 ]);
+
+/** Formats whose values hold the row without the envelope. */
+const ROWS_ALONE: ReadonlySet<string> = new Set(['maxwell', 'flat']);
 
 function readMaxwell(record: Formatted, value: Buffer): Canonical {
   const members = membersOf(value);

@@ -13,6 +13,16 @@ export function formatPlace(place: FilePosition): string {
   return `${place.file}:${place.position}`;
 }
 
+/** The number at the end: file names do not sort as text once there are more than 999,999. */
+export function fileNumber(name: string): number {
+  return Number(/\.(\d+)$/.exec(name)?.[1] ?? 0);
+}
+
+/** Below zero where the first stands before the second, in the same server's binlog. */
+export function comparePlaces(one: FilePosition, other: FilePosition): number {
+  return fileNumber(one.file) - fileNumber(other.file) || one.position - other.position;
+}
+
 /**
  * What an append saves with its records. It can stand in the middle of a transaction: then `file` and
  * `position` (and, with GTIDs, the set) are where that transaction begins, and `open` tells which of its
@@ -69,15 +79,26 @@ export interface MadeTopic {
   readonly table: TableName | null;
   /** Of an outbox table: the first aggregate type that was led there. */
   readonly aggregateType?: string;
+  /** Further tables whose rows were led there, as a shared topic has them. Absent where there are none. */
+  readonly others?: readonly TableName[];
+  /** Of the topic of schema changes, by table: a hash of the columns that were recorded last. */
+  readonly shapes?: Readonly<Record<string, string>>;
 }
 
 /** A topic as the checkpoint keeps it. */
 export function madeTopic(
-  { id, partitions }: Pick<MadeTopic, 'id' | 'partitions'>,
+  { id, partitions, others, shapes }: Omit<MadeTopic, 'table' | 'aggregateType'>,
   table: TableName | null,
   aggregateType?: string,
 ): MadeTopic {
-  return { id, partitions, table, ...(aggregateType === undefined ? {} : { aggregateType }) };
+  return {
+    id,
+    partitions,
+    table,
+    ...(aggregateType === undefined ? {} : { aggregateType }),
+    ...(others === undefined ? {} : { others }),
+    ...(shapes === undefined ? {} : { shapes }),
+  };
 }
 
 /**

@@ -13,8 +13,8 @@ import type { ClaimCheck } from './append/claim-check.ts';
 import type { Place } from './append/place.ts';
 import type { BinlogEvent } from './binlog/binlog-event.ts';
 import { classifyQuery, type QueryKind } from './binlog/classify-query.ts';
-import { rowlessChange } from './binlog/ddl-hint.ts';
 import { statementTarget } from './binlog/statement-target.ts';
+import { DdlEvents } from './ddl-events.ts';
 import { decodeRows, type RowChange } from './decode/rows.ts';
 import { TableMaps, type TableVersion } from './decode/table-map.ts';
 import { encodeRow } from './encode/encode-row.ts';
@@ -23,6 +23,7 @@ import { beginRecord, endRecord, transactionsTopic } from './encode/transaction-
 import type { EventWork } from './event-work.ts';
 import { type Route, type Router, SYSTEM_SCHEMAS } from './route/router.ts';
 import type { TopicSource } from './route/topic-name.ts';
+import { SchemaChanges } from './schema-changes.ts';
 import type { PreparedSource } from './xa/prepared-source.ts';
 import { isWithin, XaTransactions } from './xa/xa-transactions.ts';
 
@@ -52,6 +53,10 @@ export interface EventHandlerParts {
   readonly router: Router;
   /** A row that lacks columns (binlog_row_image other than FULL) is an error. Default: false. */
   readonly requireFullImage?: boolean;
+  /** The server compares names of tables without regard to case. Default: false. */
+  readonly foldNames?: boolean;
+  /** DDL and the shapes of tables go to a topic of their own. Default: false. */
+  readonly schemaChanges?: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly counters: CaptureCounters;
@@ -93,10 +98,16 @@ export class EventHandler {
   readonly #tables = new TableMaps();
   /** Outbox tables of whose updates a person was told. */
   readonly #updatedOutboxes = new WeakSet<Route>();
+  readonly #ddl: DdlEvents;
+  readonly #schemaChanges: SchemaChanges | null;
+  /** Their tables are known to their topics. */
+  readonly #placed = new WeakSet<Route>();
   readonly #xa: XaTransactions;
 
   constructor(parts: EventHandlerParts) {
     this.#parts = parts;
+    this.#schemaChanges = parts.schemaChanges === true ? new SchemaChanges(parts) : null;
+    this.#ddl = new DdlEvents({ foldNames: false, ...parts, schemaChanges: this.#schemaChanges });
     this.#xa = new XaTransactions({
       ...parts,
       captures: (event) => this.#captures(event),
@@ -109,7 +120,7 @@ export class EventHandler {
     this.#keepTopics();
   }
 
-  /** Handles one event; a promise only where rows must wait for the log. */
+  /** Handles one event; a promise only where it must wait for the log. */
   take(event: BinlogEvent): Promise<void> | undefined {
     const { counters, place } = this.#parts;
     counters.events += 1;
@@ -121,6 +132,12 @@ export class EventHandler {
     }
     if (event.type === 'rows') return this.#rows(event);
     if (event.type === 'query') return this.#query(event);
+    // Once in the life of a log: every transaction begins with a GTID event, so that it is there for all that follows.
+    if (event.type === 'gtid' && this.#schemaChanges?.ready === false) {
+      return this.#schemaChanges.makeTopic().then(() => {
+        this.#takeNow(event);
+      });
+    }
     this.#takeNow(event);
     return undefined;
   }
@@ -157,7 +174,7 @@ export class EventHandler {
   }
 
   #query(event: QueryEvent): Promise<void> | undefined {
-    const kind = classifyQuery(event.sql);
+    const kind = classifyQuery(event.sql, event.sqlMode);
     if (kind === 'xa') return this.#xa.query(event);
     this.#statement(event, kind);
     return undefined;
@@ -190,7 +207,7 @@ export class EventHandler {
         this.#endOfStatement(event);
         return;
       case 'other':
-        this.#warnOfRowlessChange(event);
+        this.#ddl.take(event);
         this.#endOfStatement(event);
         return;
       default:
@@ -244,23 +261,6 @@ export class EventHandler {
     );
   }
 
-  /** Rows that went or came without an event: a person must know, because no callback will. */
-  #warnOfRowlessChange(event: QueryEvent): void {
-    const change = rowlessChange(event.sql, event.schema);
-    if (change === null) return;
-    const { router, logger } = this.#parts;
-    for (const { schema, table } of change.targets) {
-      const captured =
-        table === null ? router.couldCaptureSchema(schema) : router.couldCapture(schema, table);
-      if (!captured) continue;
-      const name = table === null ? schema : `${schema}.${table}`;
-      logger.warn(
-        { table: name, statement: change.kind, place: at(event) },
-        `${change.kind} changed rows of ${name} without row events: this version sends nothing for it`,
-      );
-    }
-  }
-
   #commit(event: BinlogEvent): void {
     const { place, counters } = this.#parts;
     const transaction = place.transaction;
@@ -302,16 +302,16 @@ export class EventHandler {
   }
 
   async #rowsOf(rows: Rows): Promise<void> {
-    const { event, table, route } = rows;
+    const { event, place, table, route } = rows;
     if (this.#parts.place.transaction === null) {
       throw malformed(event, 'Rows outside a transaction');
     }
+    this.#schemaChanges?.shape(place, route);
     if (this.#parts.transactions === true) {
       await this.#target(transactionsTopic(this.#parts.name), null);
     }
     const { appender, requireFullImage = false } = this.#parts;
-    const ofTable =
-      route.topic === null ? null : await this.#target(route.topic, sourceOf(table, undefined));
+    const ofTable = await this.#tableTarget(route);
     let index = 0;
     for (const change of decodeRows(event, table, route.columns, { requireFullImage })) {
       if (appender.mustFlush) await appender.flush();
@@ -433,6 +433,16 @@ export class EventHandler {
     const info = present(made, 'the topic just made');
     place.topicMade(topic, madeTopic(info, table, source?.aggregateType));
     return { topic, partitions: info.partitions };
+  }
+
+  /** Where the rows of a table go; null for an outbox, each row of which has a target of its own. */
+  async #tableTarget(route: Route): Promise<Target | null> {
+    if (route.topic === null) return null;
+    const source = sourceOf(route.table, undefined);
+    const target = await this.#target(route.topic, source);
+    if (!this.#placed.has(route)) this.#parts.place.tableSeen(route.topic, source);
+    this.#placed.add(route);
+    return target;
   }
 
   /** Tables seen at an earlier start keep their topics; one that the rules lead elsewhere leaves its own. */

@@ -1,6 +1,7 @@
 /** Looks now and then how long the source will still have what is not read yet, and warns before it has not. */
 
 import { RowcallError } from '../errors.ts';
+import { fileNumber } from '../position.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { Logger } from '../shared/logger.ts';
 import { FIRST_POSITION } from './binlog/event-parser.ts';
@@ -9,7 +10,7 @@ import type { SourceServer } from './binlog/source-server.ts';
 import { retentionSeconds } from './preflight/check-retention.ts';
 import { forecastPurge, type PurgeForecast, ReadingPace } from './preflight/purge-forecast.ts';
 import { readPlace } from './preflight/read-place.ts';
-import { fileNumber, readServerPlace } from './preflight/server-place.ts';
+import { readServerPlace } from './preflight/server-place.ts';
 
 const LOOK_EVERY_MS = 60_000;
 /** The pace is that of the last ten minutes. */

@@ -45,6 +45,8 @@ export interface CaptureParts {
   readonly minimumRetentionMs: number;
   /** A row that lacks columns is an error. Default: false. */
   readonly requireFullImage?: boolean;
+  /** DDL and the shapes of tables go to a topic of their own. Default: false. */
+  readonly schemaChanges?: boolean;
   readonly heartbeatMs: number;
   /** Where to begin when the log holds nothing of ours. */
   readonly start: Start;
@@ -109,6 +111,8 @@ export const NO_PLACE: SessionSnapshot = {
 interface FoundPlace {
   readonly checkpoint: Checkpoint;
   readonly proven: ProvenPlace;
+  /** It compares names of tables without regard to case. */
+  readonly foldNames: boolean;
 }
 
 /**
@@ -205,7 +209,7 @@ export class CaptureSession {
     try {
       this.#follower = new BinlogFollower({
         ...this.#parts,
-        ...{ place, writer, signal, onFailure },
+        ...{ place, writer, signal, onFailure, foldNames: found.foldNames },
         prepared: new BinlogPreparedSource({ ...this.#parts, connection }, logger, ended),
         counters: this.#counters,
         listener: this.#listener,
@@ -287,7 +291,11 @@ export class CaptureSession {
         checkpoint ??= await this.#begin(writer, { source, access }, signal);
         const proven = await provePlace(source, checkpoint, access, signal);
         await tellPrepared(source, checkpoint, logger);
-        return { checkpoint: await withGtids(source, checkpoint, access, signal), proven };
+        const letterCase = await source.value('SELECT @@GLOBAL.lower_case_table_names');
+        return {
+          checkpoint: await withGtids(source, checkpoint, access, signal),
+          ...{ proven, foldNames: letterCase !== '0' },
+        };
       } finally {
         await source.close();
       }

@@ -78,7 +78,7 @@ function same(one: string, other: string): boolean {
 }
 
 /** What a record of an outbox has no use for: its columns alone say what it is. */
-const NOT_OF_OUTBOX = ['key', 'format', 'values', 'tombstones', 'columns'];
+const NOT_OF_OUTBOX = ['key', 'format', 'values', 'tombstones', 'columns', 'truncate'];
 
 function checkOutbox(rule: Section, at: OptionPath): Problem[] {
   const { topic } = rule;

@@ -7,7 +7,6 @@
 export const LATER_KEYS: Readonly<Record<string, readonly string[]>> = {
   '': ['completions'],
   checkpoint: ['path'],
-  tables: ['truncate'],
   callbacks: ['when', 'payload', 'batch', 'rate_limit', 'on_exhausted', 'breaker'],
   'callbacks.deliver': ['async'],
   'callbacks.retry': ['maximum_attempts', 'expires_after', 'non_retryable_statuses'],
@@ -19,6 +18,5 @@ export const LATER_KEYS: Readonly<Record<string, readonly string[]>> = {
 export const LATER_VALUES: Readonly<Record<string, readonly string[]>> = {
   'checkpoint.type': ['file'],
   'state.type': ['mysql'],
-  'callbacks.operations': ['truncate'],
   'callbacks.deliver.format': ['cloudevents-binary', 'cloudevents-structured', 'raw'],
 };

@@ -118,11 +118,13 @@ function printLog(log: LogConfig): Record<string, unknown> {
   });
 }
 
-function printCommon({ oversize, claimCheck, transactions }: LogConfig): Record<string, unknown> {
+function printCommon(log: LogConfig): Record<string, unknown> {
+  const { oversize, claimCheck, transactions, schemaChanges } = log;
   return {
     oversize,
     claim_check: { path: claimCheck.path, over: formatSize(claimCheck.overBytes) },
     transactions,
+    schema_changes: schemaChanges,
   };
 }
 
@@ -141,6 +143,7 @@ function printForm(rule: TableRule): Record<string, unknown> {
     format: rule.format,
     values: rule.values,
     tombstones: rule.tombstones,
+    truncate: rule.truncate,
     columns: printColumns(rule),
   };
 }

@@ -7,9 +7,11 @@ import type { LargeWork } from '../shared/large-work.ts';
 import type { Logger } from '../shared/logger.ts';
 import type { Cursor, StateStore } from '../state/state-store.ts';
 import type { CallbackOptions } from './callback-options.ts';
+import type { Appended } from './intake/appended.ts';
 import { Feed } from './intake/feed.ts';
 import type { Fetcher } from './intake/fetcher.ts';
 import type { Tail } from './intake/tail.ts';
+import { Barriers } from './lane/barriers.ts';
 import { CallbackCounters } from './lane/callback-counters.ts';
 import { Dispatcher } from './lane/dispatcher.ts';
 import { LaneIndex } from './lane/lane-index.ts';
@@ -24,6 +26,7 @@ export interface RunnerParts {
   readonly settler: Settler;
   readonly fetcher: Fetcher;
   readonly tail: Tail;
+  readonly appended: Appended;
   readonly large: LargeWork;
   readonly clock: Clock;
   readonly random: Random;
@@ -74,6 +77,7 @@ export class CallbackRunner {
   readonly #lanes: LaneIndex;
   readonly #dispatcher: Dispatcher;
   readonly #laneWorker: LaneWorker;
+  readonly #barriers: Barriers;
   readonly #counters = new CallbackCounters();
   readonly #partitions: { readonly progress: Progress; stopped: RowcallError | null }[] = [];
 
@@ -95,7 +99,11 @@ export class CallbackRunner {
       onLanes: () => {
         this.#laneWorker.wake();
       },
+      onLaneEmptied: (topic, key) => {
+        this.#barriers.laneEmptied(topic, key);
+      },
     });
+    this.#barriers = new Barriers({ ...parts, lanes, dispatcher: this.#dispatcher });
     this.#laneWorker = new LaneWorker({
       ...parts,
       callback: options.name,
@@ -111,11 +119,14 @@ export class CallbackRunner {
 
   /** Begins to read the partitions of these cursors. */
   feed(cursors: readonly Cursor[]): void {
-    for (const cursor of cursors) {
+    const feeds = cursors.map((cursor) => {
       const partition = { progress: new Progress(cursor), stopped: null };
       this.#partitions.push(partition);
-      this.#start(partition);
-    }
+      const feed = this.#makeFeed(partition.progress);
+      this.#barriers.join(feed);
+      return { feed, partition };
+    });
+    for (const { feed, partition } of feeds) this.#start(feed, partition);
   }
 
   /** Ends the callback: no attempt begins any more, those in flight end. */
@@ -157,14 +168,21 @@ export class CallbackRunner {
     };
   }
 
-  #start(partition: { readonly progress: Progress; stopped: RowcallError | null }): void {
-    const { progress } = partition;
-    const feed = new Feed({
+  #makeFeed(progress: Progress): Feed {
+    return new Feed({
       ...this.#parts,
       progress,
       matcher: this.#matcher,
       dispatcher: this.#dispatcher,
+      barriers: this.#barriers,
     });
+  }
+
+  #start(
+    feed: Feed,
+    partition: { readonly progress: Progress; stopped: RowcallError | null },
+  ): void {
+    const { progress } = partition;
     this.#watch(
       feed.run(this.#parts.signal).catch(async (error: unknown) => {
         if (!(error instanceof RowcallError) || error.code !== 'OFFSET_OUT_OF_RANGE') throw error;

@@ -10,6 +10,7 @@ import type { Service } from '../shared/service.ts';
 import type { Cursor, StateStore } from '../state/state-store.ts';
 import type { CallbackOptions } from './callback-options.ts';
 import { CallbackRunner, type CallbackSnapshot } from './callback-runner.ts';
+import { Appended } from './intake/appended.ts';
 import { Fetcher } from './intake/fetcher.ts';
 import { News } from './intake/news.ts';
 import { fresh, fromZero, openCursors } from './intake/open-cursors.ts';
@@ -22,6 +23,8 @@ const LOW_WATER_MS = 5_000;
 const LAST_LOW_WATER_MS = 2_000;
 
 export interface DeliverParts {
+  /** Whose checkpoint is in the log. */
+  readonly name: string;
   readonly log: ChangeLog;
   readonly state: StateStore;
   readonly callbacks: readonly CallbackOptions[];
@@ -119,7 +122,7 @@ export class Deliver implements Service {
   };
 
   async #begin(settler: Settler): Promise<void> {
-    const { callbacks, clock, log } = this.#parts;
+    const { callbacks, clock, log, name } = this.#parts;
     const cursors = this.#cursors;
     // What capture has made since they were opened is new to every callback, as what it makes from now on.
     for (const { topic } of [...cursors.values()].flat()) this.#known.add(topic);
@@ -128,6 +131,7 @@ export class Deliver implements Service {
       settler,
       fetcher: new Fetcher(log, clock),
       tail: this.#tail,
+      appended: new Appended(log, name, { news: this.#news, signal: this.#stopping.signal }),
       signal: this.#stopping.signal,
       abandon: this.#abandon.signal,
       onFailure: this.#fail,

@@ -3,6 +3,7 @@
 import type { ChangeLog } from '../log/change-log.ts';
 import type { Cursor, StateStore } from '../state/state-store.ts';
 import type { CallbackOptions } from './callback-options.ts';
+import { countsIn } from './match/counting-partition.ts';
 import { Matcher } from './match/matcher.ts';
 import { SettledOffsets } from './settle/settled-offsets.ts';
 
@@ -77,7 +78,7 @@ async function count(
     for (const record of fetched.records) {
       if (record.offset < offset || !settled.has(record.offset)) continue;
       read += 1;
-      if (matcher.take(record) !== null) matched += 1;
+      if (countsIn(cursor.partition, record) && matcher.take(record) !== null) matched += 1;
     }
     if (fetched.nextOffset <= offset) break;
     offset = fetched.nextOffset;

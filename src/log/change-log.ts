@@ -122,6 +122,13 @@ export interface ChangeLog {
   /** While somebody listens (`onAppend`) the end may be as of the last call of the listeners. */
   bounds(at: TopicPartition): Promise<PartitionBounds>;
 
+  /**
+   * Past everything that writers have handed over, asked anew. What a reader sees of an append in one partition
+   * is below it in every other one, also where readers there do not see it yet: in Kafka a transaction ends in
+   * one partition after another.
+   */
+  writtenEnd(at: TopicPartition): Promise<number>;
+
   /** The first offset whose record's timestamp is >= `timestampMs`; the end when there is none. */
   offsetForTimestamp(at: TopicPartition, timestampMs: number): Promise<number>;
 

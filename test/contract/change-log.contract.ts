@@ -95,6 +95,7 @@ export function describeChangeLog(
         await expect(log.read(at, 0, 1)).rejects.toEqual(code('TOPIC_UNKNOWN'));
         await expect(log.bounds(at)).rejects.toEqual(code('TOPIC_UNKNOWN'));
         await expect(log.offsetForTimestamp(at, 0)).rejects.toEqual(code('TOPIC_UNKNOWN'));
+        await expect(log.writtenEnd(at)).rejects.toEqual(code('TOPIC_UNKNOWN'));
       }
     });
   });
@@ -266,6 +267,14 @@ export function describeChangeLog(
         const first = all.find(({ timestampMs }) => timestampMs >= time);
         expect(await log.offsetForTimestamp(ORDERS, time)).toBe(first?.offset ?? end);
       }
+    });
+
+    test('is below the end of what was written', async () => {
+      const writer = await writerWithTopics();
+      expect(await log.writtenEnd(ORDERS)).toBe(0);
+      await writer.append([{ ...ORDERS, records: [record(1), record(2)] }], 'c');
+      const last = (await readAll(log, ORDERS)).at(-1);
+      expect(await log.writtenEnd(ORDERS)).toBeGreaterThan(last?.offset ?? Infinity);
     });
 
     test('is the end of an empty partition', async () => {

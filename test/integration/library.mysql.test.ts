@@ -79,6 +79,54 @@ async function runUntil(
 }
 
 describe('Rowcall as a library', () => {
+  test('calls a handler once for a TRUNCATE and a DROP, behind all rows before and ahead of all after', async () => {
+    const { config, folder, sql } = await openShop();
+    const some = Array.from({ length: 20 }, (_, id) => `(${id}, 'new', 1)`).join();
+    await sql(`INSERT INTO orders VALUES ${some}`, 'TRUNCATE orders');
+    await sql(`INSERT INTO orders VALUES ${some}`, 'DROP TABLE orders');
+    const events: RowEvent<Order>[] = [];
+    const attempts: number[] = [];
+    const own = {
+      ...config,
+      log: {
+        path: join(folder, 'events.db'),
+        topics: { partitions: 4 },
+        schema_changes: true,
+      },
+      callbacks: [
+        {
+          ...{
+            name: 'orders',
+            tables: '*.*',
+            from: 'earliest',
+            operations: ['insert', 'truncate'],
+          },
+          retry: { initial_interval: '10ms', maximum_interval: '20ms' },
+        },
+      ],
+    };
+    await runUntil(
+      own,
+      (event, { attempt }) => {
+        if (event.operation === 'truncate') {
+          attempts.push(attempt);
+          if (attempt < 3) throw new Error('not yet');
+        }
+        events.push(event);
+      },
+      () => events.length === 42,
+    );
+    expect(attempts).toEqual([1, 2, 3, 1, 2, 3]);
+    const operations = events.map(({ operation }) => (operation === 'insert' ? 'i' : 't')).join('');
+    expect(operations).toBe(`${'i'.repeat(20)}t${'i'.repeat(20)}t`);
+    const [truncate] = events.filter(({ operation }) => operation === 'truncate');
+    expect(truncate).toMatchObject({ key: null, before: null, after: null });
+    expect([truncate?.id.slice(-9), truncate?.type.split('.').slice(1)]).toEqual([
+      '/orders:0',
+      ['orders', 'truncate'],
+    ]);
+  });
+
   test('calls a handler with each change of a row in order, and again after it threw', async () => {
     const { config, sql } = await openShop();
     await sql(

@@ -61,7 +61,7 @@ describe('a change logged as a statement', () => {
 });
 
 describe('DDL', () => {
-  it('of a captured table that takes rows without row events is told, with table and place', async () => {
+  it('that takes some rows of a captured table without row events is told, with table and place', async () => {
     const run = await streaming();
     await sql(
       'CREATE TABLE shop.gone (id INT PRIMARY KEY)',
@@ -80,9 +80,7 @@ describe('DDL', () => {
     const warnings = run.told.filter(({ level }) => level === 'warn');
     const place = expect.stringMatching(/^.+\.\d+:\d+$/) as string;
     expect(warnings.map(({ fields }) => fields)).toEqual([
-      { table: 'shop.orders', statement: 'TRUNCATE TABLE', place },
       { table: 'shop.parts', statement: 'ALTER TABLE … TRUNCATE PARTITION', place },
-      { table: 'shop.gone', statement: 'DROP TABLE', place },
     ]);
   });
 });

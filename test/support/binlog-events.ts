@@ -84,5 +84,5 @@ export function gtidEvent(gtid: Gtid | null, commitUs: number): EventBody {
 }
 
 export function query(schema: string, sql: string): EventBody {
-  return { type: 'query', schema, sql, threadId: 9 };
+  return { type: 'query', schema, sql, sqlMode: 0, threadId: 9 };
 }

@@ -29,6 +29,10 @@ export function fold(taken: Iterable<Taken>): Folded {
   const tables = new Map<string, FoldedTable>();
   const misfits: string[] = [];
   for (const event of taken) {
+    if (event.operation === 'truncate') {
+      tables.delete(event.table);
+      continue;
+    }
     let table = tables.get(event.table);
     if (table === undefined) {
       tables.set(event.table, (table = { rows: new Map(), keyless: new Map() }));

@@ -118,6 +118,10 @@ export class MemoryChangeLog implements ChangeLog {
     return { start, end: start + records.length };
   }
 
+  async writtenEnd(at: TopicPartition): Promise<number> {
+    return (await this.bounds(at)).end;
+  }
+
   async offsetForTimestamp(at: TopicPartition, timestampMs: number): Promise<number> {
     const { end } = await this.bounds(at);
     const found = this.#store

@@ -31,7 +31,9 @@ interface Progress {
   beyond: readonly (readonly [number, number])[];
 }
 
-const OPERATIONS: Readonly<Record<string, string>> = { c: 'insert', u: 'update', d: 'delete' };
+const OPERATIONS: Readonly<Record<string, string>> = {
+  ...{ c: 'insert', u: 'update', d: 'delete', t: 'truncate' },
+};
 
 /**
  * G6, and the half of G3 that is about durability. The store's ledger is compared after every commit and
@@ -50,7 +52,12 @@ export class Books {
     this.#selections = new Map(selections.map((one) => [one.name, one]));
   }
 
-  matches(callback: string, record: StoredRecord): boolean {
+  /** A truncate is in every partition, and is delivered for the first. */
+  matches(callback: string, record: StoredRecord, partition: number): boolean {
+    return this.selects(callback, record) && (record.operation !== 't' || partition === 0);
+  }
+
+  selects(callback: string, record: StoredRecord): boolean {
     const selection = this.#selections.get(callback);
     if (selection === undefined) throw new Violation(`Nobody asked for ${callback}`);
     if (!selection.tables.includes(record.table)) return false;
@@ -73,11 +80,28 @@ export class Books {
   ): boolean {
     const progress = this.progress(callback, topic, event.partition);
     if (progress === undefined) return false;
-    return isSettled(progress, event.offset) && !this.#isLaned(callback, topic, event);
+    const record = this.#log.record(topic, event);
+    const laned = record !== undefined && this.laneOf(callback, topic, record) !== undefined;
+    return isSettled(progress, event.offset) && !laned;
   }
 
-  lane(callback: string, topic: string, key: string): Lane | undefined {
-    return this.#lanes.get(`${callback} ${topic} ${key}`);
+  /** It was delivered or filtered, or waits in a lane, durably. */
+  isSettled(callback: string, topic: string, at: { partition: number; offset: number }): boolean {
+    const progress = this.progress(callback, topic, at.partition);
+    return progress !== undefined && isSettled(progress, at.offset);
+  }
+
+  /** The lane that the event waits in. That of a truncate is its own, or the one of its table without a key. */
+  laneOf(
+    callback: string,
+    topic: string,
+    record: Pick<StoredRecord, 'key' | 'table' | 'operation' | 'offset'>,
+  ): Lane | undefined {
+    const keyless = `~${record.table}`;
+    const keys = record.operation === 't' ? [`!${record.table}`, keyless] : [record.key ?? keyless];
+    return keys
+      .map((key) => this.#lanes.get(`${callback} ${topic} ${key}`))
+      .find((lane) => lane?.offsets.includes(record.offset) === true);
   }
 
   /** Nothing waits in a lane, and everything in the log is settled for every callback, also one that has yet to begin. */
@@ -87,11 +111,36 @@ export class Books {
       const begun = this.#log.partitions.every((at) => this.#progress.has(`${callback} ${at}`));
       if (!begun) return false;
     }
-    return [...this.#progress.values()].every(
-      ({ topic, partition, next, beyond }) =>
-        this.#log.isLost(topic, partition, next) ||
-        (beyond.length === 0 && next >= this.#log.end(topic, partition)),
+    return this.unfinished.length === 0;
+  }
+
+  /** Where something is still to be settled. */
+  get unfinished(): readonly Progress[] {
+    return [...this.#progress.values()].filter(
+      (at) => !this.isStopped(at) && (at.beyond.length > 0 || !this.#isAtEnd(at)),
     );
+  }
+
+  /** Retention took its next records, or those of another partition, which a truncate therefore waits for. */
+  isStopped({
+    callback,
+    topic,
+    partition,
+    next,
+  }: Omit<Progress, 'beyond' | 'startOffset'>): boolean {
+    if (this.#log.isLost(topic, partition, next)) return true;
+    const head = this.#log.records(topic, partition).find(({ offset }) => offset >= next);
+    if (head?.operation !== 't' || !this.selects(callback, head)) return false;
+    return [...this.#progress.values()].some(
+      (one) =>
+        one.callback === callback &&
+        one.topic === topic &&
+        this.#log.isLost(topic, one.partition, one.next),
+    );
+  }
+
+  #isAtEnd({ topic, partition, next }: Progress): boolean {
+    return next >= this.#log.end(topic, partition);
   }
 
   /** Number of cursors. */
@@ -190,23 +239,16 @@ export class Books {
       const { offset } = record;
       if (offset < cursor.startOffset || !isSettled(cursor, offset)) continue;
       counts.read += 1;
-      if (!this.matches(callback, record)) counts.filtered += 1;
+      if (!this.matches(callback, record, partition)) counts.filtered += 1;
       else {
         counts.matched += 1;
-        const lane = this.lane(callback, topic, record.key ?? `~${record.table}`);
-        if (lane?.offsets.includes(offset) !== true) counts.delivered += 1;
+        const lane = this.laneOf(callback, topic, record);
+        if (lane === undefined) counts.delivered += 1;
         else if (lane.offsets[0] === offset) counts.retrying += 1;
         else counts.pending += 1;
       }
     }
     return counts;
-  }
-
-  #isLaned(callback: string, topic: string, at: { partition: number; offset: number }): boolean {
-    const record = this.#log.record(topic, at);
-    if (record === undefined) return false;
-    const lane = this.lane(callback, topic, record.key ?? `~${record.table}`);
-    return lane?.offsets.includes(at.offset) ?? false;
   }
 }
 

@@ -153,6 +153,11 @@ export class KafkaLikeLog implements ChangeLog {
     return { start, end: this.#options.mistakes.readsUncommitted === true ? end : visible };
   }
 
+  async writtenEnd(at: TopicPartition): Promise<number> {
+    await Promise.resolve();
+    return this.#brokers.partition(at).end;
+  }
+
   async offsetForTimestamp(at: TopicPartition, timestampMs: number): Promise<number> {
     const { start, end } = await this.bounds(at);
     const place = `${at.topic}/${at.partition}`;

@@ -30,6 +30,8 @@ interface Key {
 interface PartitionLog {
   readonly records: StoredRecord[];
   readonly byOffset: Map<number, StoredRecord>;
+  /** Of its last record. */
+  transaction: number;
   /** The first offset that retention left. */
   start: number;
 }
@@ -49,6 +51,8 @@ export class LogCheck {
   readonly #before: number[] = [0];
   /** Records that are there, each counted once. */
   #logged = 0;
+  /** Records that must be there in the end. */
+  readonly #all: number;
   #covered = 0;
   #open: OpenTransactions = [];
   /** At least once. */
@@ -56,16 +60,20 @@ export class LogCheck {
 
   constructor(history: History) {
     this.#history = history;
+    let all = 0;
     for (const { records } of history.transactions) {
-      this.#before.push((this.#before.at(-1) ?? 0) + records.length);
       for (const record of records) {
         this.#byId.set(record.id, record);
-        const key = keyOf(record);
-        const known = this.#keys.get(key);
-        if (known !== undefined) known.ids.push(record.id);
-        else this.#keys.set(key, { ids: [record.id], logged: 0, partition: -1 });
+        for (const key of this.#keysOf(record)) {
+          const known = this.#keys.get(key);
+          all += 1;
+          if (known !== undefined) known.ids.push(record.id);
+          else this.#keys.set(key, { ids: [record.id], logged: 0, partition: -1 });
+        }
       }
+      this.#before.push(all);
     }
+    this.#all = all;
   }
 
   /** Records of a partition, from its beginning on, whatever retention took since. */
@@ -92,6 +100,11 @@ export class LogCheck {
     return [...this.#partitions].filter(([, { records }]) => records.length > 0).map(([at]) => at);
   }
 
+  /** Of every topic. */
+  get partitionCount(): number {
+    return this.#history.partitions;
+  }
+
   get logged(): number {
     return this.#logged;
   }
@@ -102,7 +115,7 @@ export class LogCheck {
 
   /** Everything that was committed is in the log, and the checkpoint says so. */
   get complete(): boolean {
-    return this.#logged === this.#byId.size && this.#covered === this.#history.transactions.length;
+    return this.#logged === this.#all && this.#covered === this.#history.transactions.length;
   }
 
   /** An append had its effect, in a log without gaps. */
@@ -130,7 +143,7 @@ export class LogCheck {
     records.push(record);
     byOffset.set(record.offset, record);
     const known = this.#byId.get(record.id);
-    const key = known === undefined ? undefined : this.#keys.get(keyOf(known));
+    const key = known === undefined ? undefined : this.#keys.get(keyOf(known, partition));
     if (known === undefined || key === undefined) {
       throw new Violation(`G1: ${record.id} was never committed`);
     }
@@ -140,14 +153,28 @@ export class LogCheck {
     require(isNew || mayRepeat, 'G4', () => `${record.id} is in the log twice`);
     require(place <= key.logged, 'G3', () => `${record.id} came before ${key.ids[key.logged]}`);
     const alone = key.partition < 0 || key.partition === partition;
-    require(alone, 'G3', () => `${keyOf(known)} is in two partitions`);
+    require(alone, 'G3', () => `${keyOf(known, partition)} is in two partitions`);
     key.partition = partition;
+    this.#inCommitOrder(topic, partition, known);
     if (isNew) {
       key.logged += 1;
       this.#logged += 1;
     }
     require(saysTheSame(topic, record, known), 'G5', () =>
       `${record.id} does not say what happened`);
+  }
+
+  /** Also of different keys: a truncate says something of all the rows before it. */
+  #inCommitOrder(topic: string, partition: number, { id, transaction }: ExpectedRecord): void {
+    const at = this.#partition(topic, partition);
+    require(this.repeats || transaction >= at.transaction, 'G3', () =>
+      `${id} stands behind transaction ${at.transaction}`);
+    at.transaction = transaction;
+  }
+
+  #keysOf(record: ExpectedRecord): readonly string[] {
+    const count = record.operation === 't' ? this.#history.partitions : 1;
+    return Array.from({ length: count }, (_, partition) => keyOf(record, partition));
   }
 
   /** G2: the records in the log are those of the covered transactions and the counted rows of the open one. */
@@ -165,7 +192,7 @@ export class LogCheck {
       const its = this.#history.transactions[covered];
       require(its?.id === transaction, 'G2', () => `${transaction} is open, but not the next one`);
       for (const record of its?.records ?? []) {
-        if (record.ordinal <= (tables[record.table]?.ordinal ?? 0)) expected += 1;
+        if (isCounted(record, tables)) expected += 1;
       }
     }
     // At least once, what the checkpoint does not cover yet may be there. What it covers must be, all of it.
@@ -185,24 +212,37 @@ export class LogCheck {
     return count;
   }
 
-  #isCovered({ transaction, table, ordinal }: ExpectedRecord): boolean {
+  #isCovered(record: ExpectedRecord): boolean {
+    const { transaction } = record;
     if (transaction !== this.#covered) return transaction < this.#covered;
-    return this.#open.some(({ tables }) => ordinal <= (tables[table]?.ordinal ?? 0));
+    return this.#open.some(({ tables }) => isCounted(record, tables));
   }
 
   #partition(topic: string, partition: number): PartitionLog {
     const place = `${topic}/${partition}`;
     let known = this.#partitions.get(place);
     if (known === undefined) {
-      known = { records: [], byOffset: new Map(), start: 0 };
+      known = { records: [], byOffset: new Map(), start: 0, transaction: 0 };
       this.#partitions.set(place, known);
     }
     return known;
   }
 }
 
-function keyOf(record: Pick<ExpectedRecord, 'topic' | 'key' | 'table'>): string {
-  return `${record.topic} ${record.key ?? record.table}`;
+/** What is in order, and in one partition. A truncate is in each: of its table, and of nothing else. */
+function keyOf(
+  { topic, key, table, operation }: Pick<ExpectedRecord, 'topic' | 'key' | 'table' | 'operation'>,
+  partition: number,
+): string {
+  return operation === 't' ? `${topic} !${partition}` : `${topic} ${key ?? table}`;
+}
+
+/** By the ordinals of an open transaction. A truncate is in none: it comes with the end of its own. */
+function isCounted(
+  { operation, table, ordinal }: ExpectedRecord,
+  tables: OpenTransactions[number]['tables'],
+): boolean {
+  return operation !== 't' && ordinal <= (tables[table]?.ordinal ?? 0);
 }
 
 function saysTheSame(topic: string, record: StoredRecord, known: ExpectedRecord): boolean {

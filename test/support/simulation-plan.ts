@@ -28,26 +28,28 @@ export interface SimulationPlan {
 }
 
 const TABLES = ['shop.orders', 'shop.items', 'shop.audit.log'];
-const ALL: readonly Operation[] = ['insert', 'update', 'delete'];
+const ROWS: readonly Operation[] = ['insert', 'update', 'delete'];
+const ALL: readonly Operation[] = [...ROWS, 'truncate'];
 
 export function planOf(dice: Dice): SimulationPlan {
+  const history = {
+    gtids: dice.chance(0.7),
+    transactions: dice.between(6, 20),
+    largest: dice.pick([4, 12, 30]),
+  };
+  const faults = {
+    crash: dice.pick([0, 0.005, 0.02, 0.05]),
+    failure: dice.pick([0, 0.005, 0.02]),
+    budget: dice.pick([0, 6, 15, 30]),
+    delayMs: dice.pick([0, 5, 50, 300]),
+  };
+  const callbacks = Array.from({ length: dice.between(1, 3) }, (_, n) => callback(dice, n));
+  const partitions = dice.between(1, 3);
   return {
-    history: {
-      gtids: dice.chance(0.7),
-      transactions: dice.between(6, 20),
-      largest: dice.pick([4, 12, 30]),
-    },
-    faults: {
-      crash: dice.pick([0, 0.005, 0.02, 0.05]),
-      failure: dice.pick([0, 0.005, 0.02]),
-      budget: dice.pick([0, 6, 15, 30]),
-      delayMs: dice.pick([0, 5, 50, 300]),
-    },
-    callbacks: Array.from({ length: dice.between(1, 3) }, (_, n) => callback(dice, n)),
-    capture: {
-      partitions: dice.between(1, 3),
-      maxBufferedBytes: dice.pick([400, 1_500, 6_000, 4_000_000]),
-    },
+    history: { ...history, partitions },
+    faults,
+    callbacks,
+    capture: { partitions, maxBufferedBytes: dice.pick([400, 1_500, 6_000, 4_000_000]) },
     together: dice.chance(0.6),
     calmFrom: dice.between(2_000, 15_000),
     xa: dice.chance(0.4),
@@ -59,7 +61,7 @@ function callback(dice: Dice, n: number): CallbackPlan {
   return {
     name: `callback-${n}`,
     tables: everything ? TABLES : TABLES.filter(() => dice.chance(0.6)).concat('shop.none'),
-    operations: dice.chance(0.7) ? ALL : ALL.filter(() => dice.chance(0.6)),
+    operations: dice.chance(0.7) ? ALL : operationsOf(ROWS.filter(() => dice.chance(0.6))),
     changedName: dice.chance(0.3),
     from: dice.chance(0.8) ? 'earliest' : 'latest',
     concurrency: dice.pick([1, 2, 4, 16]),
@@ -73,4 +75,9 @@ function callback(dice: Dice, n: number): CallbackPlan {
       }),
     },
   };
+}
+
+/** Some ask for truncates as well. */
+function operationsOf(rows: readonly Operation[]): readonly Operation[] {
+  return rows.length % 2 === 0 ? rows : [...rows, 'truncate'];
 }

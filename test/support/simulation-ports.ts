@@ -49,6 +49,7 @@ export function faultyLog(inner: ChangeLog, parts: PortParts): ChangeLog {
       // Small reads: what a process holds in memory ends at other places from run to run.
       read('read', () => inner.read(at, offset, Math.min(maxBytes, parts.dice.between(1, 4_000)))),
     bounds: (at) => read('bounds', () => inner.bounds(at)),
+    writtenEnd: (at) => read('writtenEnd', () => inner.writtenEnd(at)),
     offsetForTimestamp: (at, time) =>
       read('offsetForTimestamp', () => inner.offsetForTimestamp(at, time)),
     onAppend: (listener) =>

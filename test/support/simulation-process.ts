@@ -14,7 +14,7 @@ import type { Service } from '../../src/shared/service.ts';
 import { supervise } from '../../src/shared/supervise.ts';
 import type { StateStore } from '../../src/state/state-store.ts';
 import { SimulatedCapture } from './simulation-capture.ts';
-import type { History } from './simulation-history.ts';
+import { CONFIG_NAME, type History } from './simulation-history.ts';
 import type { CallbackPlan, SimulationPlan } from './simulation-plan.ts';
 import {
   faultyLog,
@@ -88,6 +88,7 @@ function deliverLeg(log: ChangeLog, large: LargeWork, parts: ProcessParts): Prom
   const { ports, plan, bug, clock, random } = parts;
   const state = faultyState(parts.state, ports);
   return Deliver.open({
+    name: CONFIG_NAME,
     ...{ log, large, clock, random },
     state: bug.state?.(state) ?? state,
     callbacks: plan.callbacks.map((callback) => optionsOf(callback, parts)),

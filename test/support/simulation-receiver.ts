@@ -1,6 +1,7 @@
 /** The endpoints of a simulation: scripted, outliving the processes, and watching the order of what comes. */
 import type { OutgoingEvent } from '../../src/deliver/callback/sender.ts';
 import type { StoredRecord } from '../../src/log/change-log.ts';
+import { KEYLESS_TABLE } from './simulation-history.ts';
 import { EPOCH_MS } from './simulation-scheduler.ts';
 import type { Books } from './simulation-books.ts';
 import type { LogCheck } from './simulation-log-check.ts';
@@ -64,11 +65,12 @@ export class Receiver {
     require(before === undefined ||
       this.#books.isDelivered(this.name, topic, { partition, offset: before.offset }), 'G3', () =>
       `${id} is sent before the outcome of ${before?.id} is durable`);
+    this.#requireBarriers(event);
     const last = this.#attempts.get(attemptsOf(event)) ?? 0;
     require(attempt >= last && attempt <= last + 1, 'attempts', () =>
       `${id}: ${last}, then ${attempt}`);
     require(last > 0 || attempt === 1, 'attempts', () => `${id} begins with ${attempt}`);
-    const lane = this.#books.lane(this.name, topic, orderKey(event));
+    const lane = this.#books.laneOf(this.name, topic, event);
     const due = lane?.offsets[0] === offset ? lane.nextAttemptAt : 0;
     require(due <= EPOCH_MS + now, 'retry', () =>
       `${id} is tried ${due - EPOCH_MS - now} ms early`);
@@ -121,7 +123,7 @@ export class Receiver {
       record.timestampMs === event.timestampMs &&
       Buffer.from(event.value).equals(Buffer.from(record.value ?? []));
     require(same, 'G4', () => `${event.id} is not what stands in the log`);
-    if (record !== undefined && !this.#books.matches(this.name, record)) {
+    if (record !== undefined && !this.#books.matches(this.name, record, event.partition)) {
       throw new Violation(`G1: ${event.id} does not match ${this.name}`);
     }
   }
@@ -137,7 +139,53 @@ export class Receiver {
     const start = this.#books.progress(this.name, topic, partition)?.startOffset ?? 0;
     return this.#log
       .records(topic, partition)
-      .filter((record) => record.offset >= start && this.#books.matches(this.name, record));
+      .filter(
+        (record) => record.offset >= start && this.#books.matches(this.name, record, partition),
+      );
+  }
+
+  /**
+   * Before a truncate is sent, all that stands before it in any partition is settled or in a lane; what stands behind
+   * one is sent after its delivery. A table without a key has its truncates in order like its rows.
+   */
+  #requireBarriers(event: OutgoingEvent): void {
+    const { topic, id } = event;
+    if (event.operation === 't') {
+      for (let partition = 0; partition < this.#log.partitionCount; partition += 1) {
+        const open = this.#standingBefore(topic, partition, id).find(
+          ({ offset }) => !this.#books.isSettled(this.name, topic, { partition, offset }),
+        );
+        require(open === undefined, 'G3', () =>
+          `${id} is sent before ${open?.id} is settled or in a lane`);
+      }
+      return;
+    }
+    const truncate = this.#from(topic, event.partition).findLast(
+      (record) => record.offset < event.offset && this.#asksTruncate(record),
+    );
+    if (truncate === undefined || truncate.table === KEYLESS_TABLE) return;
+    const all = this.#from(topic, 0).filter((record) => record.id === truncate.id);
+    const delivered = all.some(({ offset }) =>
+      this.#books.isDelivered(this.name, topic, { partition: 0, offset }),
+    );
+    require(all.length === 0 || delivered, 'G3', () =>
+      `${id} is sent before the delivery of ${truncate.id}`);
+  }
+
+  /** Events of a partition that this callback gets and that stand before a truncate; none where it is not there. */
+  #standingBefore(topic: string, partition: number, truncate: string): StoredRecord[] {
+    const at = this.#from(topic, partition).find(({ id }) => id === truncate);
+    if (at === undefined) return [];
+    return this.#matching(topic, partition).filter(({ offset }) => offset < at.offset);
+  }
+
+  #asksTruncate(record: StoredRecord): boolean {
+    return record.operation === 't' && this.#books.selects(this.name, record);
+  }
+
+  #from(topic: string, partition: number): StoredRecord[] {
+    const start = this.#books.progress(this.name, topic, partition)?.startOffset ?? 0;
+    return this.#log.records(topic, partition).filter(({ offset }) => offset >= start);
   }
 }
 
@@ -146,6 +194,7 @@ function attemptsOf({ topic, partition, offset }: OutgoingEvent): string {
   return `${topic}/${partition}@${offset}`;
 }
 
-function orderKey(event: { readonly key: string | null; readonly table: string }): string {
-  return event.key ?? `~${event.table}`;
+function orderKey(event: Pick<StoredRecord, 'key' | 'table' | 'operation'>): string {
+  const isTruncate = event.operation === 't' && event.table !== KEYLESS_TABLE;
+  return event.key ?? `${isTruncate ? '!' : '~'}${event.table}`;
 }

@@ -141,7 +141,7 @@ class Simulation {
     this.#faultDice = dice(2);
     this.#scheduler = new Scheduler(seededRandom(seed * 16 + 3));
     const { history, xa } = this.#plan;
-    this.#history = new History(dice(4), { ...history, xa });
+    this.#history = new History(dice(4), dice(10), { ...history, xa });
     this.#logCheck = new LogCheck(this.#history);
     this.#books = new Books(this.#logCheck, this.#plan.callbacks);
     this.#receivers = new Map(
@@ -208,7 +208,9 @@ class Simulation {
 
   #isDone(): boolean {
     const { logCheck, books } = { logCheck: this.#logCheck, books: this.#books };
-    return this.#calm && logCheck.complete && books.complete && books.cursors > 0;
+    // A history without a record makes no topic.
+    const begun = books.cursors > 0 || this.#history.isEmpty;
+    return this.#calm && logCheck.complete && books.complete && begun;
   }
 
   /** Between any two tasks a process may die, be told to stop, or find another in its place. */
@@ -388,8 +390,8 @@ class Simulation {
       const { callback, topic, partition, next } = cursor;
       const { end } = await log.bounds(cursor);
       const last = this.#logCheck.end(topic, partition);
-      const isLost = this.#logCheck.isLost(topic, partition, next);
-      require(next <= end && (isLost || next >= last), 'G1', () =>
+      const isStopped = this.#books.isStopped(cursor);
+      require(next <= end && (isStopped || next >= last), 'G1', () =>
         `${callback} ends at ${next} of ${end}`);
       this.#receivers.get(callback)?.requireAll(topic, partition, next);
     }
@@ -417,6 +419,12 @@ class Simulation {
 
   #whatIsMissing(): string {
     const { logged, complete } = this.#logCheck;
-    return `${logged} records logged (all: ${complete}), all delivered: ${this.#books.complete}`;
+    const left = this.#books.unfinished.map(
+      ({ callback, topic, partition, next }) => `${callback} at ${topic}/${partition}@${next}`,
+    );
+    return (
+      `${logged} records logged (all: ${complete}), all delivered: ${this.#books.complete}` +
+      (left.length > 0 ? `; left: ${left.join(', ')}` : '')
+    );
   }
 }

@@ -41,6 +41,11 @@ const CHECKPOINT: Checkpoint = {
   topics: {
     'shop.d.t': { id: 'x', partitions: 8, table: { schema: 'd', table: 't' } },
     everything: { id: 'y', partitions: 1, table: null },
+    shared: {
+      ...{ id: 'z', partitions: 1, table: { schema: 'd', table: 'a' } },
+      others: [{ schema: 'd', table: 'b' }],
+      shapes: { '["d","a"]': 'hash' },
+    },
   },
   routing: 'abc',
 };

@@ -226,8 +226,29 @@ export class Place {
 
   /** The topic is from now on this table's; null: of the next one that is led there. */
   giveTopic(name: string, table: TableName | null, aggregateType?: string): void {
-    const { id, partitions } = present(this.#topics.get(name), `topic ${name}`);
-    this.topicMade(name, madeTopic({ id, partitions }, table, aggregateType));
+    const made = present(this.#topics.get(name), `topic ${name}`);
+    this.topicMade(name, madeTopic(made, table, aggregateType));
+  }
+
+  /** Rows of this table go to the topic: remembered, as a DROP DATABASE does not name its tables. */
+  tableSeen(name: string, table: TableName): void {
+    const made = present(this.#topics.get(name), `topic ${name}`);
+    if (made.table === null) this.giveTopic(name, table);
+    else if (
+      !tablesOf(made).some((one) => one.schema === table.schema && one.table === table.table)
+    ) {
+      this.topicMade(name, { ...made, others: [...(made.others ?? []), table] });
+    }
+  }
+
+  /** Notes the shape of a table in the topic of shapes; false where it is the one noted last. */
+  shapeSeen(name: string, table: string, hash: string): boolean {
+    const made = present(this.#topics.get(name), `topic ${name}`);
+    const { shapes = {} } = made;
+    // A property of its own: a key is a JSON text, which no property of every object is called.
+    if (shapes[table] === hash) return false;
+    this.topicMade(name, { ...made, shapes: { ...shapes, [table]: hash } });
+    return true;
   }
 
   /** Call it between two rows only, with the records of every row counted so far. */
@@ -337,4 +358,9 @@ export class Place {
       position: event.position,
     });
   }
+}
+
+/** Every table known to have rows in a topic. */
+export function tablesOf({ table, others = [] }: MadeTopic): readonly TableName[] {
+  return table === null ? others : [table, ...others];
 }

@@ -71,6 +71,8 @@ export type BinlogEvent =
       readonly type: 'query';
       readonly schema: string;
       readonly sql: string;
+      /** The bits of the session's sql_mode, by which its text is to be read; 0 where the event does not tell. */
+      readonly sqlMode: number;
       readonly threadId: number;
     } & EventHeader)
   /** `body` begins behind the post-header (table id and flags), at the schema name: decode/table-map.ts reads it. */

@@ -44,14 +44,16 @@ const KINDS: ReadonlyMap<string, QueryKind> = new Map([
 /**
  * Reads the first words; comments of all three styles and white space before them do not count, and the
  * inside of an executable comment does.
+ *
+ * @param sqlMode the session's
  */
-export function classifyQuery(sql: string): QueryKind {
+export function classifyQuery(sql: string, sqlMode = 0): QueryKind {
   const [first, afterFirst] = nextWord(sql, 0);
   const known = KINDS.get(first);
   if (known !== undefined) return known;
   if (first === 'ROLLBACK') return rollbackKind(sql, afterFirst);
   if (first === 'START') return nextWord(sql, afterFirst)[0] === 'TRANSACTION' ? 'begin' : 'other';
-  if (first === 'CREATE') return createKind(sql, afterFirst);
+  if (first === 'CREATE') return createKind(sql, afterFirst, sqlMode);
   return 'other';
 }
 
@@ -63,12 +65,12 @@ function rollbackKind(sql: string, start: number): QueryKind {
 }
 
 /** The server writes START TRANSACTION at the very end of the statement that it makes from CREATE TABLE … SELECT. */
-function createKind(sql: string, start: number): QueryKind {
+function createKind(sql: string, start: number, sqlMode: number): QueryKind {
   const [first, afterFirst] = nextWord(sql, start);
   const [word, end] = first === 'TEMPORARY' ? nextWord(sql, afterFirst) : [first, afterFirst];
   if (word !== 'TABLE') return 'other';
   if (/\bSTART\s+TRANSACTION\s*;?\s*$/i.test(sql.slice(-64))) return 'create-select';
-  return holdsQuery(sql.slice(end)) ? 'create-query' : 'other';
+  return holdsQuery(sql.slice(end), sqlMode) ? 'create-query' : 'other';
 }
 
 /**
@@ -76,10 +78,10 @@ function createKind(sql: string, start: number): QueryKind {
  * level or right behind a bracket. All four are reserved: as names they stand in quotes or behind a point.
  * Further in, VALUES belongs to a partition and WITH to an index.
  */
-function holdsQuery(definition: string): boolean {
+function holdsQuery(definition: string, sqlMode: number): boolean {
   let depth = 0;
   let before = '';
-  for (const { kind, text } of sqlTokens(definition)) {
+  for (const { kind, text } of sqlTokens(definition, sqlMode)) {
     if (kind === 'mark') depth += DEPTH.get(text) ?? 0;
     else if (kind === 'word' && before !== '.') {
       const word = text.toUpperCase();

@@ -55,13 +55,28 @@ const readQuery: BodyReader = (body, context) => {
   const schemaLength = body.u8();
   body.skip(2);
   const statusLength = body.u16();
-  body.skip(fixed - 13 + statusLength);
+  body.skip(fixed - 13);
+  const sqlMode = readSqlMode(body.slice(statusLength));
   const schema = body.slice(schemaLength).toString('utf8');
   if (body.u8() !== 0) throw body.fail('its schema name does not end where it should');
   // The text is in the client's character set; what is read of it (keywords, names) is for classification.
   const sql = body.rest().toString('utf8');
-  return { type: 'query', schema, sql, threadId, ...context.header };
+  return { type: 'query', schema, sql, sqlMode, threadId, ...context.header };
 };
+
+const STATUS_FLAGS2 = 0;
+const STATUS_SQL_MODE = 1;
+
+/**
+ * The low half of the session's sql_mode, 0 where the event does not tell. Every server writes it first, or behind
+ * the flags; of what follows not every length is known, so nothing further is looked at.
+ */
+function readSqlMode(status: Buffer): number {
+  const at = status[0] === STATUS_FLAGS2 ? 5 : 0;
+  return status[at] === STATUS_SQL_MODE && status.length >= at + 9
+    ? status.readUInt32LE(at + 1)
+    : 0;
+}
 
 /** Servers before 5.1.4 wrote table ids of 4 bytes; the format description tells. */
 function readTableId(body: ByteCursor, context: BodyContext): number {

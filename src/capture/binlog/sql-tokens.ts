@@ -2,7 +2,7 @@
 
 /**
  * - `word`: unquoted, a keyword or a name.
- * - `name`: in backticks, which are taken away.
+ * - `name`: in backticks, or in double quotes under ANSI_QUOTES; they are taken away.
  * - `text`: in single or double quotes, which stay; its content is never looked at.
  * - `mark`: one other character.
  */
@@ -14,35 +14,59 @@ export interface SqlToken {
 /** White space, comments, and the brackets of comments that the server executes: their inside is code. */
 const BLANKS = /(?:\s|\/\*!\d{0,6}|\*\/|\/\*(?!!)[\s\S]*?(?:\*\/|$)|--(?=\s|$)[^\n]*|#[^\n]*)+/y;
 const WORD = /[A-Za-z0-9_$\u0080-\uffff]+/y;
-const NAME = /`(?:[^`]|``)*`/y;
-const TEXT = /'(?:[^'\\]|\\[\s\S]|'')*'|"(?:[^"\\]|\\[\s\S]|"")*"/y;
+const BACKTICKS = /`(?:[^`]|``)*`/y;
+const DOUBLE_QUOTES = /"(?:[^"]|"")*"/y;
+const SINGLE_QUOTES = /'(?:[^']|'')*'/y;
+const SINGLE_ESCAPED = /'(?:[^'\\]|\\[\s\S]|'')*'/y;
+const DOUBLE_ESCAPED = /"(?:[^"\\]|\\[\s\S]|"")*"/y;
 
-/** Lazy, so that only as much is cut as its reader looks at. */
-export function* sqlTokens(sql: string): Generator<SqlToken, void, void> {
+/** Bits of sql_mode: mysql's sql/system_variables.h. */
+const ANSI_QUOTES = 1 << 2;
+const NO_BACKSLASH_ESCAPES = 1 << 20;
+
+/**
+ * Lazy, so that only as much is cut as its reader looks at.
+ *
+ * @param sqlMode the session's; it decides what double quotes and backslashes mean
+ */
+export function* sqlTokens(sql: string, sqlMode = 0): Generator<SqlToken, void, void> {
+  const patterns = patternsOf(sqlMode);
   let at = endOf(BLANKS, sql, 0);
   while (at < sql.length) {
-    const token = tokenAt(sql, at);
+    const token = tokenAt(sql, at, patterns);
     yield { kind: token.kind, text: plain(token.kind, sql.slice(at, token.end)) };
     at = endOf(BLANKS, sql, token.end);
   }
 }
 
-function tokenAt(sql: string, at: number): { readonly kind: SqlToken['kind']; end: number } {
-  for (const [kind, pattern] of PATTERNS) {
+type Patterns = readonly (readonly [kind: SqlToken['kind'], pattern: RegExp])[];
+
+function patternsOf(sqlMode: number): Patterns {
+  const escapes = (sqlMode & NO_BACKSLASH_ESCAPES) === 0;
+  const doubled: Patterns[number] =
+    (sqlMode & ANSI_QUOTES) === 0
+      ? ['text', escapes ? DOUBLE_ESCAPED : DOUBLE_QUOTES]
+      : ['name', DOUBLE_QUOTES];
+  const single = escapes ? SINGLE_ESCAPED : SINGLE_QUOTES;
+  return [['word', WORD], ['name', BACKTICKS], ['text', single], doubled];
+}
+
+function tokenAt(
+  sql: string,
+  at: number,
+  patterns: Patterns,
+): { readonly kind: SqlToken['kind']; end: number } {
+  for (const [kind, pattern] of patterns) {
     const end = endOf(pattern, sql, at);
     if (end > at) return { kind, end };
   }
   return { kind: 'mark', end: at + 1 };
 }
 
-const PATTERNS = [
-  ['word', WORD],
-  ['name', NAME],
-  ['text', TEXT],
-] as const;
-
 function plain(kind: SqlToken['kind'], text: string): string {
-  return kind === 'name' ? text.slice(1, -1).replaceAll('``', '`') : text;
+  if (kind !== 'name') return text;
+  const quote = text.slice(0, 1);
+  return text.slice(1, -1).replaceAll(quote + quote, quote);
 }
 
 /** Where a match at `at` ends; `at` where there is none. */

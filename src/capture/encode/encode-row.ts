@@ -78,6 +78,12 @@ export function encodeRow(context: RowContext, route: Route, change: RowChange):
   ];
 }
 
+/** The event of a TRUNCATE or DROP: neither key nor images. The context's ordinal is 0, which no row has. */
+export function encodeTruncate(context: RowContext, route: Route): LogRecord {
+  const row = { context, route, texts: textsOf(route) };
+  return toRecord(row, { operation: 't', half: '', before: null, after: null, key: null });
+}
+
 interface EncodedRow {
   readonly context: RowContext;
   readonly route: Route;

@@ -20,8 +20,9 @@ export const flat: FormatMaker = ({ table, columns }) => {
     keyPrefix: '',
     write: (sink, { labels, context, source }, { operation, before, after }) => {
       const gone = operation === 'd';
-      // The image without its closing bracket: the three members come behind the columns.
-      sink.addOpenImage({ labels }, gone ? before : after);
+      // The image without its closing bracket: the three members come behind the columns. A truncate has none.
+      if (operation === 't') sink.add('{');
+      else sink.addOpenImage({ labels }, gone ? before : after);
       sink.add(`"${op}":"${operation}","${time}":${context.nowMs},"${deleted}":"${String(gone)}"}`);
       return [
         [HEADER_FORMAT, 'flat'],

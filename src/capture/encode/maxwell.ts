@@ -10,6 +10,7 @@ import { textOf } from '../decode/json-text.ts';
 import type { RowImage } from '../decode/rows.ts';
 import { type FormatMaker, labelsOf, type RowTexts } from './format.ts';
 
+/** Of a TRUNCATE or DROP Maxwell has no event of its own: it is called as those of DDL are, which have no data either. */
 const TYPES = { c: 'insert', u: 'update', d: 'delete', r: 'bootstrap-insert', t: 'table-truncate' };
 
 export const maxwell: FormatMaker = ({ table, columns }) => {
@@ -19,8 +20,11 @@ export const maxwell: FormatMaker = ({ table, columns }) => {
     keyPrefix: MAXWELL_KEY_PREFIX,
     write: (sink, row, { operation, before, after }) => {
       const data = after ?? before;
-      sink.add(`{${place},"type":"${TYPES[operation]}"${happening(row)},"data":`);
-      sink.addImage(row, data);
+      sink.add(`{${place},"type":"${TYPES[operation]}"${happening(row)}`);
+      if (data !== null) {
+        sink.add(',"data":');
+        sink.addImage(row, data);
+      }
       if (before !== null && after !== null) {
         requireSameColumns(row, before, after);
         const old = columns.filter(({ index }) => differ(before[index], after[index]));

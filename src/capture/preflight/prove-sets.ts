@@ -2,10 +2,10 @@
 
 import { RowcallError } from '../../errors.ts';
 import { GtidSet } from '../../gtid-set.ts';
-import { formatPlace, type Checkpoint } from '../../position.ts';
+import { type Checkpoint, fileNumber, formatPlace } from '../../position.ts';
 import { FIRST_POSITION } from '../binlog/event-parser.ts';
 import { type DumpAccess, readPlace } from './read-place.ts';
-import { fileNumber, type ServerPlace, type Upstream } from './server-place.ts';
+import { type ServerPlace, type Upstream } from './server-place.ts';
 
 /** Of a server that lacks transactions we have read, with what is needed to judge it beside others. */
 export class ServerLacksError extends RowcallError {

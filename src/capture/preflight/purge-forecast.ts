@@ -1,6 +1,7 @@
 /** When the server will purge binlog that is not read yet, from its expiry, our lag and our pace. */
 
-import { type BinlogFile, fileNumber } from './server-place.ts';
+import { fileNumber } from '../../position.ts';
+import type { BinlogFile } from './server-place.ts';
 
 /** One look at source and place. Times in milliseconds, by the clock of the source. */
 export interface PurgeLook {

@@ -2,7 +2,7 @@
 
 import { RowcallError } from '../../errors.ts';
 import { GtidSet } from '../../gtid-set.ts';
-import type { FilePosition } from '../../position.ts';
+import { fileNumber, type FilePosition } from '../../position.ts';
 import { present } from '../../shared/assert.ts';
 import type { SourceConnection } from '../binlog/source-connection.ts';
 
@@ -119,9 +119,4 @@ export function parseVersion(text: string): ServerVersion {
     patch: Number(patch ?? 0),
     isMariaDb: /mariadb/i.test(text),
   };
-}
-
-/** The number at the end: file names do not sort as text once there are more than 999,999. */
-export function fileNumber(name: string): number {
-  return Number(/\.(\d+)$/.exec(name)?.[1] ?? 0);
 }

@@ -2,7 +2,7 @@
 
 import { RowcallError } from '../../errors.ts';
 import { GtidSet } from '../../gtid-set.ts';
-import { formatPlace, type Checkpoint, type FilePosition } from '../../position.ts';
+import { type Checkpoint, fileNumber, type FilePosition, formatPlace } from '../../position.ts';
 import { present } from '../../shared/assert.ts';
 import { FIRST_POSITION } from '../binlog/event-parser.ts';
 import type { SourceConnection } from '../binlog/source-connection.ts';
@@ -10,7 +10,7 @@ import { findByTime, type FoundPlace, lastOf } from './find-by-time.ts';
 import { proveKept, ServerLacksError } from './prove-sets.ts';
 import { readEvents, readPlace } from './read-place.ts';
 import type { DumpAccess } from './read-place.ts';
-import { fileNumber, readEndOfLog, readServerPlace } from './server-place.ts';
+import { readEndOfLog, readServerPlace } from './server-place.ts';
 import type { ServerPlace } from './server-place.ts';
 
 /** As configured: the end, the oldest file, what was seen already, a place, or a time. */

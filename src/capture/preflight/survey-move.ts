@@ -2,13 +2,13 @@
 
 import { RowcallError } from '../../errors.ts';
 import { GtidSet } from '../../gtid-set.ts';
-import { type Checkpoint, formatPlace } from '../../position.ts';
+import { type Checkpoint, comparePlaces, formatPlace } from '../../position.ts';
 import type { BinlogEvent } from '../binlog/binlog-event.ts';
 import type { DumpStart } from '../binlog/dump-request.ts';
 import { decodeRows } from '../decode/rows.ts';
 import { TableMaps, type TableVersion } from '../decode/table-map.ts';
 import { type DumpAccess, readEvents } from './read-place.ts';
-import { fileNumber, type ServerPlace } from './server-place.ts';
+import type { ServerPlace } from './server-place.ts';
 
 type GtidEvent = Extract<BinlogEvent, { type: 'gtid' }>;
 type RowsEvent = Extract<BinlogEvent, { type: 'rows' }>;
@@ -122,13 +122,6 @@ function planByPlace(now: Checkpoint, next: Checkpoint): Plan | null {
     gone: { again: 0n, skipped: 0n },
     fateOf: (event) => (comparePlaces(event, to) >= 0 ? 'end' : ahead ? 'skipped' : 'again'),
   };
-}
-
-function comparePlaces(
-  left: Pick<Checkpoint, 'file' | 'position'>,
-  right: Pick<Checkpoint, 'file' | 'position'>,
-): number {
-  return fileNumber(left.file) - fileNumber(right.file) || left.position - right.position;
 }
 
 /** The count as it goes. */

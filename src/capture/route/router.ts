@@ -2,6 +2,7 @@
 
 import { RowcallError } from '../../errors.ts';
 import { globPattern, globPrefixPattern } from '../../shared/glob.ts';
+import type { TableName } from '../../position.ts';
 import type { Column } from '../decode/column.ts';
 import type { TableVersion } from '../decode/table-map.ts';
 import { eventColumns } from './event-columns.ts';
@@ -23,6 +24,9 @@ export interface Route {
   readonly outbox: OutboxColumns | null;
 }
 
+/** Of a table whose rows all go to one topic. */
+export type TopicRoute = Route & { readonly topic: string };
+
 export interface Router {
   /**
    * The first rule that matches; null when none does. The same object for the same table version.
@@ -42,6 +46,12 @@ export interface Router {
    * @throws RowcallError TOPIC_COLLISION
    */
   keepTopic(topic: string, table: TopicSource): boolean;
+
+  /**
+   * Where the event of its TRUNCATE or DROP goes, by name alone: without columns and key. Null where the table is not
+   * captured, is an outbox, its rule says `truncate: skip`, or the topic is another table's.
+   */
+  truncation(table: TableName): TopicRoute | null;
 
   /** Whether a table of this name would be captured, whatever its columns. */
   couldCapture(schema: string, table: string): boolean;
@@ -111,6 +121,16 @@ class RuleRouter implements Router {
   outboxTopic({ table, rule }: Route, aggregateType: string): string {
     const { schema, table: name } = table;
     return this.#topics.topicOf(rule.topic, { schema, table: name, aggregateType });
+  }
+
+  truncation({ schema, table }: TableName): TopicRoute | null {
+    const name = `${schema}.${table}`;
+    const rule = this.#ruleFor(schema, name);
+    if (rule?.outbox !== null || rule.truncate === 'skip') return null;
+    const topic = this.#topics.find(rule.topic, { schema, table });
+    if (topic === null) return null;
+    const version = { schema, table, name, columns: [], primaryKey: null, defect: null };
+    return { table: version, topic, columns: [], key: null, rule, outbox: null };
   }
 
   couldCapture(schema: string, table: string): boolean {

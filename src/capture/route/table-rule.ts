@@ -24,6 +24,8 @@ export interface TableRule {
   readonly bigint?: 'number' | 'string';
   /** A record without a value behind each delete. */
   readonly tombstones?: boolean;
+  /** Whether TRUNCATE and DROP of a table are events. */
+  readonly truncate?: 'emit' | 'skip';
   readonly outbox?: OutboxRule | null;
 }
 
@@ -55,6 +57,7 @@ export function fullRule(rule: TableRule): FullTableRule {
     values: 'rowcall',
     bigint: 'number',
     tombstones: false,
+    truncate: 'emit',
     outbox: null,
     ...rule,
   };
@@ -66,7 +69,7 @@ export function routingHash(rules: readonly TableRule[]): string {
     ...[rule.match, rule.topic, rule.key, rule.excludeColumns, rule.includeColumns],
     // The key is a secret, and a digest of it would stand in the checkpoint for anybody to try words against.
     ...[rule.maskColumns, rule.hashColumns?.columns ?? null, rule.truncateColumns],
-    ...[rule.format, rule.values, rule.bigint, rule.tombstones, rule.outbox],
+    ...[rule.format, rule.values, rule.bigint, rule.tombstones, rule.outbox, rule.truncate],
   ]);
   return createHash('sha256').update(JSON.stringify(canonical)).digest('hex');
 }

@@ -53,6 +53,13 @@ export class TopicNames {
     return true;
   }
 
+  /** The topic of a table known by name alone, which takes nothing; null where it is another table's. */
+  find(template: string, table: TopicSource): string | null {
+    const { spelling, topic } = this.#nameOf(template, table);
+    const other = this.#spellings.get(topic);
+    return other === undefined || other === spelling ? topic : null;
+  }
+
   #nameOf(template: string, source: TopicSource): { spelling: string; topic: string } {
     const { schema, table, aggregateType = '' } = source;
     const parts = { name: this.#name, schema, table, aggregate_type: aggregateType };

@@ -2,14 +2,19 @@
 
 import { RowcallError } from '../../errors.ts';
 import { GtidSet, parseGtid } from '../../gtid-set.ts';
-import { type FilePosition, formatPlace, type PreparedTransaction } from '../../position.ts';
+import {
+  fileNumber,
+  type FilePosition,
+  formatPlace,
+  type PreparedTransaction,
+} from '../../position.ts';
 import type { Logger } from '../../shared/logger.ts';
 import { openBinlogStream } from '../binlog/binlog-stream.ts';
 import type { DumpStart } from '../binlog/dump-request.ts';
 import { FIRST_POSITION } from '../binlog/event-parser.ts';
 import { answerLimit, SourceConnection } from '../binlog/source-connection.ts';
 import { type DumpAccess, readEvents } from '../preflight/read-place.ts';
-import { fileNumber, readServerPlace, type ServerPlace } from '../preflight/server-place.ts';
+import { readServerPlace, type ServerPlace } from '../preflight/server-place.ts';
 import type { PreparedSource, PreparedStream } from './prepared-source.ts';
 import { XidSearch } from './xid-search.ts';
 

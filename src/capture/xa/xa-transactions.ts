@@ -135,7 +135,7 @@ export class XaTransactions {
 
   /** What a statement did is looked at when the transaction is committed: it may be none of ours by then. */
   #queryWithin(event: QueryEvent, held: HeldTransaction): void {
-    const kind = classifyQuery(event.sql);
+    const kind = classifyQuery(event.sql, event.sqlMode);
     if (kind === 'xa') {
       const statement = readXaStatement(event.sql);
       if (statement?.verb !== 'END' || statement.xid !== held.xid) throw unsupported(event);
@@ -246,7 +246,7 @@ export class XaTransactions {
     if (event.type === 'rows') return rows(event, tables, at ?? event);
     if (event.type === 'table-map') tables.put(event);
     if (event.type !== 'query') return undefined;
-    if (classifyQuery(event.sql) !== 'xa') return statement(event);
+    if (classifyQuery(event.sql, event.sqlMode) !== 'xa') return statement(event);
     // The session that changed the rows, which need not be the one that committed them.
     present(place.transaction, 'the transaction of the commit').thread = event.threadId;
     return undefined;

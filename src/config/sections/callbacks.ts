@@ -112,9 +112,14 @@ export const callbackSchema = z
         'Unique; names the cursor, so that a new name begins anew.',
       ),
       tables: tableGlobs().describe('Globs on schema.table, as in tables[].match.'),
-      operations: uniqueList(z.enum(['insert', 'update', 'delete', 'read']), '[insert, update]')
+      operations: uniqueList(
+        z.enum(['insert', 'update', 'delete', 'truncate', 'read']),
+        '[insert, update]',
+      )
         .default(['insert', 'update', 'delete', 'read'])
-        .describe('Which changes; read is a row of a snapshot.'),
+        .describe(
+          'Which changes; read is a row of a snapshot, truncate the end of all rows of a table.',
+        ),
       changed: uniqueList(columnName(), '[status]', 4096)
         .optional()
         .describe('Updates only when one of these columns changed; other operations as before.'),

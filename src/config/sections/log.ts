@@ -39,24 +39,33 @@ const common = {
     .describe(
       'Tell of each transaction where it begins and ends, in the topic <name>.transactions.',
     ),
+  schema_changes: z
+    .boolean()
+    .default(false)
+    .describe(
+      'DDL of captured tables, and each new shape of one, go to the topic <name>.schema_changes.',
+    ),
 };
 
 interface Common {
   readonly oversize: 'stop' | 'claim-check';
   readonly claim_check: { readonly path: string; readonly over: number };
   readonly transactions: boolean;
+  readonly schema_changes: boolean;
 }
 
 /** In the program's own names. */
-function commonOptions({ oversize, claim_check, transactions }: Common): {
+function commonOptions({ oversize, claim_check, transactions, schema_changes }: Common): {
   oversize: Common['oversize'];
   claimCheck: { path: string; overBytes: number };
   transactions: boolean;
+  schemaChanges: boolean;
 } {
   return {
     oversize,
     claimCheck: { path: claim_check.path, overBytes: claim_check.over },
     transactions,
+    schemaChanges: schema_changes,
   };
 }
 

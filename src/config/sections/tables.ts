@@ -124,6 +124,12 @@ export const tableSchema = z
         .boolean()
         .default(false)
         .describe('A record without a value behind each delete; of use on compacted topics alone.'),
+      truncate: z
+        .enum(['emit', 'skip'], { error: expecting('emit or skip', 'emit') })
+        .default('emit')
+        .describe(
+          'Whether TRUNCATE and DROP of a table are events, for callbacks that ask for truncate.',
+        ),
       columns: columnsSchema,
       outbox: outboxSchema.optional(),
     },

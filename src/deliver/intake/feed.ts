@@ -2,6 +2,7 @@
 
 import type { StoredRecord } from '../../log/change-log.ts';
 import { pendingEvent } from '../lane/pending-event.ts';
+import type { Barriers } from '../lane/barriers.ts';
 import type { Dispatcher } from '../lane/dispatcher.ts';
 import type { Matcher } from '../match/matcher.ts';
 import type { Progress } from '../settle/progress.ts';
@@ -13,13 +14,14 @@ export interface FeedParts {
   readonly progress: Progress;
   readonly matcher: Matcher;
   readonly dispatcher: Dispatcher;
+  readonly barriers: Barriers;
   readonly settler: Settler;
   readonly fetcher: Fetcher;
   readonly tail: Tail;
 }
 
 /** Why a feed does not go on at once. */
-type Wait = 'end of the partition' | 'no room' | null;
+type Wait = 'end of the partition' | 'no room' | 'barrier' | null;
 
 /**
  * Invariant: every offset that it passes is settled as filtered or as a gap, was settled before (found in the
@@ -29,6 +31,8 @@ type Wait = 'end of the partition' | 'no room' | null;
 export class Feed {
   readonly #parts: FeedParts;
   #offset: number;
+  /** Resolves when the truncate that it has come to is settled. */
+  #barrier: Promise<void> = Promise.resolve();
 
   constructor(parts: FeedParts) {
     this.#parts = parts;
@@ -36,16 +40,26 @@ export class Feed {
     parts.tail.follow(parts.progress.key);
   }
 
+  get progress(): Progress {
+    return this.#parts.progress;
+  }
+
+  get offset(): number {
+    return this.#offset;
+  }
+
   /** Rejects with the signal's reason, or with what reading the log throws. */
   async run(signal: AbortSignal): Promise<never> {
-    const { progress, tail, dispatcher } = this.#parts;
+    const { progress, tail, dispatcher, barriers } = this.#parts;
     try {
+      await barriers.open(progress.key.topic);
       for (;;) {
         signal.throwIfAborted();
         const wait = await this.#advance();
         // Room is given to one feed at a time: what this one did not need is the next one's.
         if (wait !== 'no room') dispatcher.passRoom();
         if (wait === 'no room') await dispatcher.room(signal);
+        else if (wait === 'barrier') await this.#barrier;
         else if (wait !== null) await tail.beyond(progress.key, this.#offset);
       }
     } finally {
@@ -59,30 +73,38 @@ export class Feed {
     const from = this.#offset;
     const fetched = await fetcher.read(progress.key, from);
     for (const record of fetched.records) {
-      if (record.offset >= this.#offset && !this.#take(record)) return 'no room';
+      const wait = record.offset >= this.#offset ? this.#take(record) : null;
+      if (wait !== null) return wait;
     }
     if (fetched.nextOffset > this.#offset) this.#pass(fetched.nextOffset);
     // Only at the end of the partition is there nothing to go on with.
     return this.#offset === from ? 'end of the partition' : null;
   }
 
-  /** Returns false when the record matches and must wait for room. */
-  #take(record: StoredRecord): boolean {
-    const { progress, matcher, dispatcher, settler } = this.#parts;
+  /** Not null when the record matches and must wait. */
+  #take(record: StoredRecord): Wait {
+    const { progress, matcher, dispatcher, barriers, settler } = this.#parts;
     const { offset } = record;
     if (offset > this.#offset) this.#pass(offset);
-    if (!progress.isSettled(offset)) {
-      const matched = matcher.take(record);
-      if (matched !== null) {
-        if (!dispatcher.hasRoom) return false;
-        dispatcher.offer(pendingEvent(matched, matched.value, progress));
-      } else {
-        progress.filtered(offset);
-        settler.passed(progress);
-      }
+    if (progress.isSettled(offset)) {
+      if (record.operation === 't') barriers.pass(progress, record.id);
+      this.#offset = offset + 1;
+      return null;
+    }
+    const matched = matcher.take(record);
+    if (matched === null) {
+      progress.filtered(offset);
+      settler.passed(progress);
+    } else if (matched.operation === 't') {
+      // Read again behind the barrier, it is settled.
+      this.#barrier = barriers.reach(progress, matched);
+      return 'barrier';
+    } else {
+      if (!dispatcher.hasRoom) return 'no room';
+      dispatcher.offer(pendingEvent(matched, matched.value, progress));
     }
     this.#offset = offset + 1;
-    return true;
+    return null;
   }
 
   /** Offsets up to `to` hold no record: transaction markers, or what a compaction left out. */

@@ -1,6 +1,7 @@
 /** The order of one callback: keys side by side, the events of a key one after another. */
 
 import { bytesToSend } from '../../claim-reference.ts';
+import { abortable } from '../../shared/abort.ts';
 import type { Clock, Random } from '../../shared/clock.ts';
 import { present } from '../../shared/assert.ts';
 import { failpoint } from '../../shared/failpoint.ts';
@@ -41,6 +42,8 @@ export interface DispatcherParts {
   readonly abandon: AbortSignal;
   /** Lanes may have become due or free: look again. */
   readonly onLanes: () => void;
+  /** A lane has become empty, durably. */
+  readonly onLaneEmptied: (topic: string, key: string) => void;
   /** Something that must not happen did: the leg ends. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -73,6 +76,8 @@ export class Dispatcher {
   #laneTurn = true;
   #stopping = false;
   #idle: (() => void)[] = [];
+  /** Those who wait for a topic's events, and for which. */
+  readonly #awaited = new Set<{ readonly events: Set<PendingEvent>; readonly wake: () => void }>();
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
@@ -141,6 +146,24 @@ export class Dispatcher {
     this.#keys.set(key, [event]);
     this.#ready.push(key);
     this.#pump();
+  }
+
+  /**
+   * Resolves when every event of the topic offered so far is settled or in a lane, durably. Nobody offers one of it
+   * meanwhile.
+   */
+  async quiet(topic: string, signal: AbortSignal): Promise<void> {
+    const prefix = laneKey(topic, '');
+    const queues = [...this.#keys].filter(([key]) => key.startsWith(prefix));
+    const events = new Set(queues.flatMap(([, queue]) => queue));
+    if (events.size > 0) {
+      const done = new Promise<void>((resolve) => {
+        this.#awaited.add({ events, wake: resolve });
+      });
+      await abortable(done, signal);
+    }
+    // What went to a lane left its queue before the commit that put it there.
+    await this.#parts.settler.durable();
   }
 
   /** A lane whose head is due; its id is in `busyLanes`. */
@@ -228,6 +251,7 @@ export class Dispatcher {
         this.#parts.counters.delivered(this.#parts.clock.now() - event.record.timestampMs);
         failpoint('after-callback-before-cursor');
         event.progress.delivered(event.record.offset);
+        settleOthers(event);
         // The slot is free for other keys; this one waits until its outcome is durable.
         this.#pump();
         await this.#durable([event]);
@@ -254,6 +278,8 @@ export class Dispatcher {
     const { callback, topic } = event.progress.key;
     this.#parts.lanes.joined(key, event.bytes);
     event.progress.laned(event.record.offset);
+    settleOthers(event);
+    event.truncate?.onLaned();
     this.#parts.settler.change({
       type: 'lane-append',
       callback,
@@ -273,11 +299,25 @@ export class Dispatcher {
 
   /** The outcomes of the events are durable when it resolves; then they leave the window. */
   async #durable(events: readonly PendingEvent[]): Promise<void> {
-    for (const { progress } of events) this.#parts.settler.settled(progress);
-    await this.#parts.settler.durable();
-    for (const { bytes } of events) {
-      this.#reclaim.released(bytes);
-      this.#window.leave(bytes);
+    const { settler } = this.#parts;
+    for (const { progress, truncate } of events) {
+      settler.settled(progress);
+      for (const other of truncate?.others ?? []) settler.settled(other.progress);
+    }
+    await settler.durable();
+    for (const event of events) {
+      this.#reclaim.released(event.bytes);
+      this.#window.leave(event.bytes);
+      if (this.#awaited.size > 0) this.#tell(event);
+      event.truncate?.onDurable();
+    }
+  }
+
+  #tell(event: PendingEvent): void {
+    for (const awaited of this.#awaited) {
+      if (!awaited.events.delete(event) || awaited.events.size > 0) continue;
+      this.#awaited.delete(awaited);
+      awaited.wake();
     }
   }
 
@@ -311,6 +351,7 @@ export class Dispatcher {
       await settler.durable();
       if (outcome.kind === 'delivered' && lanes.taken(key)) {
         this.#window.changed();
+        this.#parts.onLaneEmptied(topic, lane.key);
         if (lanes.lanes === 0) this.#news.drained();
       }
     }
@@ -383,4 +424,9 @@ export class Dispatcher {
       );
     }
   }
+}
+
+/** In the same commit: a truncate is settled in every partition that came to it, or in none. */
+function settleOthers({ truncate }: PendingEvent): void {
+  for (const { progress, offset } of truncate?.others ?? []) progress.filtered(offset);
 }

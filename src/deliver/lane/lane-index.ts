@@ -3,7 +3,7 @@
 import { assert } from '../../shared/assert.ts';
 import type { StateStore } from '../../state/state-store.ts';
 import { KeyCounts } from './key-counts.ts';
-import { laneKey } from './order-key.ts';
+import { isTruncateKey, laneKey } from './order-key.ts';
 
 const PAGE = 1000;
 
@@ -16,6 +16,8 @@ const PAGE = 1000;
  */
 export class LaneIndex {
   readonly #depths = new KeyCounts();
+  /** As loaded. */
+  readonly #truncated: string[] = [];
   #events = 0;
   #bytes = 0;
 
@@ -28,10 +30,16 @@ export class LaneIndex {
         index.#depths.add(laneKey(lane.topic, lane.key), lane.depth);
         index.#events += lane.depth;
         index.#bytes += lane.bytes;
+        if (isTruncateKey(lane.key)) index.#truncated.push(lane.topic);
         afterId = lane.id;
       }
       if (page.length < PAGE) return index;
     }
+  }
+
+  /** Topics of which a truncate was in a lane when the index was loaded. */
+  get truncated(): readonly string[] {
+    return this.#truncated;
   }
 
   get lanes(): number {

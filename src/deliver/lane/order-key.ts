@@ -7,9 +7,19 @@ export function orderKey(record: Pick<LogRecord, 'key' | 'table'>): string {
   return record.key ?? `~${record.table}`;
 }
 
+/** Of a truncate, which has no key: `!` and the table, which no other order key can be. */
+export function truncateKey(table: string): string {
+  return `!${table}`;
+}
+
+/** A lane of this key holds a truncate, and closes its topic. */
+export function isTruncateKey(key: string): boolean {
+  return key.startsWith('!');
+}
+
 /** The record's key again, from a lane. */
 export function keyOfOrderKey(key: string): string | null {
-  return key.startsWith('~') ? null : key;
+  return key.startsWith('~') || isTruncateKey(key) ? null : key;
 }
 
 /** Topic and order key as one: topics hold no spaces. */

@@ -1,6 +1,6 @@
 /** An event between its reading and its durable outcome. */
 
-import { type StoredRecord } from '../../log/change-log.ts';
+import type { StoredRecord } from '../../log/change-log.ts';
 import { type LaneEvent, laneEventBytes } from '../../state/state-store.ts';
 import type { OutgoingEvent } from '../callback/sender.ts';
 import type { Progress } from '../settle/progress.ts';
@@ -14,6 +14,23 @@ export interface PendingEvent {
   readonly key: string;
   /** `laneEventBytes`: what it takes of the window, and of the lanes' limits where it joins one. */
   readonly bytes: number;
+  /** Of a truncate. */
+  readonly truncate?: TruncateParts;
+}
+
+/** What settles in the commit that settles a truncate, and who hears of it. */
+export interface TruncateParts {
+  /** The same truncate in the other partitions of its topic. */
+  readonly others: readonly SettledWith[];
+  /** It goes to a lane with the next commit. */
+  readonly onLaned: () => void;
+  /** Its outcome, or its place in a lane, is durable. */
+  readonly onDurable: () => void;
+}
+
+export interface SettledWith {
+  readonly progress: Progress;
+  readonly offset: number;
 }
 
 export function pendingEvent(

@@ -118,6 +118,10 @@ export class EmbeddedLog implements ChangeLog {
     return this.#read((reader) => reader.bounds(at));
   }
 
+  async writtenEnd(at: TopicPartition): Promise<number> {
+    return (await this.bounds(at)).end;
+  }
+
   async offsetForTimestamp(at: TopicPartition, timestampMs: number): Promise<number> {
     let from = 0;
     for (;;) {

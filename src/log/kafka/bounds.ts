@@ -1,4 +1,5 @@
 /** Where partitions begin and end: those asked for in one turn are one question to each broker. */
+import { present } from '../../shared/assert.ts';
 import type { PartitionBounds, TopicPartition } from '../change-log.ts';
 import type { Patience } from './patience.ts';
 import { EARLIEST, LATEST, listOffsets } from './positioned-fetch.ts';
@@ -33,6 +34,24 @@ export class Bounds {
           this.#askAll(asked);
         });
       }
+    });
+  }
+
+  /** With what open transactions have written. A leader that is new to it answers once it knows. */
+  writtenEnd(at: TopicPartition): Promise<number> {
+    const { cluster } = this.#reading;
+    const attempting = {
+      doing: `Asking where ${at.topic}/${at.partition} ends`,
+      code: 'LOG_UNREACHABLE',
+      again: () => {
+        cluster.forget(at.topic);
+      },
+    } as const;
+    return this.#patience.attempt(attempting, async () => {
+      const { broker } = await cluster.leader(at);
+      const what = { timestamp: LATEST, isolation: 'read-uncommitted' } as const;
+      const [end] = await listOffsets(this.#reading, broker, [at], what);
+      return present(end, 'the end of a partition');
     });
   }
 

@@ -156,6 +156,10 @@ export class KafkaLog implements ChangeLog {
     return this.#reader.bounds(at);
   }
 
+  writtenEnd(at: TopicPartition): Promise<number> {
+    return this.#reader.writtenEnd(at);
+  }
+
   offsetForTimestamp(at: TopicPartition, timestampMs: number): Promise<number> {
     return this.#reader.offsetForTimestamp(at, timestampMs);
   }

@@ -57,6 +57,10 @@ export class KafkaReader {
     return bounds;
   }
 
+  writtenEnd(at: TopicPartition): Promise<number> {
+    return this.#bounds.writtenEnd(at);
+  }
+
   /**
    * The broker looks at batches, and markers of transactions are batches of the time at which they were written. So
    * its answer may be early, never late, and the rest of the way is read.

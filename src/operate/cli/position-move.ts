@@ -1,6 +1,5 @@
 /** What lies between two places, for the person who is about to go from one to the other. */
 
-import { fileNumber } from '../../capture/preflight/server-place.ts';
 import {
   type Fate,
   type MoveSets,
@@ -8,7 +7,7 @@ import {
   setsBetween,
 } from '../../capture/preflight/survey-move.ts';
 import { GtidSet, parseGtid } from '../../gtid-set.ts';
-import { type Checkpoint, formatPlace } from '../../position.ts';
+import { type Checkpoint, comparePlaces, formatPlace } from '../../position.ts';
 
 /** Lines of what comes again and what is skipped by going from `now` to `next`; the former as `position show` has it. */
 export function describeMove(now: Checkpoint, next: Checkpoint): string {
@@ -71,7 +70,7 @@ function byPlace(now: Checkpoint, next: Checkpoint): string[] {
   if (now.serverUuid !== next.serverUuid) {
     return ['again and skipped cannot be told: these are places of two servers, without GTIDs'];
   }
-  const order = fileNumber(next.file) - fileNumber(now.file) || next.position - now.position;
+  const order = comparePlaces(next, now);
   const lines = [
     `again    ${order < 0 ? `what stands from ${formatPlace(next)} to ${formatPlace(now)}` : 'nothing'}`,
     `skipped  ${order > 0 ? `what stands from ${formatPlace(now)} to ${formatPlace(next)}` : 'nothing'}`,

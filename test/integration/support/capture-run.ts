@@ -43,6 +43,9 @@ export function runCapture(options: {
   /** Default: that of no other run. */
   readonly replicaUuid?: string;
   readonly requireFullImage?: boolean;
+  /** Of every topic. Default: 1. */
+  readonly partitions?: number;
+  readonly schemaChanges?: boolean;
 }): CaptureRun {
   const told: Told[] = [];
   const tell =
@@ -68,11 +71,12 @@ export function runCapture(options: {
     minimumRetentionMs: 0,
     requireFullImage: options.requireFullImage ?? false,
     ...(options.purgeLookMs === undefined ? {} : { purgeLookMs: options.purgeLookMs }),
+    schemaChanges: options.schemaChanges ?? false,
     heartbeatMs: options.heartbeatMs ?? 1000,
     start: 'latest',
     router: createRouter({ name: 'capture', rules }),
     routing: 'r',
-    partitions: 1,
+    partitions: options.partitions ?? 1,
     transactions: options.transactions ?? false,
     claimCheck: options.claimCheck ?? null,
     log: new MemoryChangeLog(options.store ?? new MemoryLogStore(), systemClock),

@@ -23,6 +23,7 @@ export const PLAIN_RULE = {
   values: 'rowcall',
   bigint: 'number',
   tombstones: false,
+  truncate: 'emit',
   excludeColumns: [],
   includeColumns: null,
   maskColumns: [],

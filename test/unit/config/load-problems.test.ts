@@ -43,10 +43,6 @@ callbacks:
     ['when', 'callbacks:\n  - { name: a, tables: shop.a, when: x, deliver: { module: ./a.js } }'],
     ['tokens', 'admin: { tokens: [] }'],
     ['mysql', 'state: { type: mysql }'],
-    [
-      'truncate',
-      'callbacks:\n  - { name: a, tables: shop.a, operations: [truncate], deliver: { module: ./a.js } }',
-    ],
   ])('knows %s as an option of another version', async (name, lines) => {
     const [problem, ...others] = await problems(withLines(lines));
     expect(others).toEqual([]);

@@ -52,16 +52,20 @@ describe('the mapping from YAML to the program', () => {
         oversize: 'claim-check',
         claim_check: { path: 'claims', over: '2KiB' },
         transactions: true,
+        schema_changes: true,
       },
       checkpoint: { type: 'log' },
       tables: [
-        { match: ['a.*', '!a.b'], topic: '{table}', key: ['x', 'y'], columns: { exclude: ['z'] } },
+        {
+          ...{ match: ['a.*', '!a.b'], topic: '{table}', key: ['x', 'y'] },
+          ...{ columns: { exclude: ['z'] }, truncate: 'skip' },
+        },
       ],
       callbacks: [
         {
           name: 'a',
           tables: 'a.c',
-          operations: ['update', 'read'],
+          operations: ['update', 'read', 'truncate'],
           changed: ['s'],
           from: { timestamp: '2026-01-31t08:00:00.5+02:00' },
           deliver: {
@@ -119,6 +123,7 @@ describe('the mapping from YAML to the program', () => {
         oversize: 'claim-check',
         claimCheck: { path: '/etc/rowcall/claims', overBytes: 2048 },
         transactions: true,
+        schemaChanges: true,
       },
       checkpoint: { type: 'log' },
       tables: [
@@ -128,13 +133,14 @@ describe('the mapping from YAML to the program', () => {
           topic: '{table}',
           key: ['x', 'y'],
           excludeColumns: ['z'],
+          truncate: 'skip',
         },
       ],
       callbacks: [
         {
           name: 'a',
           tables: ['a.c'],
-          operations: ['update', 'read'],
+          operations: ['update', 'read', 'truncate'],
           changed: ['s'],
           from: { timestampMs: Date.UTC(2026, 0, 31, 6, 0, 0, 500) },
           deliver: {
@@ -207,6 +213,7 @@ describe('the mapping from YAML to the program', () => {
         replicationFactor: 2,
         config: { 'retention.ms': '5000', 'unclean.leader.election.enable': 'false' },
       },
+      schemaChanges: false,
       oversize: 'stop',
       claimCheck: { path: '/etc/rowcall/data/claims', overBytes: 921_600 },
       transactions: false,

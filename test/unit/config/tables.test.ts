@@ -15,6 +15,7 @@ const written = {
       values: 'debezium',
       bigint: 'string',
       tombstones: true,
+      truncate: 'skip',
       columns: {
         include: ['id', 'm', 'h', 't'],
         mask: ['m'],
@@ -46,6 +47,7 @@ describe('rules of tables', () => {
         maskColumns: ['m'],
         hashColumns: { columns: ['h'], key: '***' },
         truncateColumns: { t: 3 },
+        truncate: 'skip',
         outbox: null,
       },
       {

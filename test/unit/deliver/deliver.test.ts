@@ -47,6 +47,7 @@ function deliver(
     sender,
   };
   return Deliver.open({
+    name: 'shop',
     log,
     state,
     callbacks: [callback],

@@ -90,7 +90,7 @@ export class EventPlacer {
       this.#gtid = null;
       this.#timeMs = event.timestamp * 1000;
     }
-    const kind = classifyQuery(event.sql);
+    const kind = classifyQuery(event.sql, event.sqlMode);
     const verb = kind === 'xa' ? readXaStatement(event.sql)?.verb : undefined;
     // Its rows end at XA_PREPARE; how it ends is a transaction of its own.
     if (kind === 'begin' || verb === 'START') this.#isOpen = true;

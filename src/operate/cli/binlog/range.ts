@@ -1,10 +1,9 @@
 /** Which part of a binlog is wanted: `--from` and `--to`, `--table`, `--gtid`. */
 
 import { FIRST_POSITION } from '../../../capture/binlog/event-parser.ts';
-import { fileNumber } from '../../../capture/preflight/server-place.ts';
 import { RowcallError } from '../../../errors.ts';
 import { GtidSet } from '../../../gtid-set.ts';
-import type { FilePosition } from '../../../position.ts';
+import { fileNumber, type FilePosition } from '../../../position.ts';
 import { globPattern } from '../../../shared/glob.ts';
 import type { PlacedEvent } from './place-events.ts';
 

@@ -3,7 +3,7 @@ import { envelopeData, HEADER_NEW_KEY, HEADER_OLD_KEY } from '../../../../src/ch
 import type { LogRecord } from '../../../../src/change-event.ts';
 import type { LargeText } from '../../../../src/capture/decode/json-text.ts';
 import type { Column } from '../../../../src/capture/decode/column.ts';
-import { encodeRow } from '../../../../src/capture/encode/encode-row.ts';
+import { encodeRow, encodeTruncate } from '../../../../src/capture/encode/encode-row.ts';
 import type { RowContext } from '../../../../src/capture/encode/encode-row.ts';
 import type { Route } from '../../../../src/capture/route/router.ts';
 import { fullRule } from '../../../../src/capture/route/table-rule.ts';
@@ -54,6 +54,16 @@ function large(json: string): LargeText {
 function valueOf(record: LogRecord | undefined): string {
   return Buffer.from(record?.value ?? []).toString('utf8');
 }
+
+describe('a truncate', () => {
+  it('is an envelope without images, whose id has the ordinal 0', () => {
+    const record = encodeTruncate({ ...CONTEXT, ordinal: 0, row: 0 }, KEYED);
+    expect(record).toMatchObject({ key: null, operation: 't', table: 'my shop.orders' });
+    expect(record.id).toBe(`${GTID}:my%20shop/orders:0`);
+    expect(valueOf(record)).toMatch(/^\{"before":null,"after":null,"source":\{.*\},"op":"t",/);
+    expect(Buffer.from(envelopeData(record.value ?? Buffer.of())).toString()).toMatch(/null\}$/);
+  });
+});
 
 describe('a row change', () => {
   it('becomes the envelope, byte for byte', () => {

@@ -39,6 +39,7 @@ test('retention past a cursor stops that partition alone, with the count, and sk
 
   const sent: string[] = [];
   const deliver = await Deliver.open({
+    name: 'shop',
     ...{ log, state, large: new LargeWork(clock), clock, random: () => 0, logger: silentLogger },
     acceptLostState: false,
     drainTimeoutMs: 1_000,

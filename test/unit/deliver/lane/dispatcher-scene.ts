@@ -96,6 +96,7 @@ export class DispatcherScene {
       onLanes: () => {
         worker.wake();
       },
+      onLaneEmptied: () => undefined,
       onFailure,
     });
     const { dispatcher } = this;

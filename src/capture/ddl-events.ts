@@ -1,0 +1,123 @@
+/** DDL of captured tables: a TRUNCATE or DROP becomes an event, what changes rows unseen is told. */
+
+import type { TableName } from '../position.ts';
+import { formatPlace } from '../position.ts';
+import { present } from '../shared/assert.ts';
+import type { Clock } from '../shared/clock.ts';
+import type { Logger } from '../shared/logger.ts';
+import type { Appender } from './append/appender.ts';
+import { type Place, tablesOf, type Transaction } from './append/place.ts';
+import type { BinlogEvent } from './binlog/binlog-event.ts';
+import { type DdlHint, ddlHint, type DdlTarget } from './binlog/ddl-hint.ts';
+import { encodeTruncate } from './encode/encode-row.ts';
+import type { Router, TopicRoute } from './route/router.ts';
+import type { SchemaChanges } from './schema-changes.ts';
+
+type QueryEvent = Extract<BinlogEvent, { type: 'query' }>;
+
+export interface DdlEventsParts {
+  readonly name: string;
+  readonly version: string;
+  readonly place: Place;
+  readonly appender: Pick<Appender, 'add'>;
+  readonly router: Router;
+  /** The server compares names of tables without regard to case (lower_case_table_names other than 0). */
+  readonly foldNames: boolean;
+  /** Null where nobody wants them; else its topic is there whenever a statement comes. */
+  readonly schemaChanges: SchemaChanges | null;
+  readonly clock: Pick<Clock, 'now'>;
+  readonly logger: Logger;
+}
+
+/**
+ * Invariant: the events of a statement are handed to the appender in one go with the end of its transaction, so that
+ * they are in the log with the place behind it, in every partition, or not at all. Their ordinal, 0, need therefore
+ * stand in no checkpoint. The text is a hint: what it does not tell is no event, and never an error.
+ */
+export class DdlEvents {
+  readonly #parts: DdlEventsParts;
+
+  constructor(parts: DdlEventsParts) {
+    this.#parts = parts;
+  }
+
+  /** A statement that is its own transaction, which its caller ends with nothing awaited in between. */
+  take(event: QueryEvent): void {
+    const { transaction } = this.#parts.place;
+    // Behind BEGIN it is about temporary tables: any other DDL ends the transaction before it.
+    if (transaction === null || transaction.explicit) return;
+    const hint = ddlHint(event.sql, event.schema, event.sqlMode);
+    if (hint !== null) this.#parts.schemaChanges?.statement(event, transaction, event.sql, hint);
+    if (hint?.effect === 'truncate') this.#truncate(event, transaction, hint);
+    if (hint?.effect === 'some') this.#warn(event, hint);
+  }
+
+  #truncate(event: QueryEvent, transaction: Transaction, { kind, targets }: DdlHint): void {
+    const { place, appender, logger } = this.#parts;
+    const routes = this.#routesOf(targets);
+    routes.forEach((route, index) => {
+      const record = encodeTruncate(this.#context(event, transaction, index + 1), route);
+      const { partitions } = present(place.topic(route.topic), 'the topic of a captured table');
+      for (let at = 0; at < partitions; at += 1) appender.add(route.topic, at, record);
+      const table = route.table.name;
+      logger.info(
+        { table, statement: kind, place: formatPlace(event) },
+        `${kind} took all rows of ${table}: a truncate event is in the log`,
+      );
+    });
+  }
+
+  #context(event: QueryEvent, transaction: Transaction, totalOrder: number) {
+    const { name, version, clock } = this.#parts;
+    return {
+      ...{ name, version, totalOrder, row: 0, ordinal: 0 },
+      transaction: transaction.id,
+      gtid: transaction.gtid,
+      file: event.file,
+      pos: event.position,
+      serverId: event.serverId,
+      thread: event.threadId,
+      commitUs: transaction.commitUs,
+      nowMs: clock.now(),
+    };
+  }
+
+  /** Of a table without a topic nothing was ever captured, so that there is nothing to take back. */
+  #routesOf(targets: readonly DdlTarget[]): readonly TopicRoute[] {
+    const { place, router } = this.#parts;
+    const routes = new Map<string, TopicRoute>();
+    for (const table of targets.flatMap((target) => this.#tablesOf(target))) {
+      const route = router.truncation(table);
+      if (route === null || place.topic(route.topic) === undefined) continue;
+      routes.set(JSON.stringify(table), route);
+    }
+    return [...routes.values()];
+  }
+
+  /** A database's are those that have a topic; a table's name is as row events spell it. */
+  #tablesOf({ schema, table }: DdlTarget): readonly TableName[] {
+    const captured = [...this.#parts.place.topics.values()].flatMap(tablesOf);
+    const same = (one: string, other: string): boolean => this.#fold(one) === this.#fold(other);
+    const inSchema = captured.filter((one) => same(one.schema, schema));
+    if (table === null) return inSchema;
+    const known = inSchema.filter((one) => same(one.table, table));
+    return known.length > 0 ? known : [{ schema: this.#fold(schema), table: this.#fold(table) }];
+  }
+
+  #fold(name: string): string {
+    return this.#parts.foldNames ? name.toLowerCase() : name;
+  }
+
+  /** Rows that went or came without an event: a person must know, because no callback will. */
+  #warn(event: QueryEvent, { kind, targets }: DdlHint): void {
+    const { router, logger } = this.#parts;
+    for (const { schema, table } of targets) {
+      if (table === null || !router.couldCapture(schema, table)) continue;
+      const name = `${schema}.${table}`;
+      logger.warn(
+        { table: name, statement: kind, place: formatPlace(event) },
+        `${kind} changed rows of ${name} without row events: nothing is sent for it`,
+      );
+    }
+  }
+}
