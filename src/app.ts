@@ -113,6 +113,8 @@ export class App {
     const services: Service[] = [
       new AdminServer({
         ...admin.listen,
+        config: this.#config,
+        state,
         clock,
         logger,
         log,

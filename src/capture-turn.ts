@@ -85,6 +85,8 @@ async function standBy(
   await closeAfter(log, logger, () => {
     const admin = new AdminServer({
       ...config.admin.listen,
+      config,
+      state: null,
       clock,
       logger,
       log,

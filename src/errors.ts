@@ -10,6 +10,8 @@ export interface ErrorRow {
   readonly retriable: boolean;
   readonly exit: 1 | 2 | 3;
   readonly cure: string;
+  /** Status of the admin API's answer; 500 where there is none. */
+  readonly http?: number;
 }
 
 export const ERRORS = {
@@ -305,7 +307,8 @@ export const ERRORS = {
     exit: 1,
     cure: 'Check the disk of state.path: space, permissions, errors.',
   },
-  LANE_UNKNOWN: { retriable: false, exit: 2, cure: 'See rowcall lanes list.' },
+  LANE_UNKNOWN: { retriable: false, exit: 2, http: 404, cure: 'See rowcall lanes list.' },
+  CALLBACK_UNKNOWN: { retriable: false, exit: 2, http: 404, cure: 'See GET /v1/callbacks.' },
 
   // Delivery
   ENVELOPE_INVALID: {
@@ -345,6 +348,26 @@ export const ERRORS = {
     retriable: false,
     exit: 2,
     cure: 'admin.listen is taken or not ours. Choose another address.',
+  },
+  API_CLOSED: { retriable: false, exit: 2, http: 403, cure: 'Configure admin.tokens.' },
+  API_UNAUTHENTICATED: {
+    retriable: false,
+    exit: 2,
+    http: 401,
+    cure: 'Send Authorization: Bearer with a token of admin.tokens.',
+  },
+  API_FORBIDDEN: {
+    retriable: false,
+    exit: 2,
+    http: 403,
+    cure: 'Use a token of that role, or raise the role of this one in admin.tokens.',
+  },
+  API_REQUEST_INVALID: { retriable: false, exit: 2, http: 400, cure: 'See /openapi.json.' },
+  NOT_DELIVERING: {
+    retriable: true,
+    exit: 1,
+    http: 409,
+    cure: 'Ask the process that delivers: rowcall run, or rowcall deliver.',
   },
   SHUTDOWN_TIMEOUT: {
     retriable: false,

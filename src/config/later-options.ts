@@ -11,7 +11,6 @@ export const LATER_KEYS: Readonly<Record<string, readonly string[]>> = {
   'callbacks.deliver': ['async'],
   'callbacks.retry': ['maximum_attempts', 'expires_after', 'non_retryable_statuses'],
   state: ['url'],
-  admin: ['tokens'],
 };
 
 /** Values by option. */

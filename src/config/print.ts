@@ -30,6 +30,7 @@ export function printConfig(config: Config): string {
       state: config.state,
       admin: {
         listen: formatHostAndPort(admin.listen),
+        tokens: admin.tokens.map((token) => ({ ...token, token: MASK })),
       },
       shutdown_timeout: formatDuration(config.shutdownTimeoutMs),
       log_level: config.logLevel,
@@ -173,7 +174,8 @@ function printColumns(rule: TableRule): Record<string, unknown> | null {
   return Object.keys(columns).length === 0 ? null : columns;
 }
 
-function printCallback(callback: CallbackConfig): Record<string, unknown> {
+/** One callback, as in the file. */
+export function printCallback(callback: CallbackConfig): Record<string, unknown> {
   const { retry, lanes, from } = callback;
   return withoutNull({
     name: callback.name,

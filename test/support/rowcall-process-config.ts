@@ -5,6 +5,9 @@ import { join } from 'node:path';
 
 import { stringify } from 'yaml';
 
+/** May do everything on the admin address of each process that these tests start. */
+export const ADMIN_TOKEN = 'admin-token-of-the-tests';
+
 export interface CallbackSetup {
   readonly name: string;
   readonly url: string;
@@ -56,7 +59,7 @@ export function writeConfig(setup: ConfigSetup): string {
       ...callback.options,
     })),
     state: { type: 'sqlite', path: './data/state.db' },
-    admin: { listen: setup.admin },
+    admin: { listen: setup.admin, tokens: [ADMIN_TOKEN] },
     ...setup.options,
   });
   writeFileSync(file, text, { mode: 0o600 });

@@ -1,6 +1,6 @@
-/** The address at which the process is watched: /metrics, /healthz, /readyz. */
+/** The address at which the process is watched (/metrics, /healthz, /readyz: open) and run (/v1: with a token). */
 
-import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import { type FastifyInstance, fastify } from 'fastify';
 import type { CaptureSnapshot } from '../../capture/capture.ts';
 import type { SourceFit } from '../../capture/source-watch.ts';
 import type { DeliverSnapshot } from '../../deliver/deliver.ts';
@@ -10,11 +10,16 @@ import { abortable, aborted } from '../../shared/abort.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { Service } from '../../shared/service.ts';
+import { VERSION } from '../../version.ts';
 import { partitionEnds, type PartitionEnds } from '../observe/lag.ts';
 import { metricsText } from '../observe/metrics.ts';
 import { type Readiness, ReadinessWatch } from '../observe/readiness.ts';
+import { registerApi } from './api.ts';
+import type { ApiParts } from './api-parts.ts';
+import { notFound, sendError } from './problem.ts';
+import { Tokens } from './tokens.ts';
 
-export interface AdminParts {
+export interface AdminParts extends Pick<ApiParts, 'config' | 'state'> {
   readonly host: string;
   readonly port: number;
   readonly clock: Clock;
@@ -28,7 +33,7 @@ export interface AdminParts {
   readonly standby?: () => string | null;
 }
 
-const MAX_BODY_BYTES = 1024;
+const MAX_BODY_BYTES = 1024 * 1024;
 /** Less than what a prober waits. */
 const LOG_WAIT_MS = 2_000;
 const LISTEN_ERRORS: ReadonlySet<string> = new Set([
@@ -55,7 +60,7 @@ export class AdminServer implements Service {
   /** @throws RowcallError ADMIN_LISTEN */
   async run(signal: AbortSignal): Promise<void> {
     const { host, port, logger } = this.#parts;
-    const server = this.#build();
+    const server = await this.#build();
     try {
       const address = await listen(server, host, port);
       logger.info({ address }, 'Metrics and health are served');
@@ -65,10 +70,11 @@ export class AdminServer implements Service {
     }
   }
 
-  #build(): FastifyInstance {
+  async #build(): Promise<FastifyInstance> {
     // Connections that a scraper keeps open must not hold up a stop.
     const server = fastify({
       logger: false,
+      routerOptions: { maxParamLength: 1_024 },
       bodyLimit: MAX_BODY_BYTES,
       forceCloseConnections: true,
       // A path that cannot be decoded is one that is not there.
@@ -76,20 +82,25 @@ export class AdminServer implements Service {
         notFound(request, reply);
       },
     });
-    server.get('/healthz', () => ({ status: 'alive' }));
-    server.get('/readyz', async (_request, reply) => {
+    server.setNotFoundHandler(notFound);
+    server.setErrorHandler((error, request, reply) =>
+      sendError(error, request, reply, this.#parts.logger),
+    );
+    const { config } = this.#parts;
+    await registerApi(server, {
+      ...this.#parts,
+      version: VERSION,
+      tokens: new Tokens(config.admin.tokens),
+      ends: () => this.#ends(),
+    });
+    server.get('/healthz', { schema: { hide: true } }, () => ({ status: 'alive' }));
+    server.get('/readyz', { schema: { hide: true } }, async (_request, reply) => {
       const state = this.#readiness(await this.#ends());
       return reply.code(state.ready ? 200 : 503).send(state);
     });
-    server.get('/metrics', async (_request, reply) => {
+    server.get('/metrics', { schema: { hide: true } }, async (_request, reply) => {
       const text = await this.#metrics();
       return reply.type('text/plain; version=0.0.4; charset=utf-8').send(text);
-    });
-    server.setNotFoundHandler(notFound);
-    server.setErrorHandler((error, _request, reply) => {
-      const failure = error instanceof Error ? error.message : String(error);
-      logAndHide(this.#parts.logger, failure);
-      return problem(reply, { status: 500, title: 'Failed', detail: 'See the log of the process' });
     });
     return server;
   }
@@ -160,24 +171,4 @@ async function listen(server: FastifyInstance, host: string, port: number): Prom
       cause: error,
     });
   }
-}
-
-function notFound(request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const detail = `No ${request.method} ${request.url}`;
-  return problem(reply, { status: 404, title: 'Not found', detail });
-}
-
-/** RFC 9457. */
-function problem(
-  reply: FastifyReply,
-  body: { readonly status: number; readonly title: string; readonly detail: string },
-): FastifyReply {
-  return reply
-    .code(body.status)
-    .type('application/problem+json')
-    .send(JSON.stringify({ type: 'about:blank', ...body }));
-}
-
-function logAndHide(logger: Logger, failure: string): void {
-  logger.error({ failure }, 'A request to the admin address failed');
 }

@@ -51,6 +51,7 @@ describe('the example configuration', () => {
       MYSQL_PASSWORD: 'pw',
       ORDERS_TOKEN: 'token',
       ORDERS_SECRET: SECRET,
+      ADMIN_TOKEN: 'a-token-of-the-admin',
     });
     expect(config.callbacks.map(({ name }) => name)).toEqual(['orders', 'stock']);
   });
@@ -91,7 +92,8 @@ describe('the example configuration', () => {
     const kafka = Object.fromEntries(
       Object.entries(log).filter(([key]) => !embedded.includes(key)),
     );
-    const config = parseConfig({ ...(parse(text) as object), log: kafka, callbacks: [] }, '/');
+    const bare = { ...(parse(text) as object), callbacks: [], admin: {} };
+    const config = parseConfig({ ...bare, log: kafka }, '/');
     if (config.log.type !== 'kafka') throw new Error('not kafka');
     expect(config.log.brokers).toEqual([{ host: '127.0.0.1', port: 9092 }]);
   });

@@ -41,7 +41,6 @@ callbacks:
 
   it.each([
     ['when', 'callbacks:\n  - { name: a, tables: shop.a, when: x, deliver: { module: ./a.js } }'],
-    ['tokens', 'admin: { tokens: [] }'],
     ['mysql', 'state: { type: mysql }'],
   ])('knows %s as an option of another version', async (name, lines) => {
     const [problem, ...others] = await problems(withLines(lines));

@@ -165,7 +165,7 @@ describe('the mapping from YAML to the program', () => {
         },
       ],
       state: { type: 'sqlite', path: '/etc/rowcall/state.db' },
-      admin: { listen: { host: '::1', port: 0 } },
+      admin: { listen: { host: '::1', port: 0 }, tokens: [] },
       shutdownTimeoutMs: 1000,
       logLevel: 'debug',
     });
@@ -385,6 +385,12 @@ describe('what an option accepts', () => {
       { log: { type: 'kafka', brokers: ['a:1'], topics: { config: { 'x.y': [] } } } },
     ],
     ['an address without port', { admin: { listen: '127.0.0.1' } }],
+    ['a token that can be guessed', { admin: { tokens: ['short'] } }],
+    ['a token with a space', { admin: { tokens: ['one that has a space'] } }],
+    [
+      'a role that is none',
+      { admin: { tokens: [{ name: 'a', role: 'root', token: 'x'.repeat(16) }] } },
+    ],
     ['a port over 65535', { admin: { listen: '127.0.0.1:65536' } }],
     ['an operation twice', callbackWith({ operations: ['insert', 'insert'] })],
     ['no operation', callbackWith({ operations: [] })],

@@ -2,6 +2,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { CaptureSnapshot } from '../../../../src/capture/capture.ts';
+import { parseConfig } from '../../../../src/config/load.ts';
 import { RowcallError } from '../../../../src/errors.ts';
 import { openEmbeddedLog } from '../../../../src/log/embedded/embedded-log.ts';
 import { type AdminParts, AdminServer } from '../../../../src/operate/admin/server.ts';
@@ -9,6 +10,11 @@ import { systemClock } from '../../../../src/shared/clock.ts';
 import { type Logger, silentLogger } from '../../../../src/shared/logger.ts';
 import { tempDir } from '../../../support/temp-dir.ts';
 import { CAPTURE, delivering } from '../observe/snapshots.ts';
+
+const CONFIG = parseConfig(
+  { name: 'shop', source: { url: 'mysql://r@127.0.0.1' }, tables: [{ match: 'shop.*' }] },
+  '/',
+);
 
 const closers: (() => Promise<void>)[] = [];
 
@@ -50,6 +56,8 @@ async function start(
   const server = new AdminServer({
     host: '127.0.0.1',
     port: 0,
+    config: CONFIG,
+    state: null,
     clock: systemClock,
     logger,
     log,
@@ -146,7 +154,7 @@ describe('the admin address', () => {
 
   it.each([
     ['GET', '/'],
-    ['GET', '/v1/status'],
+    ['GET', '/v2/status'],
     ['POST', '/metrics'],
     ['DELETE', '/readyz'],
   ])('answers %s %s with a problem of RFC 9457', async (method, path) => {
@@ -186,7 +194,8 @@ describe('the admin address', () => {
     });
     const { port } = other.address() as AddressInfo;
     const log = { topics: () => Promise.resolve([]) } as never;
-    const parts = { clock: systemClock, logger: silentLogger, log, capture: null, deliver: null };
+    const own = { config: CONFIG, state: null, clock: systemClock, logger: silentLogger };
+    const parts = { ...own, log, capture: null, deliver: null };
     const taken = new AdminServer({ ...parts, host: '127.0.0.1', port });
     const never = new AbortController().signal;
     await expect(taken.run(never)).rejects.toMatchObject({ code: 'ADMIN_LISTEN' });

@@ -1,0 +1,31 @@
+/** What the routes of the API work with. */
+
+import type { CaptureSnapshot } from '../../capture/capture.ts';
+import type { Config } from '../../config/schema.ts';
+import type { DeliverSnapshot } from '../../deliver/deliver.ts';
+import { RowcallError } from '../../errors.ts';
+import type { ChangeLog } from '../../log/change-log.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { StateStore } from '../../state/state-store.ts';
+import type { PartitionEnds } from '../observe/lag.ts';
+import type { Tokens } from './tokens.ts';
+
+export interface ApiParts {
+  readonly config: Config;
+  readonly version: string;
+  readonly tokens: Tokens;
+  readonly clock: Clock;
+  readonly log: ChangeLog;
+  /** Null where this process does not deliver. */
+  readonly state: StateStore | null;
+  readonly capture: { snapshot(): CaptureSnapshot } | null;
+  readonly deliver: { snapshot(): DeliverSnapshot } | null;
+  /** Null when the log does not answer in time. */
+  readonly ends: () => Promise<PartitionEnds | null>;
+}
+
+/** @throws RowcallError NOT_DELIVERING: lanes and ledger are with the process that delivers */
+export function requireState({ state }: ApiParts): StateStore {
+  if (state === null) throw new RowcallError('NOT_DELIVERING', 'This process does not deliver');
+  return state;
+}

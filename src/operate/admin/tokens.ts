@@ -1,0 +1,57 @@
+/** Who may ask what of the admin API. */
+
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Secret } from '../../config/secret.ts';
+
+/** Each may what those before it may: look; change what runs; change what is configured. */
+export const ROLES = ['viewer', 'operator', 'admin'] as const;
+export type Role = (typeof ROLES)[number];
+
+export interface AdminToken {
+  readonly name: string;
+  readonly role: Role;
+  readonly token: Secret;
+}
+
+export interface Caller {
+  readonly name: string;
+  readonly role: Role;
+}
+
+export function mayActAs(caller: Caller, role: Role): boolean {
+  return ROLES.indexOf(caller.role) >= ROLES.indexOf(role);
+}
+
+/**
+ * Invariant: how long a question takes does not depend on which token comes near the one presented, as hashes of one
+ * length are compared, and all of them each time. Without that a token could be guessed byte by byte.
+ */
+export class Tokens {
+  readonly #known: readonly { readonly caller: Caller; readonly digest: Buffer }[];
+
+  constructor(tokens: readonly AdminToken[]) {
+    this.#known = tokens.map(({ name, role, token }) => ({
+      caller: { name, role },
+      digest: digestOf(token.reveal()),
+    }));
+  }
+
+  get isEmpty(): boolean {
+    return this.#known.length === 0;
+  }
+
+  /** @param authorization the header's value (RFC 6750) */
+  find(authorization: string | undefined): Caller | null {
+    const presented = /^bearer +([\u0021-\u007e]+) *$/i.exec(authorization ?? '')?.[1];
+    const digest = digestOf(presented ?? '');
+    let found: Caller | null = null;
+    for (const known of this.#known) {
+      if (timingSafeEqual(known.digest, digest)) found = known.caller;
+    }
+    return presented === undefined ? null : found;
+  }
+}
+
+function digestOf(token: string): Buffer {
+  return createHash('sha256').update(token).digest();
+}

@@ -1,0 +1,54 @@
+import { createConnection } from 'mysql2/promise';
+import { afterEach, expect, test } from 'vitest';
+import { runCommand } from '../../services/command.ts';
+import { pythonTool } from '../../services/python-tool.ts';
+import { eventually } from '../support/eventually.ts';
+import { ADMIN_TOKEN } from '../support/rowcall-process-config.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { Scene } from '../support/workload-scene.ts';
+
+const SCHEMATHESIS = { name: 'schemathesis', version: '4.32.5' };
+
+let scene: Scene | undefined;
+
+afterEach(async () => {
+  await scene?.close();
+});
+
+test('the API holds to its own description, whatever it is asked', async () => {
+  const program = await pythonTool(SCHEMATHESIS);
+  scene = await Scene.open({
+    name: 'api',
+    callbacks: ['audit', 'ledger'],
+    tables: ['CREATE TABLE orders (id INT PRIMARY KEY, status VARCHAR(10) NOT NULL)'],
+    react: ({ key }) => (key === '{"id":1}' ? { kind: 'take' } : { kind: 'fail', status: 500 }),
+    callbackOptions: { retry: { initial_interval: '1h', maximum_interval: '1h' } },
+  });
+  await scene.start().ready();
+  const connection = await createConnection({ uri: scene.serverUrl, database: scene.database });
+  await connection.query("INSERT INTO orders VALUES (1, 'NEW'), (2, 'NEW'), (3, 'NEW')");
+  await connection.end();
+  const url = `http://${scene.admin}`;
+  const authorization = `Bearer ${ADMIN_TOKEN}`;
+  await eventually(async () => {
+    const answer = await fetch(`${url}/v1/lanes`, { headers: { authorization } });
+    expect(await answer.json()).toMatchObject({ items: [{}, {}, {}, {}] });
+  });
+  const { code, stdout } = await runCommand(
+    program,
+    [
+      ...[
+        'run',
+        `${url}/openapi.json`,
+        '--url',
+        url,
+        '--header',
+        `Authorization: ${authorization}`,
+      ],
+      ...['--checks', 'all', '--max-examples', '50', '--no-color'],
+    ],
+    // It leaves what it found there.
+    { cwd: tempDir() },
+  );
+  expect(code, stdout.slice(-8_000)).toBe(0);
+});

@@ -1,0 +1,236 @@
+import { type IncomingMessage, request as send, type RequestOptions } from 'node:http';
+import { Validator } from '@seriousme/openapi-schema-validator';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Tokens } from '../../../../src/operate/admin/tokens.ts';
+import {
+  CALLBACK,
+  event,
+  FAILURE,
+  laneKey,
+  newCursor,
+  progress,
+  TOPIC,
+} from '../../../contract/state-store-samples.ts';
+import {
+  ADMIN_TOKENS,
+  adminConfig,
+  type AdminScene,
+  openAdmin,
+} from '../../../support/admin-api.ts';
+import { CAPTURE, delivering } from '../observe/snapshots.ts';
+
+let scene: AdminScene;
+
+beforeAll(async () => {
+  scene = await openAdmin({
+    capture: { snapshot: () => CAPTURE },
+    deliver: { snapshot: () => delivering({ name: CALLBACK }) },
+  });
+  const { state } = scene;
+  await state.openCursors([newCursor(0), newCursor(1), newCursor(2, { callback: 'audit' })]);
+  for (const offset of [0, 1, 2]) {
+    const key = laneKey(`k${offset}`);
+    await state.commit([
+      progress(offset + 1, { read: 1, matched: 1 }),
+      { type: 'lane-append', ...key, event: event(offset), failure: FAILURE },
+    ]);
+  }
+});
+
+afterAll(async () => {
+  await scene.close();
+});
+
+/** fetch refuses some methods by itself. */
+function request(options: RequestOptions): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    send(options, (answer) => {
+      answer.resume();
+      resolve(answer);
+    })
+      .once('error', reject)
+      .end();
+  });
+}
+
+const problem = (status: number, code: string): object => ({
+  status,
+  type: expect.stringMatching(/^application\/problem\+json/) as string,
+  body: expect.objectContaining({
+    ...{ type: 'about:blank', status, code },
+    cure: expect.any(String) as string,
+  }) as object,
+});
+
+describe('who may ask', () => {
+  it.each<[string, Parameters<AdminScene['ask']>[1], number, string]>([
+    ['nobody without a token', { role: null, method: 'POST' }, 401, 'API_UNAUTHENTICATED'],
+    [
+      'nobody with a wrong one',
+      { token: 'x'.repeat(40), method: 'POST' },
+      401,
+      'API_UNAUTHENTICATED',
+    ],
+    [
+      'nobody with a part of one',
+      { token: 'viewer-token-', method: 'POST' },
+      401,
+      'API_UNAUTHENTICATED',
+    ],
+    ['a viewer may not change', { role: 'viewer', method: 'POST' }, 403, 'API_FORBIDDEN'],
+  ])('%s', async (_what, options, status, code) => {
+    expect(await scene.ask('/v1/lanes/1/retry', options)).toEqual(problem(status, code));
+  });
+
+  it('an operator may do what a viewer may, and an admin both', async () => {
+    for (const role of ['viewer', 'operator', 'admin'] as const) {
+      expect((await scene.ask('/v1/status', { role })).status).toBe(200);
+    }
+    expect((await scene.ask('/v1/lanes/1/retry', { role: 'admin', method: 'POST' })).status).toBe(
+      200,
+    );
+  });
+
+  it('without any token configured the API is closed, and says how it opens', async () => {
+    const closed = await openAdmin({ config: adminConfig({ admin: { listen: '127.0.0.1:0' } }) });
+    expect(await closed.ask('/v1/status')).toEqual(problem(403, 'API_CLOSED'));
+    expect((await closed.ask('/healthz', { role: null })).status).toBe(200);
+    await closed.close();
+  });
+
+  it('a token is found whatever the case of the scheme, and nothing else is one', () => {
+    const tokens = new Tokens(adminConfig().admin.tokens);
+    const own = 'operator-token-0123456789';
+    expect(tokens.find(`bEaReR ${own}`)).toEqual({ name: 'the-operator', role: 'operator' });
+    for (const text of [
+      undefined,
+      '',
+      'Bearer',
+      'Bearer ',
+      own,
+      `Basic ${own}`,
+      `Bearer ${own}x`,
+    ]) {
+      expect(tokens.find(text)).toBeNull();
+    }
+  });
+});
+
+describe('the API', () => {
+  it('describes itself as valid OpenAPI 3.1, to everybody', async () => {
+    const { status, body } = await scene.ask('/openapi.json', { role: null });
+    expect(status).toBe(200);
+    const result = await new Validator().validate(body as Record<string, unknown>);
+    expect(result.errors ?? []).toEqual([]);
+    expect(result.valid).toBe(true);
+    const { openapi, paths } = body as { openapi: string; paths: Record<string, unknown> };
+    expect(openapi).toBe('3.1.0');
+    expect(Object.keys(paths)).toContain('/v1/lanes/{id}/retry');
+    expect(Object.keys(paths).filter((path) => !path.startsWith('/v1/'))).toEqual([]);
+  });
+
+  it('tells where capture and each callback stand', async () => {
+    const { body } = await scene.ask('/v1/status');
+    expect(body).toMatchObject({
+      name: 'shop',
+      capture: { state: 'streaming', file: 'binlog.000007', rows: 700 },
+      delivery: { running: true, commits: 77 },
+      log: { type: 'embedded', max_bytes: 1e9, answers: true },
+    });
+    expect((body as { partitions: unknown[] }).partitions).toContainEqual({
+      ...{ callback: CALLBACK, topic: TOPIC, partition: 0 },
+      ...{ next: 3, end: 3, lag: 0 },
+    });
+  });
+
+  it('gives the books, of all or of one callback', async () => {
+    const all = await scene.ask('/v1/ledger');
+    const counts = { read: 3, matched: 3, retrying: 3, delivered: 0, pending: 0 };
+    expect(all.body).toMatchObject({
+      items: [
+        { callback: 'audit', partition: 2, read: 0 },
+        { callback: CALLBACK, partition: 0, ...counts },
+        { callback: CALLBACK, partition: 1, read: 0 },
+      ],
+      next: null,
+    });
+    const one = await scene.ask('/v1/ledger?callback=audit');
+    expect(one.body).toMatchObject({ items: [{ callback: 'audit' }], next: null });
+  });
+
+  it.each(['/v1/ledger', '/v1/lanes', '/v1/callbacks'])(
+    'gives all of %s in pages',
+    async (path) => {
+      const { items } = (await scene.ask(path)).body as { items: unknown[] };
+      const found: unknown[] = [];
+      let next: string | null = null;
+      do {
+        const query: string = next === null ? '' : `&cursor=${next}`;
+        const page = (await scene.ask(`${path}?limit=1${query}`)).body as {
+          items: unknown[];
+          next: string | null;
+        };
+        expect(page.items).toHaveLength(1);
+        found.push(...page.items);
+        next = page.next;
+      } while (next !== null);
+      expect(found).toEqual(items);
+    },
+  );
+
+  it('shows a callback as configured, without its secrets', async () => {
+    const { status, body } = await scene.ask(`/v1/callbacks/${CALLBACK}`);
+    expect(status).toBe(200);
+    expect(body).toMatchObject({
+      ...{ name: CALLBACK, state: 'active', reason: null, lanes: 4 },
+      config: { deliver: { url: 'https://example.com/hook?***', secrets: ['***'] } },
+    });
+    expect(JSON.stringify(body)).not.toMatch(/secret-in|whsec_/);
+    expect(await scene.ask('/v1/callbacks/none')).toEqual(problem(404, 'CALLBACK_UNKNOWN'));
+  });
+
+  it('shows a lane with its events, and makes it due', async () => {
+    const before = (await scene.ask('/v1/lanes/2')).body;
+    expect(before).toMatchObject({
+      ...{ id: 2, callback: CALLBACK, state: 'retrying', depth: 1, attempts: 1 },
+      ...{ last_error: 'HTTP 500', next_attempt_at: '1970-01-01T00:00:02.000Z' },
+      events: [{ offset: 1, op: 'u', table: 'shop.orders' }],
+    });
+    const retried = await scene.ask('/v1/lanes/2/retry', { role: 'operator', method: 'POST' });
+    expect(retried).toMatchObject({ status: 200, body: { id: 2, attempts: 1 } });
+    expect(await scene.ask('/v1/lanes/99')).toEqual(problem(404, 'LANE_UNKNOWN'));
+  });
+
+  it.each([
+    ['/v1/lanes?limit=0', 'limit'],
+    ['/v1/lanes?limit=many', 'limit'],
+    ['/v1/lanes?cursor=%21', 'cursor'],
+    ['/v1/ledger?cursor=%21', 'cursor'],
+    ['/v1/lanes/first', 'id'],
+    ['/v1/lanes/-1', 'id'],
+  ])('says which part of %s is wrong', async (path, place) => {
+    const answer = await scene.ask(path);
+    expect(answer).toEqual(problem(400, 'API_REQUEST_INVALID'));
+    expect((answer.body as { place: string }).place).toContain(place);
+  });
+
+  it.each(['DELETE', 'TRACE', 'QUERY', 'OPTIONS'])(
+    'says what a path takes instead of %s',
+    async (method) => {
+      const { hostname, port } = new URL(scene.url);
+      const headers = { authorization: `Bearer ${ADMIN_TOKENS.viewer}` };
+      const path = '/v1/lanes/1/retry';
+      const answer = await request({ hostname, port, path, method, headers });
+      expect(answer.statusCode).toBe(405);
+      expect(answer.headers.allow).toBe('POST');
+      expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
+    },
+  );
+
+  it('says so where this process does not deliver', async () => {
+    const other = await openAdmin({ state: null });
+    expect(await other.ask('/v1/lanes')).toEqual(problem(409, 'NOT_DELIVERING'));
+    expect((await other.ask('/v1/status')).body).toMatchObject({ delivery: null, capture: null });
+    await other.close();
+  });
+});
