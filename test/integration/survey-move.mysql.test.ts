@@ -73,8 +73,9 @@ describe.each(['ON', 'OFF'])('what lies between two places, with gtid_mode %s', 
       ['d.a', 7],
       ['d.c', 1],
     ]),
+    preparedElsewhere: 0,
   };
-  const NOTHING = { gone: 0n, transactions: 0, rows: new Map() };
+  const NOTHING = { gone: 0n, transactions: 0, rows: new Map(), preparedElsewhere: 0 };
 
   it('is counted both ways, rows of captured tables alone', async () => {
     expect(await survey(before, after)).toEqual({
@@ -88,6 +89,42 @@ describe.each(['ON', 'OFF'])('what lies between two places, with gtid_mode %s', 
     expect(await survey(after, after)).toEqual({
       tallies: { again: NOTHING, skipped: NOTHING },
       stopped: null,
+    });
+  });
+
+  it('has the rows of an XA transaction where that was committed, whatever became of others', async () => {
+    const prepare = (xid: string, id: number): Promise<void> =>
+      run(
+        server,
+        `XA START '${xid}'`,
+        `INSERT INTO d.c VALUES (${id}), (${id + 1})`,
+        `XA END '${xid}'`,
+        `XA PREPARE '${xid}'`,
+      );
+    await prepare('before', 100);
+    const first = await latest();
+    await prepare('whole', 200);
+    await prepare('gone', 300);
+    await run(server, "XA COMMIT 'before'", "XA ROLLBACK 'gone'", "XA COMMIT 'whole'");
+    await run(
+      server,
+      ...["XA START 'one'", 'INSERT INTO d.a VALUES (400)', "XA END 'one'"],
+      "XA COMMIT 'one' ONE PHASE",
+    );
+    await prepare('later', 500);
+    const last = await latest();
+    await run(server, "XA COMMIT 'later'");
+    expect((await survey(first, last))?.tallies).toEqual({
+      again: NOTHING,
+      skipped: {
+        gone: 0n,
+        transactions: 7,
+        rows: new Map([
+          ['d.c', 2],
+          ['d.a', 1],
+        ]),
+        preparedElsewhere: 1,
+      },
     });
   });
 

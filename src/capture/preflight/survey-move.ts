@@ -7,11 +7,13 @@ import type { BinlogEvent } from '../binlog/binlog-event.ts';
 import type { DumpStart } from '../binlog/dump-request.ts';
 import { decodeRows } from '../decode/rows.ts';
 import { TableMaps, type TableVersion } from '../decode/table-map.ts';
+import { readXaStatement } from '../xa/xid.ts';
 import { type DumpAccess, readEvents } from './read-place.ts';
 import type { ServerPlace } from './server-place.ts';
 
 type GtidEvent = Extract<BinlogEvent, { type: 'gtid' }>;
 type RowsEvent = Extract<BinlogEvent, { type: 'rows' }>;
+type RowCounts = Map<string, number>;
 
 /** The two fates of a transaction between the places. */
 export type Fate = 'again' | 'skipped';
@@ -26,8 +28,10 @@ export interface Tally {
   /** Transactions of these that the server has purged, or never had: they cannot be counted. */
   gone: bigint;
   transactions: number;
-  /** Row changes of captured tables, by `schema.table`. */
+  /** Row changes of captured tables, by `schema.table`; those of XA transactions where they were committed. */
   readonly rows: Map<string, number>;
+  /** XA transactions committed among these whose rows stand elsewhere: their rows are not counted. */
+  preparedElsewhere: number;
 }
 
 export interface MoveSurvey {
@@ -132,6 +136,10 @@ class Survey {
   /** The list of wanted columns belongs to one table version: none of each. */
   readonly #none = new WeakMap<TableVersion, []>();
   readonly #tallies: Record<Fate, Tally>;
+  /** Of XA transactions that are prepared, by xid. As many as were looked at, which has a limit. */
+  readonly #prepared = new Map<string, RowCounts>();
+  /** The XA transaction at hand. */
+  #held: { readonly xid: string; readonly rows: RowCounts } | null = null;
   #fate: Fate | null = null;
   #counted = 0n;
   #bytes = 0;
@@ -140,7 +148,12 @@ class Survey {
   constructor(plan: Plan, at: SurveyAccess) {
     this.#plan = plan;
     this.#at = at;
-    const tally = (gone: bigint): Tally => ({ gone, transactions: 0, rows: new Map() });
+    const tally = (gone: bigint): Tally => ({
+      gone,
+      transactions: 0,
+      rows: new Map(),
+      preparedElsewhere: 0,
+    });
     this.#tallies = { again: tally(plan.gone.again), skipped: tally(plan.gone.skipped) };
   }
 
@@ -164,13 +177,41 @@ class Survey {
         return false;
       }
       this.#fate = fate;
+      this.#held = null;
       if (fate === null) return true;
       this.#counted += 1n;
       this.#tallies[fate].transactions += 1;
     } else if (event.type === 'format-description') this.#tables.clear();
     else if (event.type === 'table-map') this.#tables.put(event);
+    else if (event.type === 'query') this.#query(event.sql);
+    else if (event.type === 'xa-prepare') this.#prepare(event.onePhase);
     else if (event.type === 'rows') this.#rows(event);
     return true;
+  }
+
+  #query(sql: string): void {
+    const statement = readXaStatement(sql);
+    if (statement === null) return;
+    const { verb, xid } = statement;
+    if (verb === 'START') this.#held = { xid, rows: new Map() };
+    if (verb === 'COMMIT') this.#count(this.#prepared.get(xid));
+    if (verb === 'COMMIT' || verb === 'ROLLBACK') this.#prepared.delete(xid);
+  }
+
+  #prepare(onePhase: boolean): void {
+    if (this.#held === null) return;
+    const { xid, rows } = this.#held;
+    if (onePhase) this.#count(rows);
+    else this.#prepared.set(xid, rows);
+    this.#held = null;
+  }
+
+  /** Rows that are committed by the transaction at hand. */
+  #count(counts: RowCounts | undefined): void {
+    if (this.#fate === null) return;
+    const tally = this.#tallies[this.#fate];
+    if (counts === undefined) tally.preparedElsewhere += 1;
+    for (const [table, count] of counts ?? []) add(tally.rows, table, count);
   }
 
   #rows(event: RowsEvent): void {
@@ -183,7 +224,10 @@ class Survey {
     for (const { before, after } of decodeRows(event, table, columns)) {
       if (before !== null || after !== null) count += 1;
     }
-    const { rows } = this.#tallies[this.#fate];
-    rows.set(table.name, (rows.get(table.name) ?? 0) + count);
+    add(this.#held?.rows ?? this.#tallies[this.#fate].rows, table.name, count);
   }
+}
+
+function add(counts: RowCounts, table: string, count: number): void {
+  counts.set(table, (counts.get(table) ?? 0) + count);
 }

@@ -14,6 +14,11 @@ export function describeMove(now: Checkpoint, next: Checkpoint): string {
   const sets = setsBetween(now, next);
   const lines =
     sets === null ? byPlace(now, next) : byGtid(now, sets, GtidSet.parse(next.gtidSet ?? ''));
+  if (now.prepared.length > 0) {
+    lines.push(
+      `prepared ${now.prepared.length} XA ${noun(now.prepared.length)} noted no more: what is committed from there on is searched for in the binlog`,
+    );
+  }
   return lines.map((line) => `  ${line}\n`).join('');
 }
 
@@ -28,7 +33,7 @@ export function describeSurvey(survey: MoveSurvey | null): string {
 }
 
 function tally({ tallies }: MoveSurvey, fate: Fate): string[] {
-  const { gone, transactions, rows } = tallies[fate];
+  const { gone, transactions, rows, preparedElsewhere } = tallies[fate];
   const label = fate.padEnd(9);
   const lines: string[] = [];
   if (transactions > 0) {
@@ -36,6 +41,11 @@ function tally({ tallies }: MoveSurvey, fate: Fate): string[] {
     const captured =
       tables.length === 0 ? 'no row of a captured table' : `rows ${tables.join(', ')}`;
     lines.push(`${label}in the binlog: ${transactions} ${noun(transactions)}, ${captured}`);
+  }
+  if (preparedElsewhere > 0) {
+    lines.push(
+      `${label}XA transactions committed in there whose rows stand before it, not counted: ${preparedElsewhere}`,
+    );
   }
   if (gone > 0n) {
     lines.push(`${label}not in the binlog any more, or never there: ${gone} ${noun(gone)}`);

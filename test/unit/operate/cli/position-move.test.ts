@@ -44,6 +44,23 @@ describe('between two places', () => {
     );
   });
 
+  it('tells that prepared transactions are searched for from then on', () => {
+    const prepared = {
+      ...{
+        xid: "X'78',X'',1",
+        gtid: `${A}:9`,
+        commitUs: 1,
+        timestamp: 1,
+        captured: true,
+        at: null,
+      },
+    };
+    const now = place({ gtidSet: `${A}:1-10`, prepared: [prepared] });
+    expect(describeMove(now, place({ gtidSet: `${A}:1-9` }))).toContain(
+      'prepared 1 XA transaction noted no more: what is committed from there on is searched for',
+    );
+  });
+
   it('compares places of one server where there are no GTIDs, file numbers as numbers', () => {
     const now = place({});
     const next = place({ file: 'binlog.1000000', position: 4 });
@@ -58,7 +75,12 @@ describe('between two places', () => {
 });
 
 describe('what was counted between two places', () => {
-  const tally = { gone: 0n, transactions: 0, rows: new Map<string, number>() };
+  const tally = {
+    gone: 0n,
+    transactions: 0,
+    rows: new Map<string, number>(),
+    preparedElsewhere: 0,
+  };
 
   it('is told by table, with what is not there any more and where counting ended', () => {
     const rows = new Map([
@@ -69,13 +91,14 @@ describe('what was counted between two places', () => {
       describeSurvey({
         tallies: {
           again: { ...tally, transactions: 1 },
-          skipped: { gone: 2n, transactions: 3, rows },
+          skipped: { gone: 2n, transactions: 3, rows, preparedElsewhere: 1 },
         },
         stopped: '256 MiB were looked at, up to binlog.000009:157',
       }),
     ).toBe(
       '  again    in the binlog: 1 transaction, no row of a captured table\n' +
         '  skipped  in the binlog: 3 transactions, rows s.a 7, s.b 1\n' +
+        '  skipped  XA transactions committed in there whose rows stand before it, not counted: 1\n' +
         '  skipped  not in the binlog any more, or never there: 2 transactions\n' +
         '  counted  not all of it: 256 MiB were looked at, up to binlog.000009:157\n',
     );
