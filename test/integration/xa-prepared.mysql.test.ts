@@ -12,7 +12,6 @@ import {
   purgeAll,
   rollBackAll,
   runAll,
-  type Scene,
 } from './support/xa-scene.ts';
 
 /** Of this file alone: it is restarted, and its binlog purged. */
@@ -215,44 +214,5 @@ describe('a prepared transaction', () => {
       expect(await run.ended).toMatchObject({ code: 'POSITION_UNPROVEN' });
     }
     expect(await scene.texts()).toEqual([]);
-  });
-});
-
-describe('on another server', () => {
-  it('a prepared transaction is found by its GTID, and comes with the same ids', async () => {
-    const replica = await startOwnMysql({ fast: true });
-    const source = await startOwnMysql({ fast: true });
-    await withConnection(replica.url, (connection) =>
-      connection.query(
-        `CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = ${source.port}, SOURCE_USER = 'root', SOURCE_PASSWORD = 'rowcall', SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1; START REPLICA`,
-      ),
-    );
-    const scene = await openScene(source);
-    const first = await scene.start();
-    await scene.prepare("'x'", "INSERT INTO a (v) VALUES ('x'), ('x2')");
-    await scene.prepare("'y'", "INSERT INTO a (v) VALUES ('y')");
-    await caughtUp(scene, first);
-    expect(await first.stop()).toBeNull();
-    await scene.sql("XA COMMIT 'x'");
-    const [committed] = await lastNumbers(source, 1);
-    await withConnection(replica.url, async (connection) => {
-      const [[row]] = (await withConnection(source.url, (on) =>
-        on.query('SELECT @@gtid_executed AS g'),
-      )) as unknown as [{ g: string }[]];
-      await connection.query('SELECT WAIT_FOR_EXECUTED_GTID_SET(?, 30)', [row?.g]);
-      await connection.query('STOP REPLICA; RESET REPLICA ALL; FLUSH BINARY LOGS');
-    });
-    await source.stop();
-    const moved: Scene = { ...scene, on: replica };
-    const run = runCapture({ url: replica.url, tables: [`${scene.name}.a`], store: scene.store });
-    await withConnection(replica.url, (connection) => connection.query("XA COMMIT 'y'"));
-    await caughtUp(moved, run);
-    const rows = await scene.rows();
-    expect(rows.map(({ text }) => text)).toEqual(['c a 1 x', 'c a 2 x2', 'c a 3 y']);
-    expect(rows.map(({ transaction }) => transaction)).toEqual([committed, committed, '1']);
-    expect(await run.stop()).toBeNull();
-    // Its locks would keep the database from being dropped.
-    await source.start();
-    await scene.sql("XA ROLLBACK 'y'");
   });
 });

@@ -25,7 +25,7 @@ export interface Scene {
   readonly on: MysqlServer;
   readonly name: string;
   readonly store: MemoryLogStore;
-  readonly start: () => Promise<CaptureRun>;
+  readonly start: (options?: Partial<Parameters<typeof runCapture>[0]>) => Promise<CaptureRun>;
   readonly sql: (...statements: string[]) => Promise<void>;
   /** Prepares a transaction in a session that ends at once. */
   readonly prepare: (xid: string, ...statements: string[]) => Promise<void>;
@@ -58,8 +58,9 @@ export async function openScene(on: MysqlServer): Promise<Scene> {
     ...{ on, name, store, sql, rows },
     prepare: (xid, ...statements) =>
       sql(`XA START ${xid}`, ...statements, `XA END ${xid}`, `XA PREPARE ${xid}`),
-    start: async () => {
-      const run = runCapture({ url: on.url, tables: [`${name}.a`, `${name}.b`], store });
+    start: async (options = {}) => {
+      const tables = [`${name}.a`, `${name}.b`];
+      const run = runCapture({ url: on.url, tables, store, ...options });
       await eventually(() => {
         expect(run.capture.snapshot().state).toBe('streaming');
       });
