@@ -8,7 +8,15 @@ export const FAILPOINTS = [
   'after-lane-write',
 ] as const;
 
-export type Failpoint = (typeof FAILPOINTS)[number];
+/** Those that only XA transactions come to. */
+export const XA_FAILPOINTS = [
+  'after-xa-prepare',
+  'while-xa-rows-are-read-again',
+  'after-xa-rows-before-their-end',
+  'after-xa-outcome',
+] as const;
+
+export type Failpoint = (typeof FAILPOINTS)[number] | (typeof XA_FAILPOINTS)[number];
 
 let armed: Failpoint | undefined;
 let passesLeft = 0;

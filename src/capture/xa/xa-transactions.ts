@@ -9,6 +9,7 @@
 import { RowcallError } from '../../errors.ts';
 import { type FilePosition, formatPlace, type PreparedTransaction } from '../../position.ts';
 import { present } from '../../shared/assert.ts';
+import { failpoint } from '../../shared/failpoint.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { HeldTransaction, Place, Transaction } from '../append/place.ts';
 import type { BinlogEvent } from '../binlog/binlog-event.ts';
@@ -168,6 +169,7 @@ export class XaTransactions {
         'So many XA transactions are prepared that no more are noted: they are searched for at their XA COMMIT',
       );
     }
+    failpoint('after-xa-prepare');
     return undefined;
   }
 
@@ -193,9 +195,11 @@ export class XaTransactions {
   /** As when it was prepared: a checkpoint has both the outcome and that it is over, or neither. */
   #end(xid: string, event: BinlogEvent): void {
     const { place, commit } = this.#parts;
+    failpoint('after-xa-rows-before-their-end');
     commit(event);
     place.prepared.delete(xid);
     this.#kept.drop(xid);
+    failpoint('after-xa-outcome');
   }
 
   /**
@@ -243,6 +247,7 @@ export class XaTransactions {
     at: FilePosition | null,
   ): Promise<void> | undefined {
     const { place, rows, statement } = this.#parts;
+    failpoint('while-xa-rows-are-read-again');
     if (event.type === 'rows') return rows(event, tables, at ?? event);
     if (event.type === 'table-map') tables.put(event);
     if (event.type !== 'query') return undefined;
