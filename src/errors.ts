@@ -140,7 +140,7 @@ export const ERRORS = {
   XA_PREPARE_MISSING: {
     retriable: false,
     exit: 3,
-    cure: 'Restore the binlog files of the source, and start again. Or bring the rows over by hand, then go on behind the XA COMMIT: rowcall position set.',
+    cure: 'Restore the binlog files of the source, or read from a server that still has them, and start again. Or bring the rows over by hand, then go on behind the XA COMMIT: rowcall position set.',
   },
   ROW_METADATA_MISSING: {
     retriable: false,

@@ -276,7 +276,7 @@ export class XaTransactions {
     }
     return new RowcallError('XA_PREPARE_MISSING', error.message, {
       place: places.filter((place) => typeof place === 'string').join(', '),
-      cure: `Restore the binlog files of the source, and start again. Or bring its rows over by hand, then go on behind the XA COMMIT: rowcall position set -c FILE ${behind}`,
+      cure: `Restore the binlog files of the source, or read from a server that still has them, and start again. Or bring its rows over by hand, then go on behind the XA COMMIT: rowcall position set -c FILE ${behind}`,
       cause: error,
     });
   }
