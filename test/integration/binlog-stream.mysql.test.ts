@@ -124,6 +124,30 @@ describe('the binlog stream', () => {
     await stream.close();
   });
 
+  it('ends at the end of the log also where its reader is slow, and the server has hung up by then', async () => {
+    const { url } = await freshDatabase('slow', server.url);
+    await run(url, 'CREATE TABLE t (id INT PRIMARY KEY, v LONGTEXT)');
+    const start = await endOfLog();
+    await run(
+      url,
+      'SET SESSION binlog_transaction_compression = ON',
+      // More in one event than the queue takes, and then some that fit into what the socket gave with it.
+      `INSERT INTO t WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 60) SELECT i, REPEAT(SHA2(i, 256), 10000) FROM n`,
+      'INSERT INTO t (id) VALUES (0)',
+    );
+    const stream = await openBinlogStream(
+      optionsOf(start, { nonBlocking: true, maxQueueBytes: 1024 }),
+      AbortSignal.timeout(60_000),
+    );
+    let rows = 0;
+    for (let batch = await stream.next(); batch.length > 0; batch = await stream.next()) {
+      rows += batch.filter(({ type }) => type === 'rows').length;
+    }
+    expect(rows).toBeGreaterThanOrEqual(61);
+    expect(stream.place).toEqual({ file: start.file, position: (await endOfLog()).position });
+    await stream.close();
+  });
+
   it('ends at the end of the log when it shall not wait there', async () => {
     const start = await endOfLog();
     const stream = await openBinlogStream(

@@ -24,12 +24,16 @@ interface Command {
 interface RawConnection {
   /** Where it hands what the socket gave. */
   packetParser: RawPacketParser | PacketJoiner;
-  readonly stream: { readonly bytesRead: number; destroy(): void };
+  /** The socket, with TLS on it where there is TLS. */
+  readonly stream: {
+    readonly bytesRead: number;
+    pause(): void;
+    resume(): void;
+    destroy(): void;
+  };
   addCommand(command: Command): void;
   _resetSequenceId(): void;
   writePacket(packet: OutgoingPacket): void;
-  pause(): void;
-  resume(): void;
   on(event: 'error', listener: (error: unknown) => void): void;
   destroy(): void;
 }
@@ -108,13 +112,17 @@ export class DumpConnection {
     return this.#raw.stream.bytesRead;
   }
 
-  /** Stops reading from the socket, so that the server's sending stops too. */
+  /**
+   * Stops reading from the socket, so that the server's sending stops too. What it gave already still comes. mysql2's
+   * own pause keeps that back as well: a server that hangs up behind the last event of a dump would be heard first,
+   * and the events and the end of the dump be lost.
+   */
   pause(): void {
-    this.#raw.pause();
+    this.#raw.stream.pause();
   }
 
   resume(): void {
-    this.#raw.resume();
+    this.#raw.stream.resume();
   }
 
   /** At once and without a farewell: a dumping server reads no commands. */
