@@ -206,4 +206,35 @@ describe('without GTIDs', () => {
     expect(rows[0]?.transaction).toContain('binlog%2E000003');
     expect(await run.stop()).toBeNull();
   });
+
+  it('a transaction prepared before they came is refused by name, and comes once the source sends it', async () => {
+    const own = await startOwnMysql({
+      fast: true,
+      args: ['--gtid-mode=OFF', '--enforce-gtid-consistency=ON'],
+    });
+    const scene = await openScene(own);
+    const first = await scene.start();
+    await scene.prepare("'x'", "INSERT INTO a (v) VALUES ('x')");
+    await caughtUp(scene, first);
+    expect(await first.stop()).toBeNull();
+    const mode = (...modes: string[]): Promise<void> =>
+      scene.sql(...modes.map((each) => `SET GLOBAL gtid_mode = ${each}`));
+    await mode('OFF_PERMISSIVE', 'ON_PERMISSIVE');
+    const run = await scene.start();
+    await mode('ON');
+    await scene.sql("INSERT INTO b (v) VALUES ('between')");
+    await caughtUp(scene, run);
+    await scene.sql("XA COMMIT 'x'");
+    expect(await run.ended).toMatchObject({
+      code: 'SOURCE_UNFIT',
+      message: expect.stringContaining("X'78',X'',1") as string,
+      cure: expect.stringContaining('gtid_mode = ON_PERMISSIVE') as string,
+    });
+    await mode('ON_PERMISSIVE');
+    await scene.sql("INSERT INTO b (v) VALUES ('after')");
+    const next = await scene.start();
+    await caughtUp(scene, next);
+    expect(await scene.texts()).toEqual(['c b 1 between', 'c b 2 after', 'c a 1 x']);
+    expect(await next.stop()).toBeNull();
+  });
 });

@@ -58,21 +58,29 @@ export class BinlogPreparedSource implements PreparedSource {
       { xid, place: formatPlace(before), files: files.length },
       'Searching the binlog backwards for where an XA transaction was prepared',
     );
-    try {
-      for (const { name } of files) {
-        const end = name === before.file ? before.position : Infinity;
-        const found = await this.#findIn({ name, end, gtids: server.gtids !== null }, xid);
-        if (found === 'ended') return null;
-        if (found !== null) return found;
-      }
-      return null;
-    } catch (error) {
-      if (!(error instanceof RowcallError) || error.code !== 'BINLOG_DUMP_REFUSED') throw error;
-      // A file was purged under the search: the next one asks for the list again.
-      throw new RowcallError('SOURCE_LOST', `The search for ${xid} ended: ${error.message}`, {
-        cause: error,
-      });
+    for (const { name } of files) {
+      const end = name === before.file ? before.position : Infinity;
+      const file = { name, end, gtids: server.gtids !== null };
+      const found = await this.#findIn(file, xid).catch((error: unknown) =>
+        this.#refused(error, name, xid),
+      );
+      if (found === 'ended') return null;
+      if (found !== null) return found;
     }
+    return null;
+  }
+
+  /** A file that was purged under the search is looked for no more; one that is there and not sent never will be. */
+  async #refused(error: unknown, file: string, xid: string): Promise<never> {
+    if (!(error instanceof RowcallError) || error.code !== 'BINLOG_DUMP_REFUSED') throw error;
+    const { files } = await this.#serverPlace();
+    if (files.some(({ name }) => name === file)) {
+      const what = `the source does not send ${file}, where they may be: ${error.message}`;
+      throw preparedMissing(xid, what, null, error);
+    }
+    throw new RowcallError('SOURCE_LOST', `The search for ${xid} ended: ${error.message}`, {
+      cause: error,
+    });
   }
 
   /** The last thing that the file says of the xid: that it is prepared, or over; null where it says nothing. */
@@ -103,19 +111,35 @@ export class BinlogPreparedSource implements PreparedSource {
 
 function startOf(prepared: PreparedTransaction, server: ServerPlace): DumpStart {
   const { xid, gtid, at } = prepared;
+  requireSent(prepared, server);
   if (at !== null) {
     if (!server.files.some(({ name }) => name === at.file)) {
       throw preparedMissing(xid, `the source no longer has ${at.file}`, at);
     }
     return { file: at.file, position: at.position, gtids: server.gtids !== null };
   }
-  if (gtid === null || server.gtids === null) throw new Error('Assertion failed: it has no place');
+  if (gtid === null || server.gtids === null) {
+    throw preparedMissing(xid, 'without GTIDs they cannot be found on another server', null);
+  }
   const { purged, executed } = server.gtids;
   if (purged.contains(parseGtid(gtid))) {
     throw preparedMissing(xid, `this server has purged ${gtid}, which prepared it`, null);
   }
   // All but this one: the server finds the file.
   return { gtidSet: executed.subtract(GtidSet.parse(gtid)) };
+}
+
+/** Mode ON refuses to send what has no GTID, mode OFF what has one: it was prepared before a change. */
+function requireSent({ xid, gtid, at }: PreparedTransaction, { gtidMode }: ServerPlace): void {
+  if (gtidMode !== (gtid === null ? 'ON' : 'OFF')) return;
+  throw new RowcallError(
+    'SOURCE_UNFIT',
+    `XA transaction ${xid} was prepared ${gtid === null ? 'without a GTID' : `as ${gtid}`} and is committed: in gtid_mode ${gtidMode} the source does not send its rows`,
+    {
+      ...(at === null ? {} : { place: formatPlace(at) }),
+      cure: `SET GLOBAL gtid_mode = ${gtidMode}_PERMISSIVE; start again, and set it back once the capture is past the XA COMMIT.`,
+    },
+  );
 }
 
 /** The rows of a transaction that was committed cannot be read any more. */
