@@ -1,9 +1,17 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { MysqlServer } from '../../services/mysql.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { runCli } from '../../src/operate/cli/cli.ts';
 import { systemClock } from '../../src/shared/clock.ts';
+import { silentLogger } from '../../src/shared/logger.ts';
+import { openLog } from '../../src/stores.ts';
+import { gather } from '../support/cli.ts';
 import { eventually } from '../support/eventually.ts';
 import { MemoryChangeLog } from '../support/memory-change-log.ts';
 import { startOwnMysql, withConnection } from '../support/mysql.ts';
+import { tempDir } from '../support/temp-dir.ts';
 import { runCapture } from './support/capture-run.ts';
 import {
   caughtUp,
@@ -215,4 +223,41 @@ describe('a prepared transaction', () => {
     }
     expect(await scene.texts()).toEqual([]);
   });
+});
+
+it('doctor tells of those that the checkpoint names, by what the source says of them', async () => {
+  const scene = await openScene(server);
+  const run = await scene.start();
+  await scene.prepare("'x','b',7", "INSERT INTO a (v) VALUES ('x')");
+  await scene.prepare("'gone'", "INSERT INTO a (v) VALUES ('gone')");
+  await caughtUp(scene, run);
+  expect(await run.stop()).toBeNull();
+  await scene.sql("XA ROLLBACK 'gone'");
+  const file = join(tempDir(), 'rowcall.yaml');
+  const value = {
+    ...{ name: 'capture', callbacks: [], tables: [{ match: `${scene.name}.*` }] },
+    source: { url: server.url },
+  };
+  writeFileSync(file, JSON.stringify(value));
+  const parts = { clock: systemClock, logger: silentLogger, create: true };
+  const log = await openLog(await loadConfig(file, {}), parts);
+  const { prepared, ...rest } = await scene.checkpoint();
+  const old = prepared.map((each) => ({ ...each, timestamp: each.timestamp - 3600 }));
+  await log.setCheckpoint('capture', JSON.stringify({ ...rest, prepared: old }));
+  await log.close();
+  const { out } = await gather((io) => runCli(['doctor', '-c', file, '--json'], io));
+  const { findings } = JSON.parse(out) as {
+    readonly findings: readonly { readonly check: string; readonly value: string }[];
+  };
+  const xids = "X'78',X'62',7, X'676f6e65',X'',1";
+  expect(findings.filter(({ check }) => check === 'prepared XA transactions')).toMatchObject([
+    {
+      ...{ part: 'source', severity: 'warning' },
+      value: expect.stringMatching(
+        /^2 for over 10 minutes, the oldest at binlog\.\d+:\d+/,
+      ) as string,
+    },
+    { severity: 'note', value: `1 that XA RECOVER does not list: X'676f6e65',X'',1` },
+  ]);
+  expect(findings.some(({ value: is }) => is.endsWith(xids))).toBe(true);
 });

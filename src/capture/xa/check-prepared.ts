@@ -31,7 +31,8 @@ export async function tellPrepared(
   }
 }
 
-function isGone(
+/** Whether the rows of a prepared transaction cannot be read any more. */
+export function isGone(
   { gtid, at }: PreparedTransaction,
   server: ServerPlace,
   sameServer: boolean,

@@ -6,7 +6,7 @@ import type { Logger } from '../../shared/logger.ts';
 import type { Place } from '../append/place.ts';
 
 /** From so long on a transaction between two phases is one that was forgotten. */
-const LONG_MS = 10 * 60_000;
+export const LONG_MS = 10 * 60_000;
 
 /** Warns once of each, as long as it lives. */
 export class PreparedWatch {

@@ -1,6 +1,7 @@
 /** `rowcall doctor`: everything outside, looked at and judged; each finding with its cure. Changes nothing. */
 
 import { existsSync } from 'node:fs';
+import type { Finding } from '../../capture/preflight/check-source.ts';
 import { loadConfig } from '../../config/load.ts';
 import type { Config } from '../../config/schema.ts';
 import { type ErrorCode, RowcallError, toRowcallError } from '../../errors.ts';
@@ -8,6 +9,7 @@ import { silentLogger } from '../../shared/logger.ts';
 import { systemClock } from '../../shared/clock.ts';
 import type { Cursor } from '../../state/state-store.ts';
 import { checkLog, openLog, openState } from '../../stores.ts';
+import { examinePrepared } from './examine-prepared.ts';
 import { examineSource } from './examine-source.ts';
 import type { CliIo } from './io.ts';
 
@@ -30,8 +32,20 @@ export async function examine(
   const config = await loadConfig(options.config, io.env);
   const source = await attempt('source', () => sourceFindings(config, io.signal));
   const { findings: state, cursors } = await examineState(config);
-  const log = await attempt('log', () => examineLog(config, cursors));
-  const findings = [...source, ...log, ...state];
+  let checkpoint: string | null = null;
+  const log = await attempt('log', async () => {
+    const examined = await examineLog(config, cursors);
+    checkpoint = examined.checkpoint;
+    return examined.findings;
+  });
+  // A source that cannot be used is told of already.
+  const usable = source.every(({ severity }) => severity !== 'error');
+  const prepared = usable
+    ? await attempt('source', async () =>
+        ofSource(await examinePrepared(config, checkpoint, io.signal)),
+      )
+    : [];
+  const findings = [...source, ...prepared, ...log, ...state];
   const errors = findings.filter(({ severity }) => severity === 'error');
   if (options.json === true) {
     io.out(`${JSON.stringify({ fit: errors.length === 0, findings }, null, 2)}\n`);
@@ -80,25 +94,39 @@ function failed(part: DoctorFinding['part'], failure: RowcallError): DoctorFindi
 }
 
 async function sourceFindings(config: Config, signal: AbortSignal): Promise<DoctorFinding[]> {
-  const findings = await examineSource(config, signal);
+  return ofSource(await examineSource(config, signal));
+}
+
+function ofSource(findings: readonly Finding[]): DoctorFinding[] {
   return findings.map(({ sql, ...finding }) => ({ part: 'source', ...finding, cure: sql }));
 }
 
-async function examineLog(config: Config, cursors: readonly Cursor[]): Promise<DoctorFinding[]> {
+interface ExaminedLog {
+  readonly findings: readonly DoctorFinding[];
+  /** As it stands there; null where there is none. */
+  readonly checkpoint: string | null;
+}
+
+async function examineLog(config: Config, cursors: readonly Cursor[]): Promise<ExaminedLog> {
   // The first start makes it; until then there is nothing to look at.
-  if (config.log.type === 'embedded' && !existsSync(config.log.path)) return [];
+  if (config.log.type === 'embedded' && !existsSync(config.log.path)) {
+    return { findings: [], checkpoint: null };
+  }
   const log = await openLog(config, { clock: systemClock, logger: silentLogger, create: false });
   try {
     const findings = await checkLog(config, log, cursors, systemClock.now());
-    return findings.map(({ severity, check, value, want, why, cure }) => ({
-      part: 'log',
-      severity,
-      check,
-      value,
-      want,
-      why,
-      cure,
-    }));
+    return {
+      findings: findings.map(({ severity, check, value, want, why, cure }) => ({
+        part: 'log',
+        severity,
+        check,
+        value,
+        want,
+        why,
+        cure,
+      })),
+      checkpoint: await log.readCheckpoint(config.name),
+    };
   } finally {
     await log.close();
   }

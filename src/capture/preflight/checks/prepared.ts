@@ -14,7 +14,7 @@ export async function checkPrepared({
   source,
   account,
 }: Pick<Surroundings, 'source' | 'account'>): Promise<Finding[]> {
-  const rows = await recover(source);
+  const rows = await recoverXids(source);
   if (rows === null) {
     return [
       {
@@ -41,7 +41,8 @@ export async function checkPrepared({
   ];
 }
 
-async function recover(source: Surroundings['source']): Promise<SourceRow[] | null> {
+/** Null where the account may not ask. @throws RowcallError what else a query throws */
+export async function recoverXids(source: Surroundings['source']): Promise<SourceRow[] | null> {
   try {
     return await source.query('XA RECOVER CONVERT XID');
   } catch (error) {
