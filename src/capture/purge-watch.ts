@@ -1,7 +1,7 @@
 /** Looks now and then how long the source will still have what is not read yet, and warns before it has not. */
 
 import { RowcallError } from '../errors.ts';
-import { fileNumber } from '../position.ts';
+import { fileNumber, type PreparedTransaction } from '../position.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { Logger } from '../shared/logger.ts';
 import { FIRST_POSITION } from './binlog/event-parser.ts';
@@ -11,6 +11,7 @@ import { retentionSeconds } from './preflight/check-retention.ts';
 import { forecastPurge, type PurgeForecast, ReadingPace } from './preflight/purge-forecast.ts';
 import { readPlace } from './preflight/read-place.ts';
 import { readServerPlace } from './preflight/server-place.ts';
+import { PurgedPrepared } from './xa/purged-prepared.ts';
 
 const LOOK_EVERY_MS = 60_000;
 /** The pace is that of the last ten minutes. */
@@ -33,6 +34,8 @@ export interface PurgeWatchParts {
     readonly position: number;
     readonly committedMs: number;
   };
+  /** Those whose rows will be read again. */
+  readonly prepared: () => readonly PreparedTransaction[];
   /** Default: a minute. */
   readonly everyMs?: number | undefined;
 }
@@ -56,11 +59,13 @@ export class PurgeWatch {
   readonly #parts: PurgeWatchParts;
   readonly #pace = new ReadingPace(LOOKS_OF_PACE);
   readonly #begun = new Map<string, number>();
+  readonly #purged: PurgedPrepared;
   #foreseen: ForeseenPurge | null = null;
   #saidAt = -Infinity;
 
   constructor(parts: PurgeWatchParts) {
     this.#parts = parts;
+    this.#purged = new PurgedPrepared(parts.logger);
   }
 
   get foreseen(): ForeseenPurge | null {
@@ -96,12 +101,16 @@ export class PurgeWatch {
   }
 
   async #look(signal: AbortSignal): Promise<PurgeForecast> {
-    const { server, heartbeatMs, place } = this.#parts;
+    const { server, heartbeatMs, place, prepared } = this.#parts;
     return withSource(
       server.connection,
       signal,
       async (source) => {
-        const { files } = await readServerPlace(source);
+        // Asked first: what is prepared meanwhile is in a file that is not listed.
+        const open = prepared();
+        const seen = await readServerPlace(source);
+        const { files } = seen;
+        this.#purged.look(open, seen);
         const settings = await source.query(
           "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('binlog_expire_logs_seconds'," +
             " 'binlog_expire_logs_auto_purge', 'expire_logs_days')",

@@ -24,7 +24,6 @@ import { type Start, startPlace } from './preflight/start-place.ts';
 import { withGtids } from './preflight/take-up-gtids.ts';
 import { type ForeseenPurge, PurgeWatch } from './purge-watch.ts';
 import type { Router } from './route/router.ts';
-import { tellPrepared } from './xa/check-prepared.ts';
 import { BinlogPreparedSource } from './xa/read-prepared.ts';
 
 /** Raw events that may wait between the socket and the decoder. */
@@ -235,6 +234,7 @@ export class CaptureSession {
       ...this.#parts,
       server,
       place: () => ({ ...place.filePosition, committedMs: this.#counters.lastCommitMs }),
+      prepared: () => place.prepared.all,
       everyMs: this.#parts.purgeLookMs,
     });
     this.#watch = watch;
@@ -290,7 +290,6 @@ export class CaptureSession {
         await this.#checkFit(server, source);
         checkpoint ??= await this.#begin(writer, { source, access }, signal);
         const proven = await provePlace(source, checkpoint, access, signal);
-        await tellPrepared(source, checkpoint, logger);
         const letterCase = await source.value('SELECT @@GLOBAL.lower_case_table_names');
         return {
           checkpoint: await withGtids(source, checkpoint, access, signal),

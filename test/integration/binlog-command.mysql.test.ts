@@ -41,6 +41,10 @@ const WORK = [
   'SET SESSION binlog_transaction_compression = ON',
   "UPDATE plain SET name = 'compressed' WHERE id < 300",
   'SET SESSION binlog_transaction_compression = OFF',
+  ...["XA START 'x', 'b', 7", "INSERT INTO plain (id, name) VALUES (1500, 'prepared')"],
+  ...["XA END 'x', 'b', 7", "XA PREPARE 'x', 'b', 7"],
+  "INSERT INTO plain (id, name) VALUES (1501, 'between')",
+  "XA COMMIT 'x', 'b', 7",
   'CREATE TABLE copied SELECT id, name FROM plain WHERE id < 15',
   'FLUSH BINARY LOGS',
   'INSERT INTO plain (id) VALUES (2000)',
@@ -114,6 +118,7 @@ const TYPES: readonly (readonly [RegExp, string])[] = [
   [/^Update_rows/, 'UPDATE_ROWS'],
   [/^Delete_rows/, 'DELETE_ROWS'],
   [/^Xid/, 'XID'],
+  [/^XA PREPARE/, 'XA_PREPARE'],
   [/^Rotate/, 'ROTATE'],
   [/^Transaction_Payload/, 'TRANSACTION_PAYLOAD'],
 ];

@@ -40,6 +40,7 @@ it('foresees and warns of a purge where reading stands in an old file', async ()
     heartbeatMs: 1000,
     clock: systemClock,
     logger,
+    prepared: () => [],
     place: () => ({ file: oldest.name, position: oldest.bytes, committedMs: Date.now() - 1000 }),
     everyMs: 20,
   });

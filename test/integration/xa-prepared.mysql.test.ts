@@ -12,7 +12,7 @@ import { eventually } from '../support/eventually.ts';
 import { MemoryChangeLog } from '../support/memory-change-log.ts';
 import { startOwnMysql, withConnection } from '../support/mysql.ts';
 import { tempDir } from '../support/temp-dir.ts';
-import { runCapture } from './support/capture-run.ts';
+import { type CaptureRun, runCapture } from './support/capture-run.ts';
 import {
   caughtUp,
   lastNumbers,
@@ -30,6 +30,13 @@ beforeAll(async () => {
 });
 
 afterEach(() => rollBackAll(server));
+
+/** Of which it was said that the source has purged their rows. */
+function purged({ told }: CaptureRun): object[] {
+  return told
+    .filter(({ level, message }) => level === 'error' && message.includes('purged its rows'))
+    .map(({ fields }) => fields);
+}
 
 describe('a prepared transaction', () => {
   it('survives restarts of the connector, a killed server, and other files of the binlog', async () => {
@@ -166,9 +173,9 @@ describe('a prepared transaction', () => {
     expect(await first.stop()).toBeNull();
     await purgeAll(server);
     const run = await scene.start();
-    expect(
-      run.told.filter(({ level }) => level === 'error').map(({ fields }) => fields),
-    ).toMatchObject([{ xid: "X'78',X'',1" }, { xid: "X'79',X'',1" }]);
+    await eventually(() => {
+      expect(purged(run)).toMatchObject([{ xid: "X'78',X'',1" }, { xid: "X'79',X'',1" }]);
+    });
     await scene.sql("XA ROLLBACK 'x'", "INSERT INTO b (v) VALUES ('after')");
     await caughtUp(scene, run);
     await scene.sql("XA COMMIT 'y'");
@@ -184,6 +191,24 @@ describe('a prepared transaction', () => {
       ) as string,
     });
     expect(await scene.texts()).toEqual(['c b 1 after']);
+  });
+
+  it('whose rows are purged while it is captured is told of, once', async () => {
+    const scene = await openScene(server);
+    const run = await scene.start({ purgeLookMs: 20 });
+    await scene.prepare("'x'", "INSERT INTO a (v) VALUES ('x')");
+    await scene.prepare("'other'", 'INSERT INTO other VALUES (1)');
+    await scene.sql('FLUSH BINARY LOGS', 'INSERT INTO other VALUES (2)');
+    await caughtUp(scene, run);
+    expect(purged(run)).toEqual([]);
+    await purgeAll(server);
+    await eventually(() => {
+      expect(purged(run)).toMatchObject([{ xid: "X'78',X'',1" }]);
+    });
+    await scene.sql("XA ROLLBACK 'other'", "XA ROLLBACK 'x'");
+    await caughtUp(scene, run);
+    expect(await run.stop()).toBeNull();
+    expect(purged(run)).toHaveLength(1);
   });
 
   it('that nobody knows stops the capture at XA COMMIT, and not at XA ROLLBACK', async () => {

@@ -74,6 +74,28 @@ describe.each(WAYS)('rows of an XA transaction, read %s,', (way) => {
     expect(row?.timestampMs).toBe(begun);
   });
 
+  it('have the shape of their table in front of the first that was committed', async () => {
+    const scene = await openScene(server);
+    const options = { schemaChanges: true };
+    const run = await scene.start(options);
+    await scene.prepare("'gone'", "INSERT INTO b (v) VALUES ('gone')");
+    await scene.prepare("'x'", "INSERT INTO a (v) VALUES ('1')");
+    const next = await between(scene, options, run);
+    await scene.sql("XA ROLLBACK 'gone'", "XA COMMIT 'x'");
+    const [committed] = await lastNumbers(server, 1);
+    await scene.sql("INSERT INTO a (v) VALUES ('2')");
+    await caughtUp(scene, next);
+    expect(await next.stop()).toBeNull();
+    const changes = recordsOf(scene, 'capture.schema_changes');
+    expect(changes.map(({ value }) => json(value))).toMatchObject([
+      {
+        gtid: expect.stringMatching(new RegExp(`:${committed}$`)) as string,
+        ...{ schema: scene.name, table: 'a', statement: null },
+        columns_after: [{ name: 'id' }, { name: 'v' }],
+      },
+    ]);
+  });
+
   it('go where an outbox says', async () => {
     const scene = await openScene(server);
     await scene.sql(

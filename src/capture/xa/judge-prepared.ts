@@ -5,7 +5,7 @@ import type { SourceRow } from '../binlog/source-connection.ts';
 import type { Finding } from '../preflight/check-source.ts';
 import type { ServerPlace } from '../preflight/server-place.ts';
 import { listed } from '../preflight/tables-seen.ts';
-import { isGone } from './check-prepared.ts';
+import { isGone } from './purged-prepared.ts';
 import { LONG_MS } from './prepared-watch.ts';
 import { formatXid } from './xid.ts';
 

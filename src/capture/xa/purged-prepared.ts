@@ -1,0 +1,40 @@
+/** What the source has purged of prepared transactions, told before an XA COMMIT of one stops the capture. */
+
+import { parseGtid } from '../../gtid-set.ts';
+import { formatPlace, type PreparedTransaction } from '../../position.ts';
+import type { Logger } from '../../shared/logger.ts';
+import type { ServerPlace } from '../preflight/server-place.ts';
+
+/** Tells of each once. Nothing is stopped: a rollback makes it right, and must be read. */
+export class PurgedPrepared {
+  readonly #logger: Logger;
+  #told = new Set<string>();
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  /** @param prepared with places of this server */
+  look(prepared: readonly PreparedTransaction[], server: ServerPlace): void {
+    const gone = prepared.filter((each) => each.captured && isGone(each, server, true));
+    for (const { xid, gtid, at, timestamp } of gone) {
+      if (this.#told.has(`${xid} ${timestamp}`)) continue;
+      const place = at === null ? gtid : formatPlace(at);
+      this.#logger.error(
+        { xid, gtid, place },
+        `XA transaction ${xid} is prepared, and the source has purged its rows: an XA COMMIT of it will stop the capture, an XA ROLLBACK will not`,
+      );
+    }
+    this.#told = new Set(gone.map(({ xid, timestamp }) => `${xid} ${timestamp}`));
+  }
+}
+
+/** Whether the rows of a prepared transaction cannot be read any more. */
+export function isGone(
+  { gtid, at }: PreparedTransaction,
+  server: ServerPlace,
+  sameServer: boolean,
+): boolean {
+  if (sameServer && at !== null) return !server.files.some(({ name }) => name === at.file);
+  return gtid !== null && server.gtids?.purged.contains(parseGtid(gtid)) === true;
+}
