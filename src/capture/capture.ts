@@ -3,7 +3,7 @@
 import { type ErrorCode, type RowcallError, toRowcallError } from '../errors.ts';
 import { Backoff } from '../shared/backoff.ts';
 import type { Service } from '../shared/service.ts';
-import type { CaptureCounters } from './event-handler.ts';
+import type { CaptureCounters } from './capture-counters.ts';
 import { type ForeseenPurge, isUrgent } from './purge-watch.ts';
 import { type CaptureParts, CaptureSession, NO_PLACE, type SessionSnapshot } from './session.ts';
 

@@ -1,91 +1,36 @@
 /** One binlog event after another: transactions begin and end, rows become records. */
 
-import type { LogRecord } from '../change-event.ts';
 import { RowcallError } from '../errors.ts';
-import type { ChangeLogWriter } from '../log/change-log.ts';
-import { partitionOf } from '../log/partition.ts';
-import { type FilePosition, madeTopic, type TableName } from '../position.ts';
-import { present, unreachable } from '../shared/assert.ts';
-import type { Clock } from '../shared/clock.ts';
-import type { Logger } from '../shared/logger.ts';
-import type { Appender } from './append/appender.ts';
-import type { ClaimCheck } from './append/claim-check.ts';
-import type { Place } from './append/place.ts';
+import type { FilePosition } from '../position.ts';
+import { unreachable } from '../shared/assert.ts';
 import type { BinlogEvent } from './binlog/binlog-event.ts';
 import { classifyQuery, type QueryKind } from './binlog/classify-query.ts';
 import { statementTarget } from './binlog/statement-target.ts';
 import { DdlEvents } from './ddl-events.ts';
-import { decodeRows, type RowChange } from './decode/rows.ts';
+import type { RowsEvent } from './decode/rows.ts';
 import { TableMaps, type TableVersion } from './decode/table-map.ts';
-import { encodeRow } from './encode/encode-row.ts';
-import { aggregateTypeOf, encodeOutboxRow } from './encode/outbox.ts';
-import { beginRecord, endRecord, transactionsTopic } from './encode/transaction-record.ts';
+import { endRecord } from './encode/transaction-record.ts';
 import type { EventWork } from './event-work.ts';
-import { type Route, type Router, SYSTEM_SCHEMAS } from './route/router.ts';
-import type { TopicSource } from './route/topic-name.ts';
+import { SYSTEM_SCHEMAS } from './route/router.ts';
 import { SchemaChanges } from './schema-changes.ts';
+import { RowEvents, type RowEventsParts } from './row-events.ts';
+import { Topics, type TopicsParts } from './topics.ts';
 import type { PreparedSource } from './xa/prepared-source.ts';
 import { isWithin, XaTransactions } from './xa/xa-transactions.ts';
 
 type QueryEvent = Extract<BinlogEvent, { type: 'query' }>;
-type RowsEvent = Extract<BinlogEvent, { type: 'rows' }>;
 
-/** What was read, for metrics. Plain cells: they are counted on the hot path. */
-export interface CaptureCounters {
-  events: number;
-  bytes: number;
-  rows: number;
-  /** Row events, each with one row or many, of tables that no rule captures. */
-  filteredRowEvents: number;
-  transactions: number;
-  /** Commit time of the newest transaction read, milliseconds; 0 before the first. */
-  lastCommitMs: number;
-}
-
-export interface EventHandlerParts {
-  readonly name: string;
-  readonly version: string;
-  /** Partitions of a topic that is made now. */
-  readonly partitions: number;
-  readonly place: Place;
-  readonly appender: Appender;
-  readonly writer: ChangeLogWriter;
-  readonly router: Router;
-  /** A row that lacks columns (binlog_row_image other than FULL) is an error. Default: false. */
-  readonly requireFullImage?: boolean;
+export interface EventHandlerParts extends RowEventsParts, TopicsParts {
   /** The server compares names of tables without regard to case. Default: false. */
   readonly foldNames?: boolean;
   /** DDL and the shapes of tables go to a topic of their own. Default: false. */
   readonly schemaChanges?: boolean;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly counters: CaptureCounters;
-  /** Where transactions begin and end stands in a topic of its own. */
-  readonly transactions?: boolean;
-  /** Where the value of an oversize record goes; without it, it stays in the record, and the log may refuse that. */
-  readonly claimCheck?: ClaimCheck | null;
   /** Where the rows of XA transactions are read again. */
   readonly prepared: PreparedSource;
   /** Works off what is read again as what is read the first time. */
   readonly work: EventWork;
   /** Something came from the source, beside the events of the capture's own stream. */
   readonly onHeard: () => void;
-}
-
-/** A topic, and the count that its keys are hashed over. */
-interface Target {
-  readonly topic: string;
-  readonly partitions: number;
-}
-
-/** Rows of one event. */
-interface Rows {
-  readonly event: RowsEvent;
-  /** Where they are said to stand. */
-  readonly place: FilePosition;
-  readonly table: TableVersion;
-  readonly route: Route;
-  readonly encode: typeof encodeRow;
 }
 
 /**
@@ -96,16 +41,16 @@ interface Rows {
 export class EventHandler {
   readonly #parts: EventHandlerParts;
   readonly #tables = new TableMaps();
-  /** Outbox tables of whose updates a person was told. */
-  readonly #updatedOutboxes = new WeakSet<Route>();
+  readonly #topics: Topics;
+  readonly #rowEvents: RowEvents;
   readonly #ddl: DdlEvents;
   readonly #schemaChanges: SchemaChanges | null;
-  /** Their tables are known to their topics. */
-  readonly #placed = new WeakSet<Route>();
   readonly #xa: XaTransactions;
 
   constructor(parts: EventHandlerParts) {
     this.#parts = parts;
+    this.#topics = new Topics(parts);
+    this.#rowEvents = new RowEvents(parts, this.#topics);
     this.#schemaChanges = parts.schemaChanges === true ? new SchemaChanges(parts) : null;
     this.#ddl = new DdlEvents({ foldNames: false, ...parts, schemaChanges: this.#schemaChanges });
     this.#xa = new XaTransactions({
@@ -117,7 +62,6 @@ export class EventHandler {
         this.#commit(end);
       },
     });
-    this.#keepTopics();
   }
 
   /** Handles one event; a promise only where it must wait for the log. */
@@ -273,7 +217,7 @@ export class EventHandler {
         table,
         rows: ordinal,
       }));
-      this.#add(this.#transactions(), [endRecord(transaction, tables)]);
+      this.#parts.appender.addTo(this.#topics.transactions(), [endRecord(transaction, tables)]);
     }
   }
 
@@ -285,178 +229,23 @@ export class EventHandler {
   }
 
   /** @param place that its rows bear */
-  async #rows(
+  #rows(
     event: RowsEvent,
     tables: TableMaps = this.#tables,
     place: FilePosition = event,
-  ): Promise<void> {
-    const table = tableOf(event, tables);
-    const route = this.#parts.router.route(table);
-    if (route !== null) {
-      const encode = route.outbox === null ? encodeRow : encodeOutboxRow;
-      await this.#rowsOf({ event, place, table, route, encode });
-    } else if (tables === this.#tables) {
+  ): Promise<void> | undefined {
+    const route = this.#parts.router.route(tableOf(event, tables));
+    if (route === null) {
       // What is read again was counted when it was read first.
-      this.#parts.counters.filteredRowEvents += 1;
+      if (tables === this.#tables) this.#parts.counters.filteredRowEvents += 1;
+      return undefined;
     }
-  }
-
-  async #rowsOf(rows: Rows): Promise<void> {
-    const { event, place, table, route } = rows;
     if (this.#parts.place.transaction === null) {
       throw malformed(event, 'Rows outside a transaction');
     }
     this.#schemaChanges?.shape(place, route);
-    if (this.#parts.transactions === true) {
-      await this.#target(transactionsTopic(this.#parts.name), null);
-    }
-    const { appender, requireFullImage = false } = this.#parts;
-    const ofTable = await this.#tableTarget(route);
-    let index = 0;
-    for (const change of decodeRows(event, table, route.columns, { requireFullImage })) {
-      if (appender.mustFlush) await appender.flush();
-      const target = ofTable ?? (await this.#outboxTarget(rows, change));
-      const pending = this.#row(rows, { index, change, target });
-      if (pending !== undefined) await pending;
-      index += 1;
-    }
+    return this.#rowEvents.take(event, route, place);
   }
-
-  /** A promise only where a value must be put elsewhere first: until then nothing is counted. */
-  #row(
-    rows: Rows,
-    row: { readonly index: number; readonly change: RowChange; readonly target: Target | null },
-  ): Promise<void> | undefined {
-    const { place, claimCheck } = this.#parts;
-    const numbers = place.nextRow(rows.table.name);
-    const { inLog } = numbers;
-    const records = inLog || row.target === null ? [] : this.#encode(rows, row, numbers);
-    const oversize = claimCheck?.someOver(records) === true;
-    if (!oversize) {
-      this.#count(rows, row.target, { records, inLog });
-      return undefined;
-    }
-    return claimCheck.check(records, rows.route, row.change).then((checked) => {
-      this.#count(rows, row.target, { records: checked, inLog });
-    });
-  }
-
-  #encode(
-    { event, place: at, route, encode }: Rows,
-    { index, change }: { readonly index: number; readonly change: RowChange },
-    { ordinal, total }: { readonly ordinal: number; readonly total: number },
-  ): LogRecord[] {
-    const { place, clock, name, version } = this.#parts;
-    const transaction = present(place.transaction, 'the transaction of a row');
-    return encode(
-      {
-        name,
-        version,
-        transaction: transaction.id,
-        gtid: transaction.gtid,
-        file: at.file,
-        pos: at.position,
-        row: index,
-        serverId: event.serverId,
-        thread: transaction.thread,
-        commitUs: transaction.commitUs,
-        nowMs: clock.now(),
-        ordinal,
-        totalOrder: total,
-      },
-      route,
-      change,
-    );
-  }
-
-  /** Neither awaits nor throws: a counted row has its records with the appender, and the reverse. */
-  #count(
-    { table }: Rows,
-    target: Target | null,
-    { records, inLog }: { readonly records: readonly LogRecord[]; readonly inLog: boolean },
-  ): void {
-    const { place, counters, transactions } = this.#parts;
-    const transaction = present(place.transaction, 'the transaction of a row');
-    if (transactions === true && transaction.rows === 0 && !inLog) {
-      this.#add(this.#transactions(), [beginRecord(transaction)]);
-    }
-    if (target !== null) this.#add(target, records);
-    place.countRow(table.name, table.primaryKey !== null);
-    counters.rows += 1;
-  }
-
-  #add({ topic, partitions }: Target, records: readonly LogRecord[]): void {
-    for (const record of records) {
-      this.#parts.appender.add(topic, partitionOf(record.key, partitions), record);
-    }
-  }
-
-  #transactions(): Target {
-    const topic = transactionsTopic(this.#parts.name);
-    const { partitions } = present(this.#parts.place.topic(topic), 'the transactions topic');
-    return { topic, partitions };
-  }
-
-  /** Where a row of an outbox table goes; null for what is no event of it. */
-  #outboxTarget({ event, place, table, route }: Rows, change: RowChange): Promise<Target> | null {
-    const at = { file: place.file, pos: place.position };
-    const aggregateType = aggregateTypeOf(route, change, at);
-    if (aggregateType === null) {
-      if (change.after !== null) this.#warnOfUpdatedOutbox(event, route);
-      return null;
-    }
-    const topic = this.#parts.router.outboxTopic(route, aggregateType);
-    return this.#target(topic, sourceOf(table, aggregateType));
-  }
-
-  #warnOfUpdatedOutbox(event: RowsEvent, route: Route): void {
-    if (this.#updatedOutboxes.has(route)) return;
-    this.#updatedOutboxes.add(route);
-    this.#parts.logger.warn(
-      { table: route.table.name, place: at(event) },
-      'Rows of an outbox table were updated: an update is no event, and nothing is sent for it. Insert a new row instead',
-    );
-  }
-
-  /** The topic with the partition count that its keys are hashed over; makes it when it is new. */
-  async #target(topic: string, source: TopicSource | null): Promise<Target> {
-    const { place, writer, partitions } = this.#parts;
-    const known = place.topic(topic);
-    const table = source === null ? null : { schema: source.schema, table: source.table };
-    if (known !== undefined) {
-      if (known.table === null && table !== null) {
-        place.giveTopic(topic, table, source?.aggregateType);
-      }
-      return { topic, partitions: known.partitions };
-    }
-    const [made] = await writer.createTopics([{ name: topic, partitions }]);
-    const info = present(made, 'the topic just made');
-    place.topicMade(topic, madeTopic(info, table, source?.aggregateType));
-    return { topic, partitions: info.partitions };
-  }
-
-  /** Where the rows of a table go; null for an outbox, each row of which has a target of its own. */
-  async #tableTarget(route: Route): Promise<Target | null> {
-    if (route.topic === null) return null;
-    const source = sourceOf(route.table, undefined);
-    const target = await this.#target(route.topic, source);
-    if (!this.#placed.has(route)) this.#parts.place.tableSeen(route.topic, source);
-    this.#placed.add(route);
-    return target;
-  }
-
-  /** Tables seen at an earlier start keep their topics; one that the rules lead elsewhere leaves its own. */
-  #keepTopics(): void {
-    const { place, router } = this.#parts;
-    for (const [topic, { table, aggregateType }] of place.topics) {
-      if (table === null) continue;
-      if (!router.keepTopic(topic, sourceOf(table, aggregateType))) place.giveTopic(topic, null);
-    }
-  }
-}
-
-function sourceOf({ schema, table }: TableName, aggregateType: string | undefined): TopicSource {
-  return { schema, table, ...(aggregateType === undefined ? {} : { aggregateType }) };
 }
 
 function at(event: BinlogEvent): string {

@@ -14,7 +14,7 @@ import { openBinlogStream } from './binlog/binlog-stream.ts';
 import type { ReplicaIdentity } from './binlog/replica-identity.ts';
 import { answerLimit, SourceConnection } from './binlog/source-connection.ts';
 import type { SourceServer } from './binlog/source-server.ts';
-import type { CaptureCounters } from './event-handler.ts';
+import type { CaptureCounters } from './capture-counters.ts';
 import { BinlogFollower, type FollowListener } from './follow-binlog.ts';
 import { checkSource, requireFit } from './preflight/check-source.ts';
 import { type ChosenServer, chooseServer, errantOn } from './preflight/choose-server.ts';

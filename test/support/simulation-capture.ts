@@ -1,7 +1,7 @@
 /** The capture leg over a simulated source: all of it but the connection and the proof of the place. */
 import { Place } from '../../src/capture/append/place.ts';
 import type { BinlogEvent } from '../../src/capture/binlog/binlog-event.ts';
-import type { CaptureCounters } from '../../src/capture/event-handler.ts';
+import type { CaptureCounters } from '../../src/capture/capture-counters.ts';
 import { BinlogFollower, type EventStream } from '../../src/capture/follow-binlog.ts';
 import { createRouter } from '../../src/capture/route/router.ts';
 import { formatCheckpoint, parseCheckpoint } from '../../src/checkpoint.ts';

@@ -4,6 +4,7 @@ import type { LogRecord } from '../../change-event.ts';
 import { recordBytes } from '../../change-event.ts';
 import { RowcallError, toRowcallError } from '../../errors.ts';
 import type { ChangeLogWriter, PartitionBatch } from '../../log/change-log.ts';
+import { partitionOf } from '../../log/partition.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/logger.ts';
 import { Reclaim } from '../../shared/reclaim.ts';
@@ -12,6 +13,12 @@ import { Reclaim } from '../../shared/reclaim.ts';
 const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
 /** How often a full log is tried again. */
 const FULL_RETRY_MS = 1_000;
+
+/** A topic, and the count that its keys are hashed over. */
+export interface Target {
+  readonly topic: string;
+  readonly partitions: number;
+}
 
 export interface AppenderParts {
   readonly writer: Pick<ChangeLogWriter, 'append'>;
@@ -92,6 +99,11 @@ export class Appender {
     const bytes = recordBytes(record);
     this.#bufferedBytes += bytes;
     this.#largestBytes = Math.max(this.#largestBytes, bytes);
+  }
+
+  /** Each record to the partition of its key. */
+  addTo({ topic, partitions }: Target, records: readonly LogRecord[]): void {
+    for (const record of records) this.add(topic, partitionOf(record.key, partitions), record);
   }
 
   /** Appends all that was added: now, or as soon as the append in flight has ended. Never waits. */

@@ -61,7 +61,11 @@ export interface XaParts {
   /** Whether rows belong to a captured table, by the maps of the capture's own stream. */
   readonly captures: (event: RowsEvent) => boolean;
   /** Rows of the open transaction, by these maps; their events name `at`. */
-  readonly rows: (event: RowsEvent, tables: TableMaps, at: FilePosition) => Promise<void>;
+  readonly rows: (
+    event: RowsEvent,
+    tables: TableMaps,
+    at: FilePosition,
+  ) => Promise<void> | undefined;
   /** A statement within the open transaction that is not XA's. */
   readonly statement: (event: QueryEvent) => Promise<void> | undefined;
   /** The open transaction is whole. */
