@@ -4,6 +4,7 @@
  */
 
 import { RowcallError } from './errors.ts';
+import { PackedRecord } from './packed-record.ts';
 
 /** Debezium's letters: create, update, delete, read (snapshot), truncate. */
 export type OperationCode = 'c' | 'u' | 'd' | 'r' | 't';
@@ -58,6 +59,7 @@ export interface LogRecord {
 
 /** Bytes that the record takes in memory and, nearly, in the log: the unit of every byte limit. */
 export function recordBytes(record: LogRecord): number {
+  if (record instanceof PackedRecord) return 64 + record.table.length + record.byteLength;
   let bytes = 64 + record.id.length + record.table.length + (record.key?.length ?? 0);
   bytes += record.value?.byteLength ?? 0;
   for (const [name, value] of record.headers ?? []) bytes += name.length + value.length;
@@ -128,10 +130,23 @@ export function envelopeTail(
   },
 ): string {
   return (
-    `,"op":"${operation}","ts_ms":${tsMs},"transaction":{"id":"${transaction.id}",` +
-    `"total_order":${transaction.totalOrder},"data_collection_order":${transaction.dataCollectionOrder}}}`
+    `${tailBegin(operation)}${tsMs}${tailTransaction(transaction.id)}${transaction.totalOrder}` +
+    `${TAIL_TABLE_ORDER}${transaction.dataCollectionOrder}${TAIL_END}`
   );
 }
+
+/** The tail up to the number of `ts_ms`. */
+export function tailBegin(operation: OperationCode): string {
+  return `,"op":"${operation}","ts_ms":`;
+}
+
+/** The tail from there up to the number of `total_order`. */
+export function tailTransaction(id: string): string {
+  return `,"transaction":{"id":"${id}","total_order":`;
+}
+
+export const TAIL_TABLE_ORDER = ',"data_collection_order":';
+export const TAIL_END = '}}';
 
 const TAIL_MARK = Buffer.from(',"op":"');
 

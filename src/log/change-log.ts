@@ -39,7 +39,8 @@ export interface ChangeLogWriter {
   /**
    * Writes all batches and the checkpoint, or nothing. Offsets rise in each partition; between two records there
    * may be some that hold none (in Kafka the markers of transactions), which a reader passes by `nextOffset`.
-   * `batches` may be empty: only the checkpoint moves. Resolves when durable, and readers then see it.
+   * `batches` may be empty: only the checkpoint moves. Resolves when durable, and readers then see it. From then on
+   * the records' bytes are the caller's again: what is kept of them is a copy.
    *
    * Kafka with `delivery: at-least-once` is weaker: the records come first, the checkpoint after them. After a
    * crash between the two, or from a writer that was fenced between the two, records are there that the next

@@ -1,14 +1,22 @@
 /** Which partition a key goes to: murmur2 over the key's UTF-8 bytes, as Kafka's Java client does. */
 
+import type { LogRecord } from '../change-event.ts';
+import { PackedRecord } from '../packed-record.ts';
+
 const SEED = 0x9747b28c;
 const M = 0x5bd1e995;
 
 /** Kafka's `Utils.murmur2`, as a signed 32-bit integer. */
 export function murmur2(bytes: Uint8Array): number {
-  const length = bytes.length;
+  return murmur2Of(bytes, 0, bytes.length);
+}
+
+/** Of the bytes [from, to). */
+function murmur2Of(bytes: Uint8Array, from: number, to: number): number {
+  const length = to - from;
+  const whole = from + (length & ~3);
   let h = SEED ^ length;
-  const whole = length & ~3;
-  for (let i = 0; i < whole; i += 4) {
+  for (let i = from; i < whole; i += 4) {
     let k =
       (bytes[i] ?? 0) |
       ((bytes[i + 1] ?? 0) << 8) |
@@ -19,21 +27,40 @@ export function murmur2(bytes: Uint8Array): number {
     k = Math.imul(k, M);
     h = Math.imul(h, M) ^ k;
   }
-  const rest = length - whole;
-  if (rest >= 3) h ^= (bytes[whole + 2] ?? 0) << 16;
-  if (rest >= 2) h ^= (bytes[whole + 1] ?? 0) << 8;
-  if (rest >= 1) {
-    h ^= bytes[whole] ?? 0;
-    h = Math.imul(h, M);
-  }
+  h = withRest(h, bytes, whole, to);
   h ^= h >>> 13;
   h = Math.imul(h, M);
   h ^= h >>> 15;
   return h | 0;
 }
 
+/** The last bytes, fewer than four. */
+function withRest(hash: number, bytes: Uint8Array, from: number, to: number): number {
+  if (from === to) return hash;
+  let h = hash;
+  for (let i = to - 1; i >= from; i -= 1) h ^= (bytes[i] ?? 0) << (8 * (i - from));
+  return Math.imul(h, M);
+}
+
 /** The partition of `key` among `partitions`; records without a key share partition 0. */
 export function partitionOf(key: string | null, partitions: number): number {
   if (key === null || partitions === 1) return 0;
-  return (murmur2(Buffer.from(key, 'utf8')) & 0x7fffffff) % partitions;
+  const bytes = Buffer.from(key, 'utf8');
+  return partitionOfBytes(bytes, { from: 0, to: bytes.length }, partitions);
+}
+
+/** The partition of the key that stands in `bytes`. */
+function partitionOfBytes(
+  bytes: Uint8Array,
+  key: { readonly from: number; readonly to: number },
+  partitions: number,
+): number {
+  return partitions === 1 ? 0 : (murmur2Of(bytes, key.from, key.to) & 0x7fffffff) % partitions;
+}
+
+/** The partition of the record's key. */
+export function partitionOfRecord(record: LogRecord, partitions: number): number {
+  if (!(record instanceof PackedRecord)) return partitionOf(record.key, partitions);
+  const { bytes, valueEnd, keyEnd, keyed } = record;
+  return keyed ? partitionOfBytes(bytes, { from: valueEnd, to: keyEnd }, partitions) : 0;
 }

@@ -3,6 +3,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import type { LogRecord } from '../../src/change-event.ts';
 import { recordBytes } from '../../src/change-event.ts';
+import { PackedRecord } from '../../src/packed-record.ts';
+import { copyOf, packed } from '../support/packed.ts';
 import type { ChangeLog, ChangeLogWriter, LowWaterMark } from '../../src/log/change-log.ts';
 import { describeWriter } from './change-log-writer.contract.ts';
 import { describeLimits } from './change-log-limits.contract.ts';
@@ -236,6 +238,21 @@ export function describeChangeLog(
       await appended;
       const { records: found } = await log.read(ORDERS, 0, BIG);
       expect(Buffer.from(found[0]?.value ?? []).toString()).toBe('before');
+    });
+
+    test('takes packed records beside others, and keeps nothing of their bytes', async () => {
+      const writer = await writerWithTopics();
+      const plain = [
+        record(0),
+        record(1, { key: null, operation: 'd' }),
+        record(2, { table: 'shöp.items', headers: [['__debezium.newkey', '{"id":"ü"}']] }),
+        record(3),
+      ];
+      const given = plain.map((one, index) => (index === 3 ? one : packed(one)));
+      await writer.append([{ ...ORDERS, records: given }], 'c');
+      for (const one of given) if (one instanceof PackedRecord) one.bytes.fill(0);
+      const stored = (await readAll(log, ORDERS)).map(copyOf);
+      expect(stored).toEqual(plain.map(copyOf));
     });
 
     test('another handle reads what was acknowledged', async () => {

@@ -1,5 +1,4 @@
 /** A change log in memory: the port's promises without a file, for simulations. The contract suite runs on it. */
-import type { LogRecord } from '../../src/change-event.ts';
 import { recordBytes } from '../../src/change-event.ts';
 import { RowcallError, toRowcallError } from '../../src/errors.ts';
 import type {
@@ -16,6 +15,7 @@ import type {
   TopicSpec,
 } from '../../src/log/change-log.ts';
 import type { Clock } from '../../src/shared/clock.ts';
+import { copyOf } from './packed.ts';
 
 const MAX_RECORD_BYTES = 1_000_000_000;
 
@@ -273,7 +273,7 @@ class MemoryWriter implements ChangeLogWriter {
     const partition = this.#store.partition(batch);
     for (const record of batch.records) {
       const offset = partition.start + partition.records.length;
-      partition.records.push({ ...copy(record), offset });
+      partition.records.push({ ...copyOf(record), offset });
     }
   }
 
@@ -287,9 +287,4 @@ class MemoryWriter implements ChangeLogWriter {
     this.#store.topics.set(spec.name, topic);
     return topic;
   }
-}
-
-/** The bytes belong to the caller again once `append` has returned. */
-function copy(record: LogRecord): LogRecord {
-  return record.value === null ? record : { ...record, value: Buffer.from(record.value) };
 }

@@ -3,6 +3,7 @@ import { parseCheckpoint } from '../../src/checkpoint.ts';
 import type { PartitionBatch, StoredRecord } from '../../src/log/change-log.ts';
 import type { SampleRow } from './binlog-events.ts';
 import { EXECUTED_BEFORE, type ExpectedRecord, type History } from './simulation-history.ts';
+import { copyOf } from './packed.ts';
 
 /** A broken promise. */
 export class Violation extends Error {}
@@ -122,9 +123,8 @@ export class LogCheck {
   appended(batches: readonly PartitionBatch[], text: string): void {
     for (const { topic, partition, records } of batches) {
       for (const record of records) {
-        const value = record.value === null ? null : Buffer.from(record.value);
         const offset = this.end(topic, partition);
-        this.stored(topic, partition, { ...record, value, offset });
+        this.stored(topic, partition, { ...copyOf(record), offset });
       }
     }
     this.checkpoint(text);

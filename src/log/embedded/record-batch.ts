@@ -12,6 +12,7 @@ import { crc32 } from 'node:zlib';
 
 import { recordBytes } from '../../change-event.ts';
 import type { LogRecord, OperationCode } from '../../change-event.ts';
+import { PackedRecord } from '../../packed-record.ts';
 import { RowcallError } from '../../errors.ts';
 import { present } from '../../shared/assert.ts';
 import { isShared } from '../../shared/shared-bytes.ts';
@@ -87,13 +88,18 @@ export function encodeBatches(
 
 /** Bytes that the record takes at most: a UTF-16 unit is never more than three bytes of UTF-8. */
 function upperBound(record: LogRecord): number {
-  let characters = record.id.length + record.table.length + (record.key?.length ?? 0);
-  let bytes = 32 + (record.value?.byteLength ?? 0);
-  for (const [name, value] of record.headers ?? []) {
-    characters += name.length + value.length;
-    bytes += 8;
+  if (record instanceof PackedRecord) {
+    return 32 + record.byteLength + 3 * record.table.length + headersBound(record.headers);
   }
-  return bytes + 3 * characters;
+  const characters = record.id.length + record.table.length + (record.key?.length ?? 0);
+  const bytes = 32 + (record.value?.byteLength ?? 0);
+  return bytes + 3 * characters + headersBound(record.headers);
+}
+
+function headersBound(headers: LogRecord['headers'] = []): number {
+  let bytes = 0;
+  for (const [name, value] of headers) bytes += 8 + 3 * (name.length + value.length);
+  return bytes;
 }
 
 /** @param bound what the records take at most */
@@ -115,11 +121,10 @@ function encodeCopied(records: readonly LogRecord[], buffer: Buffer<ArrayBuffer>
   let maxTimestampMs = -Infinity;
   let table: string | undefined;
   for (const record of records) {
-    at = writeHead(buffer, at, record, table);
-    if (record.value !== null) {
-      buffer.set(record.value, at);
-      at += record.value.byteLength;
-    }
+    at =
+      record instanceof PackedRecord
+        ? writePacked(buffer, at, record, table)
+        : writeWhole(buffer, at, record, table);
     if (record.headers !== undefined) at = writeHeaders(buffer, at, record.headers);
     table = record.table;
     maxTimestampMs = Math.max(maxTimestampMs, record.timestampMs);
@@ -146,6 +151,39 @@ function encodeShared(
 function writeCounts(buffer: Buffer, count: number): void {
   buffer.writeUInt32LE(VERSION, 0);
   buffer.writeUInt32LE(count, 8);
+}
+
+function writeWhole(
+  buffer: Buffer,
+  start: number,
+  record: LogRecord,
+  tableBefore: string | undefined,
+): number {
+  const at = writeHead(buffer, start, record, tableBefore);
+  if (record.value === null) return at;
+  buffer.set(record.value, at);
+  return at + record.value.byteLength;
+}
+
+/** As `writeWhole`, without making a string or a view. */
+function writePacked(
+  buffer: Buffer,
+  start: number,
+  record: PackedRecord,
+  tableBefore: string | undefined,
+): number {
+  const { bytes, from, valueEnd, keyEnd, end, table } = record;
+  const sameTable = table === tableBefore;
+  buffer[start] =
+    OPERATIONS.indexOf(record.operation) |
+    (record.keyed ? 0 : KEY_NULL) |
+    (record.headers === undefined ? 0 : HAS_HEADERS) |
+    (sameTable ? SAME_TABLE : 0);
+  let at = buffer.writeDoubleLE(record.timestampMs, start + 1);
+  at = writeBytes(buffer, at, bytes, { from: keyEnd, to: end });
+  if (!sameTable) at = writeText(buffer, at, table);
+  if (record.keyed) at = writeBytes(buffer, at, bytes, { from: valueEnd, to: keyEnd });
+  return writeBytes(buffer, at, bytes, { from, to: valueEnd });
 }
 
 /** A record up to its value; the value's length is the last of it. */
@@ -185,6 +223,16 @@ function writeText(buffer: Buffer, at: number, text: string): number {
   const written = buffer.write(text, at + 4, 'utf8');
   buffer.writeUInt32LE(written, at);
   return at + 4 + written;
+}
+
+function writeBytes(
+  buffer: Buffer,
+  at: number,
+  source: Buffer,
+  part: { readonly from: number; readonly to: number },
+): number {
+  buffer.writeUInt32LE(part.to - part.from, at);
+  return at + 4 + source.copy(buffer, at + 4, part.from, part.to);
 }
 
 /** A stored batch and where it stands. */

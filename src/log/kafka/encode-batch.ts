@@ -2,8 +2,10 @@
 import { HEADER_ID, HEADER_OPERATION, HEADER_TABLE } from '../../change-event.ts';
 import type { LogRecord } from '../../change-event.ts';
 import { RowcallError } from '../../errors.ts';
+import { PackedRecord } from '../../packed-record.ts';
 import type { Compression } from './compression.ts';
 import { compress, compressionNumber } from './compression.ts';
+import { packedHeaderBytes, TableNames, writePackedHeaders } from './packed-parts.ts';
 import { BATCH_HEAD_BYTES, writeBatchHead } from './record-batch.ts';
 import { varintSize, varlongSize, writeVarint, writeVarlong } from './varint.ts';
 
@@ -48,6 +50,15 @@ export function toKafkaRecord(record: LogRecord): KafkaRecord {
   return { key: record.key, value: record.value, timestampMs: record.timestampMs, headers };
 }
 
+function toEncodable(
+  record: LogRecord,
+  tables: TableNames,
+): readonly [record: Encodable, table: Buffer] {
+  return record instanceof PackedRecord
+    ? [record, tables.of(record.table)]
+    : [toKafkaRecord(record), NO_TABLE];
+}
+
 /**
  * As few batches as the limit allows, in order. The bytes are copies.
  *
@@ -66,17 +77,21 @@ export function encodeBatches(
   const batches: EncodedBatch[] = [];
   let waiting: Sized[] = [];
   let bytes = BATCH_HEAD_BYTES;
+  const tables = new TableNames();
   const close = (): void => {
     if (waiting.length > 0) batches.push(encodeBatch(waiting, bytes, compression));
     waiting = [];
     bytes = BATCH_HEAD_BYTES;
   };
   for (const record of records) {
-    const kafka = toKafkaRecord(record);
-    let sized = sizeOf(kafka, waiting.length, waiting[0]?.record.timestampMs ?? kafka.timestampMs);
+    const parts = toEncodable(record, tables);
+    let sized = sizeOf(...parts, {
+      offsetDelta: waiting.length,
+      baseTimestamp: waiting[0]?.record.timestampMs ?? record.timestampMs,
+    });
     if (waiting.length > 0 && bytes + sized.total > fill) {
       close();
-      sized = sizeOf(kafka, 0, kafka.timestampMs);
+      sized = sizeOf(...parts, { offsetDelta: 0, baseTimestamp: record.timestampMs });
     }
     const alone = BATCH_HEAD_BYTES + sized.total;
     if (alone > (plain ? maxBytes : COMPRESS_MAX_BYTES)) {
@@ -97,8 +112,10 @@ function refuseOrSplit(
   topic: string,
   { maxBytes, compression }: BatchLimits,
 ): readonly EncodedBatch[] {
+  const tables = new TableNames();
   return records.map((record) => {
-    const sized = sizeOf(toKafkaRecord(record), 0, record.timestampMs);
+    const place = { offsetDelta: 0, baseTimestamp: record.timestampMs };
+    const sized = sizeOf(...toEncodable(record, tables), place);
     const batch = encodeBatch([sized], BATCH_HEAD_BYTES + sized.total, compression);
     if (batch.bytes.length > maxBytes) throw tooLarge(record, topic, batch.bytes.length, maxBytes);
     return batch;
@@ -117,34 +134,56 @@ function tooLarge(record: LogRecord, topic: string, bytes: number, maxBytes: num
   );
 }
 
+/** A packed record's parts are bytes already; those of another are texts. */
+type Encodable = KafkaRecord | PackedRecord;
+
 interface Sized {
-  readonly record: KafkaRecord;
+  readonly record: Encodable;
+  /** The table's name, where the record is packed. */
+  readonly table: Buffer;
   readonly keyBytes: number;
-  /** Of all headers, their number included. */
-  readonly headerBytes: number;
   /** What the record's own length says. */
   readonly body: number;
   readonly total: number;
 }
 
-function sizeOf(record: KafkaRecord, offsetDelta: number, baseTimestamp: number): Sized {
-  const keyBytes = record.key === null ? -1 : Buffer.byteLength(record.key);
-  const valueBytes = record.value === null ? -1 : record.value.byteLength;
-  let headerBytes = varintSize(record.headers.length);
-  for (const [name, value] of record.headers) {
-    const size = Buffer.byteLength(value);
-    headerBytes += varintSize(name.length) + name.length + varintSize(size) + size;
-  }
+const NO_TABLE = Buffer.alloc(0);
+
+function sizeOf(
+  record: Encodable,
+  table: Buffer,
+  place: { readonly offsetDelta: number; readonly baseTimestamp: number },
+): Sized {
+  const packed = record instanceof PackedRecord;
+  const keyBytes = packed ? packedKeyBytes(record) : textBytes(record.key);
+  const valueBytes = packed ? record.valueEnd - record.from : (record.value?.byteLength ?? -1);
   const body =
     1 +
-    varlongSize(record.timestampMs - baseTimestamp) +
-    varintSize(offsetDelta) +
+    varlongSize(record.timestampMs - place.baseTimestamp) +
+    varintSize(place.offsetDelta) +
     varintSize(keyBytes) +
     Math.max(keyBytes, 0) +
     varintSize(valueBytes) +
     Math.max(valueBytes, 0) +
-    headerBytes;
-  return { record, keyBytes, headerBytes, body, total: varintSize(body) + body };
+    (packed ? packedHeaderBytes(record, table) : headersBytes(record));
+  return { record, table, keyBytes, body, total: varintSize(body) + body };
+}
+
+function packedKeyBytes({ keyed, keyEnd, valueEnd }: PackedRecord): number {
+  return keyed ? keyEnd - valueEnd : -1;
+}
+
+function textBytes(text: string | null): number {
+  return text === null ? -1 : Buffer.byteLength(text);
+}
+
+function headersBytes({ headers }: KafkaRecord): number {
+  let bytes = varintSize(headers.length);
+  for (const [name, value] of headers) {
+    const size = Buffer.byteLength(value);
+    bytes += varintSize(name.length) + name.length + varintSize(size) + size;
+  }
+  return bytes;
 }
 
 function encodeBatch(
@@ -177,7 +216,7 @@ function encodeBatch(
 
 function writeRecord(
   into: Buffer,
-  { record, keyBytes, body }: Sized,
+  { record, table, keyBytes, body }: Sized,
   place: { readonly at: number; readonly index: number; readonly baseTimestamp: number },
 ): number {
   let at = writeVarint(into, body, place.at);
@@ -185,6 +224,22 @@ function writeRecord(
   at = writeVarlong(into, record.timestampMs - place.baseTimestamp, at + 1);
   at = writeVarint(into, place.index, at);
   at = writeVarint(into, keyBytes, at);
+  return record instanceof PackedRecord
+    ? writePacked(into, at, record, table)
+    : writeTexts(into, at, record);
+}
+
+/** Key, value and headers; the key's length stands before them. */
+function writePacked(into: Buffer, start: number, record: PackedRecord, table: Buffer): number {
+  const { bytes, from, valueEnd, keyEnd } = record;
+  let at = start + bytes.copy(into, start, valueEnd, keyEnd);
+  at = writeVarint(into, valueEnd - from, at);
+  at += bytes.copy(into, at, from, valueEnd);
+  return writePackedHeaders(into, at, record, table);
+}
+
+function writeTexts(into: Buffer, start: number, record: KafkaRecord): number {
+  let at = start;
   if (record.key !== null) at += into.write(record.key, at);
   at = writeVarint(into, record.value?.byteLength ?? -1, at);
   if (record.value !== null) {
@@ -203,6 +258,7 @@ function writeRecord(
 
 /** One record as a batch of its own, without a limit: for records that are not of a table. */
 export function encodeAlone(record: KafkaRecord): EncodedBatch {
-  const sized = sizeOf(record, 0, record.timestampMs);
+  const place = { offsetDelta: 0, baseTimestamp: record.timestampMs };
+  const sized = sizeOf(record, NO_TABLE, place);
   return encodeBatch([sized], BATCH_HEAD_BYTES + sized.total, 'none');
 }

@@ -14,6 +14,7 @@ import {
   RecordSink,
 } from '../../../../src/log/embedded/record-batch.ts';
 import type { RecordBatch } from '../../../../src/log/embedded/record-batch.ts';
+import { packed } from '../../../support/packed.ts';
 import type { StoredRecord } from '../../../../src/log/change-log.ts';
 
 const text = fc.string({ unit: 'binary', maxLength: 40 });
@@ -75,6 +76,27 @@ describe('a record batch', () => {
         );
         const times = records.map(({ timestampMs }) => timestampMs);
         expect(Math.max(...batches.map((batch) => batch.maxTimestampMs))).toBe(Math.max(...times));
+      }),
+    );
+  });
+
+  test('of packed records is that of the same records unpacked', () => {
+    const some = fc.array(fc.tuple(anyRecord, fc.boolean()), { minLength: 1, maxLength: 30 });
+    fc.assert(
+      fc.property(some, (choice) => {
+        const records = choice.map(([record]) => ({
+          ...record,
+          value: record.value ?? Buffer.from('{}'),
+          // An empty key is none in a packed record; a key is JSON, so it is never empty.
+          key: record.key === '' ? null : record.key,
+        }));
+        const mixed = records.map((record, n) =>
+          choice[n]?.[1] === true ? packed(record) : record,
+        );
+        const bytesOf = (all: readonly LogRecord[]): Buffer[] =>
+          encodeBatches(all).map(({ bytes }) => Buffer.from(bytes));
+        expect(bytesOf(mixed)).toEqual(bytesOf(records));
+        expect(mixed.map(recordBytes).every((bytes) => bytes >= 64)).toBe(true);
       }),
     );
   });

@@ -8,6 +8,7 @@ import type { Compression } from '../../../../src/log/kafka/compression.ts';
 import type { FetchedBytes, RawRecord } from '../../../../src/log/kafka/decode-batch.ts';
 import { endOf, findTimestamp, readRecords } from '../../../../src/log/kafka/decode-batch.ts';
 import { encodeBatches } from '../../../../src/log/kafka/encode-batch.ts';
+import { packed } from '../../../support/packed.ts';
 import { sealBatch } from '../../../../src/log/kafka/record-batch.ts';
 
 const record = (n: number, more: Partial<LogRecord> = {}): LogRecord => ({
@@ -26,13 +27,14 @@ interface Placing {
   readonly compression?: Compression;
 }
 
+const PRODUCER = { id: 7n, epoch: 1, baseSequence: 0, transactional: true };
+
 /** A batch as a broker would give it. */
 function batchAt(records: readonly LogRecord[], placing: Placing): Buffer {
   const { baseOffset, producerId = 7n, compression = 'none' } = placing;
   const [batch] = encodeBatches(records, 'orders', { maxBytes: 1e9, compression });
   const bytes = batch?.bytes ?? Buffer.alloc(0);
-  const producer = { id: producerId, epoch: 1, baseSequence: 0, transactional: true };
-  sealBatch(bytes, producer, crc32c);
+  sealBatch(bytes, { ...PRODUCER, id: producerId }, crc32c);
   bytes.writeBigInt64BE(BigInt(baseOffset), 0);
   return bytes;
 }
@@ -76,6 +78,33 @@ const anyRecord = fc.record({
 });
 
 describe('record batches', () => {
+  it('of packed records are those of the same records unpacked', () => {
+    const some = fc.array(fc.tuple(anyRecord, fc.boolean()), { minLength: 1, maxLength: 40 });
+    fc.assert(
+      fc.property(some, fc.integer({ min: 200, max: 20_000 }), (choice, maxBytes) => {
+        const records = choice.map(([one]) => ({
+          ...one,
+          value: one.value ?? Buffer.from('{}'),
+          // An empty key is none in a packed record; a key is JSON, so it is never empty.
+          key: one.key === '' ? null : one.key,
+        }));
+        const mixed = records.map((one, n) => (choice[n]?.[1] === true ? packed(one) : one));
+        const encode = (all: readonly LogRecord[]): unknown => {
+          try {
+            const batches = encodeBatches(all, 'orders', { maxBytes, compression: 'none' });
+            // Until then its producer's fields hold anything.
+            for (const { bytes } of batches) sealBatch(bytes, PRODUCER, crc32c);
+            return batches;
+          } catch (error) {
+            return error;
+          }
+        };
+        expect(encode(mixed)).toEqual(encode(records));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
   it.each(['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const)(
     'of any records are read back, by the client as well, with compression %s',
     (compression) => {
