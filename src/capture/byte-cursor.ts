@@ -25,15 +25,14 @@ export function located(error: unknown, place: string): unknown {
  */
 export class ByteCursor {
   readonly bytes: Buffer;
-  readonly view: DataView;
   readonly end: number;
   readonly #malformed: (what: string) => RowcallError;
   #at: number;
+  #view: DataView | null = null;
 
   /** `error` makes the error of what does not fit, for a caller that knows the event and its place. */
   constructor(bytes: Buffer, at = 0, end = bytes.length, error = malformed) {
     this.bytes = bytes;
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#at = at;
     this.end = end;
     this.#malformed = error;
@@ -41,6 +40,12 @@ export class ByteCursor {
 
   get at(): number {
     return this.#at;
+  }
+
+  /** Made when it is asked for: most events are read without. */
+  get view(): DataView {
+    const { buffer, byteOffset, byteLength } = this.bytes;
+    return (this.#view ??= new DataView(buffer, byteOffset, byteLength));
   }
 
   get atEnd(): boolean {
@@ -67,20 +72,19 @@ export class ByteCursor {
   }
 
   u8(): number {
-    return this.view.getUint8(this.claim(1));
+    return this.bytes[this.claim(1)] ?? 0;
   }
 
   u16(): number {
-    return this.view.getUint16(this.claim(2), true);
+    return this.#littleEndian(2);
   }
 
   u24(): number {
-    const at = this.claim(3);
-    return this.view.getUint16(at, true) | (this.view.getUint8(at + 2) << 16);
+    return this.#littleEndian(3);
   }
 
   u32(): number {
-    return this.view.getUint32(this.claim(4), true);
+    return this.#littleEndian(4) >>> 0;
   }
 
   u48(): number {
@@ -177,6 +181,14 @@ export class ByteCursor {
       throw this.fail(`${this.end - this.#at} bytes are left over behind ${what}`);
     }
   }
+
+  #littleEndian(count: 2 | 3 | 4): number {
+    const from = this.claim(count);
+    let value = 0;
+    for (let i = 0; i < count; i += 1) value |= (this.bytes[from + i] ?? 0) << (8 * i);
+    return value;
+  }
+
   #safe(value: bigint, what: string): number {
     if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw this.fail(`${what} is over 2^53`);
     return Number(value);

@@ -4,6 +4,7 @@ import { type ErrorCode, type RowcallError, toRowcallError } from '../errors.ts'
 import { Backoff } from '../shared/backoff.ts';
 import type { Service } from '../shared/service.ts';
 import type { CaptureCounters } from './capture-counters.ts';
+import { canCompile } from './fast/compile-image.ts';
 import { type ForeseenPurge, isUrgent } from './purge-watch.ts';
 import { type CaptureParts, CaptureSession, NO_PLACE, type SessionSnapshot } from './session.ts';
 
@@ -74,6 +75,10 @@ export class Capture implements Service {
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    if (!canCompile()) {
+      const message = 'This process may not make code at run time: rows are read the slow way';
+      this.#parts.logger.warn({ option: '--disallow-code-generation-from-strings' }, message);
+    }
     try {
       while (!signal.aborted) {
         const failure = await this.#runSession(signal);

@@ -10,9 +10,11 @@ import type { ClaimCheck } from './append/claim-check.ts';
 import type { Place } from './append/place.ts';
 import type { CaptureCounters } from './capture-counters.ts';
 import { decodeRows, type RowChange, type RowsEvent } from './decode/rows.ts';
-import { encodeRow } from './encode/encode-row.ts';
+import { encodeRow, type EventContext } from './encode/encode-row.ts';
 import { aggregateTypeOf, encodeOutboxRow } from './encode/outbox.ts';
 import { beginRecord, transactionsTopic } from './encode/transaction-record.ts';
+import { canCompile } from './fast/compile-image.ts';
+import { FastRows } from './fast/fast-rows.ts';
 import type { Route, Router } from './route/router.ts';
 import { sourceOf, type Topics } from './topics.ts';
 
@@ -31,15 +33,24 @@ export interface RowEventsParts {
   readonly transactions?: boolean;
   /** Where the value of an oversize record goes; without it, it stays in the record, and the log may refuse that. */
   readonly claimCheck?: ClaimCheck | null;
+  /**
+   * How rows are read. `fast`, the default where code may be made at run time, leaves to the plain decoder what is
+   * unusual, and tables with few rows; `fast at once` none of the latter. Both make the same records.
+   */
+  readonly decoder?: 'fast' | 'fast at once' | 'plain';
 }
 
-/** Rows of one event. */
+/** Rows of one event, and what all of them share. */
 interface Rows {
   readonly event: RowsEvent;
-  /** Where they are said to stand. */
-  readonly place: FilePosition;
   readonly route: Route;
+  readonly context: EventContext;
+  /** Null for an outbox table, where each row has one of its own. */
+  readonly target: Target | null;
 }
+
+/** Why the fast decoder came no further: the event's end, a full appender, or a row that is not usual. */
+type FastEnd = 'done' | 'full' | 'plain';
 
 interface Row {
   /** Its place in its event, from 0. */
@@ -55,71 +66,132 @@ export class RowEvents {
   readonly #topics: Topics;
   /** Outbox tables of whose updates a person was told. */
   readonly #updatedOutboxes = new WeakSet<Route>();
+  readonly #fast: FastRows | null;
+  /** Of the row at hand, used again for each. */
+  readonly #numbers = { ordinal: 0, total: 0, nowMs: 0 };
 
   constructor(parts: RowEventsParts, topics: Topics) {
     this.#parts = parts;
     this.#topics = topics;
+    const { decoder = 'fast', appender, claimCheck } = parts;
+    this.#fast =
+      decoder === 'plain' || !canCompile()
+        ? null
+        : new FastRows(appender.blocks, {
+            ...(decoder === 'fast at once' ? { warmBytes: 0 } : {}),
+            maxValueBytes: claimCheck?.overBytes ?? Infinity,
+          });
   }
 
-  /** The rows of one event, inside a transaction. @param place that they bear */
-  async take(event: RowsEvent, route: Route, place: FilePosition): Promise<void> {
-    const { name, appender, transactions, requireFullImage = false } = this.#parts;
-    const rows = { event, place, route };
-    if (transactions === true) await this.#topics.target(transactionsTopic(name), null);
-    const ofTable = await this.#topics.ofTable(route);
+  /**
+   * The rows of one event, inside a transaction; a promise only where something has to be waited for.
+   *
+   * @param place that they bear
+   */
+  take(event: RowsEvent, route: Route, place: FilePosition): Promise<void> | undefined {
+    const { name, transactions } = this.#parts;
+    if (transactions === true) {
+      const boundaries = this.#topics.target(transactionsTopic(name), null);
+      if (boundaries instanceof Promise) {
+        return boundaries.then(() => this.#ofTable(event, route, place));
+      }
+    }
+    return this.#ofTable(event, route, place);
+  }
+
+  #ofTable(event: RowsEvent, route: Route, place: FilePosition): Promise<void> | undefined {
+    const context = this.#context(event, place);
+    const target = this.#topics.ofTable(route);
+    return target instanceof Promise
+      ? target.then((made) => this.#rows({ event, route, context, target: made }))
+      : this.#rows({ event, route, context, target });
+  }
+
+  #rows(rows: Rows): Promise<void> | undefined {
+    const fast = this.#fast;
+    if (fast?.begin(rows.event, rows.route, rows.context) !== true) return this.#plainRows(rows, 0);
+    const reached = this.#fastRows(fast, rows);
+    return reached === 'done' ? undefined : this.#slowRows(fast, rows, reached);
+  }
+
+  /** Goes on where the appender is full, or a row is not for the fast decoder. */
+  async #slowRows(fast: FastRows, rows: Rows, reached: FastEnd): Promise<void> {
+    let state = reached;
+    while (state === 'full') {
+      await this.#parts.appender.flush();
+      state = this.#fastRows(fast, rows);
+    }
+    if (state === 'done') return;
+    const first = fast.row;
+    fast.end();
+    await this.#plainRows(rows, first);
+  }
+
+  /** Writes rows up to the event's end, until the appender is full, or up to a row that is not usual. */
+  #fastRows(fast: FastRows, rows: Rows): FastEnd {
+    const { appender } = this.#parts;
+    while (!fast.atEnd) {
+      if (appender.mustFlush) return 'full';
+      if (!this.#fastRow(fast, rows)) return 'plain';
+    }
+    fast.end();
+    return 'done';
+  }
+
+  #fastRow(fast: FastRows, { route, target }: Rows): boolean {
+    const { place, clock } = this.#parts;
+    const { ordinal, total, inLog } = place.nextRow(route.table.name);
+    const numbers = this.#numbers;
+    numbers.ordinal = ordinal;
+    numbers.total = total;
+    numbers.nowMs = clock.now();
+    const records = fast.next(inLog ? null : numbers);
+    if (records === null) return false;
+    this.#count(route, target, { records, inLog });
+    return true;
+  }
+
+  /** The rows from `first` on, through the decoder that knows all of them, and why one cannot be read. */
+  async #plainRows(rows: Rows, first: number): Promise<void> {
+    const { appender, requireFullImage = false } = this.#parts;
+    const { event, route } = rows;
     let index = 0;
     for (const change of decodeRows(event, route.table, route.columns, { requireFullImage })) {
-      if (appender.mustFlush) await appender.flush();
-      const target = ofTable ?? (await this.#outboxTarget(rows, change));
-      const pending = this.#row(rows, { index, change, target });
-      if (pending !== undefined) await pending;
+      if (index >= first) {
+        if (appender.mustFlush) await appender.flush();
+        const target = rows.target ?? (await this.#outboxTarget(rows, change));
+        const pending = this.#row(rows, { index, change, target });
+        if (pending !== undefined) await pending;
+      }
       index += 1;
     }
   }
 
   /** A promise only where a value must be put elsewhere first: until then nothing is counted. */
-  #row(rows: Rows, row: Row): Promise<void> | undefined {
-    const { place, claimCheck } = this.#parts;
-    const numbers = place.nextRow(rows.route.table.name);
-    const { inLog } = numbers;
-    const records = inLog || row.target === null ? [] : this.#encode(rows, row, numbers);
+  #row({ route, context }: Rows, { index, change, target }: Row): Promise<void> | undefined {
+    const { place, claimCheck, clock } = this.#parts;
+    const { ordinal, total, inLog } = place.nextRow(route.table.name);
+    const row = { ...context, row: index, nowMs: clock.now(), ordinal, totalOrder: total };
+    const encode = route.outbox === null ? encodeRow : encodeOutboxRow;
+    const records = inLog || target === null ? [] : encode(row, route, change);
     const oversize = claimCheck?.someOver(records) === true;
     if (!oversize) {
-      this.#count(rows.route, row.target, { records, inLog });
+      this.#count(route, target, { records, inLog });
       return undefined;
     }
-    return claimCheck.check(records, rows.route, row.change).then((checked) => {
-      this.#count(rows.route, row.target, { records: checked, inLog });
+    return claimCheck.check(records, route, change).then((checked) => {
+      this.#count(route, target, { records: checked, inLog });
     });
   }
 
-  #encode(
-    { event, place: at, route }: Rows,
-    { index, change }: Row,
-    { ordinal, total }: { readonly ordinal: number; readonly total: number },
-  ): LogRecord[] {
-    const { place, clock, name, version } = this.#parts;
+  #context({ serverId }: RowsEvent, { file, position }: FilePosition): EventContext {
+    const { place, name, version } = this.#parts;
     const transaction = present(place.transaction, 'the transaction of a row');
-    const encode = route.outbox === null ? encodeRow : encodeOutboxRow;
-    return encode(
-      {
-        name,
-        version,
-        transaction: transaction.id,
-        gtid: transaction.gtid,
-        file: at.file,
-        pos: at.position,
-        row: index,
-        serverId: event.serverId,
-        thread: transaction.thread,
-        commitUs: transaction.commitUs,
-        nowMs: clock.now(),
-        ordinal,
-        totalOrder: total,
-      },
-      route,
-      change,
-    );
+    const { id, gtid, thread, commitUs } = transaction;
+    return {
+      ...{ name, version, transaction: id, gtid, file, pos: position },
+      ...{ serverId, thread, commitUs },
+    };
   }
 
   /** Neither awaits nor throws: a counted row has its records with the appender, and the reverse. */
@@ -139,9 +211,11 @@ export class RowEvents {
   }
 
   /** Where a row of an outbox table goes; null for what is no event of it. */
-  #outboxTarget({ event, place, route }: Rows, change: RowChange): Target | Promise<Target> | null {
-    const at = { file: place.file, pos: place.position };
-    const aggregateType = aggregateTypeOf(route, change, at);
+  #outboxTarget(
+    { event, route, context }: Rows,
+    change: RowChange,
+  ): Target | Promise<Target> | null {
+    const aggregateType = aggregateTypeOf(route, change, context);
     if (aggregateType === null) {
       if (change.after !== null) this.#warnOfUpdatedOutbox(event, route);
       return null;

@@ -25,6 +25,7 @@ import { withGtids } from './preflight/take-up-gtids.ts';
 import { type ForeseenPurge, PurgeWatch } from './purge-watch.ts';
 import type { Router } from './route/router.ts';
 import { BinlogPreparedSource } from './xa/read-prepared.ts';
+import type { RowEventsParts } from './row-events.ts';
 
 /** Raw events that may wait between the socket and the decoder. */
 const MAX_QUEUE_BYTES = 8 * 1024 * 1024;
@@ -57,6 +58,8 @@ export interface CaptureParts {
   readonly transactions?: boolean;
   /** Where the values of oversize records go; null: nowhere, the log may refuse them. */
   readonly claimCheck?: ClaimCheck | null;
+  /** How rows are read. Default: fast where code may be made at run time. */
+  readonly decoder?: NonNullable<RowEventsParts['decoder']>;
   /** How often it is looked how long the source keeps its binlog, milliseconds. Default: a minute. */
   readonly purgeLookMs?: number;
   readonly log: ChangeLog;

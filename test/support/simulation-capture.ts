@@ -107,6 +107,7 @@ export class SimulatedCapture implements Service {
         ...{ name: CONFIG_NAME, version: '0', router: this.#router, counters: noCounts() },
         ...{ place, writer, clock, large, signal },
         partitions: shape.partitions,
+        decoder: 'fast at once',
         maxBufferedBytes: shape.maxBufferedBytes,
         prepared: new SimulatedPrepared(this.#parts, AbortSignal.any([signal, broken.signal])),
         quietSaveMs: QUIET_SAVE_MS,

@@ -4,10 +4,12 @@ import type { LogRecord } from '../../change-event.ts';
 import { recordBytes } from '../../change-event.ts';
 import { RowcallError, toRowcallError } from '../../errors.ts';
 import type { ChangeLogWriter, PartitionBatch } from '../../log/change-log.ts';
-import { partitionOf } from '../../log/partition.ts';
+import { partitionOfRecord } from '../../log/partition.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/logger.ts';
 import { Reclaim } from '../../shared/reclaim.ts';
+import { PackedRecord } from '../../packed-record.ts';
+import { RecordBlocks } from './record-blocks.ts';
 
 /** Records wait in memory up to this many bytes unless said otherwise; then the reader of the binlog waits. */
 const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
@@ -42,10 +44,15 @@ export interface AppenderParts {
  * nothing is appended any more, since what stands in the log is unknown until the writer is opened anew.
  */
 export class Appender {
+  /** Where packed records are written before they are added. */
+  readonly blocks = new RecordBlocks();
   readonly #parts: AppenderParts;
-  readonly #batches = new Map<string, { topic: string; partition: number; records: LogRecord[] }>();
+  /** By topic, then by partition. */
+  readonly #batches = new Map<string, (LogRecord[] | undefined)[]>();
   readonly #reclaim = new Reclaim();
   #bufferedBytes = 0;
+  /** Of them in buffers of their own, which are garbage after the append. */
+  #ownBytes = 0;
   #largestBytes = 0;
   #writing = false;
   /** What waits shall go as soon as the append in flight has ended. */
@@ -92,18 +99,21 @@ export class Appender {
   }
 
   add(topic: string, partition: number, record: LogRecord): void {
-    const at = `${topic}\n${partition}`;
-    let batch = this.#batches.get(at);
-    if (batch === undefined) this.#batches.set(at, (batch = { topic, partition, records: [] }));
-    batch.records.push(record);
+    let partitions = this.#batches.get(topic);
+    if (partitions === undefined) this.#batches.set(topic, (partitions = []));
+    const records = partitions[partition];
+    if (records === undefined) partitions[partition] = [record];
+    else records.push(record);
     const bytes = recordBytes(record);
     this.#bufferedBytes += bytes;
+    if (record instanceof PackedRecord) return;
+    this.#ownBytes += bytes;
     this.#largestBytes = Math.max(this.#largestBytes, bytes);
   }
 
   /** Each record to the partition of its key. */
   addTo({ topic, partitions }: Target, records: readonly LogRecord[]): void {
-    for (const record of records) this.add(topic, partitionOf(record.key, partitions), record);
+    for (const record of records) this.add(topic, partitionOfRecord(record, partitions), record);
   }
 
   /** Appends all that was added: now, or as soon as the append in flight has ended. Never waits. */
@@ -128,12 +138,13 @@ export class Appender {
   }
 
   #begin(): void {
-    const batches: PartitionBatch[] = [...this.#batches.values()];
-    const bytes = this.#bufferedBytes;
+    const batches = this.#takeBatches();
+    const full = this.blocks.takeFull();
+    const bytes = this.#ownBytes;
     const largest = this.#largestBytes;
     const records = batches.reduce((sum, batch) => sum + batch.records.length, 0);
-    this.#batches.clear();
     this.#bufferedBytes = 0;
+    this.#ownBytes = 0;
     this.#largestBytes = 0;
     this.#wanted = false;
     this.#writing = true;
@@ -141,6 +152,7 @@ export class Appender {
       () => {
         this.#recordsAppended += records;
         this.#appends += 1;
+        this.blocks.release(full);
         this.#leave();
         this.#reclaim.released(bytes, largest);
       },
@@ -150,6 +162,17 @@ export class Appender {
         this.#parts.onFailure(this.#failure);
       },
     );
+  }
+
+  #takeBatches(): PartitionBatch[] {
+    const batches: PartitionBatch[] = [];
+    for (const [topic, partitions] of this.#batches) {
+      partitions.forEach((records, partition) => {
+        if (records !== undefined) batches.push({ topic, partition, records });
+      });
+    }
+    this.#batches.clear();
+    return batches;
   }
 
   /** A full log is waited for: nothing was written, and the socket to MySQL is held back meanwhile. */

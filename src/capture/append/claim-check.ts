@@ -13,6 +13,8 @@ export interface ClaimStore {
 }
 
 export interface ClaimCheck {
+  /** The largest value that stays in its record. */
+  readonly overBytes: number;
   /** Whether any of the records is oversize. */
   someOver(records: readonly LogRecord[]): boolean;
   /** The records of one row change, those that are oversize with a reference in the place of the value. */
@@ -23,6 +25,7 @@ export interface ClaimCheck {
 export function claimCheck(store: ClaimStore, overBytes: number): ClaimCheck {
   const isOver = ({ value }: LogRecord): boolean => value !== null && value.byteLength > overBytes;
   return {
+    overBytes,
     someOver: (records) => records.some(isOver),
     check: async (records, route, change) => {
       const checked: LogRecord[] = [];

@@ -42,6 +42,14 @@ export interface HeldTransaction {
   captured: boolean;
 }
 
+/** The numbers of a row: among its table's rows and among all of the transaction, both from 1. */
+export interface NextRow {
+  readonly ordinal: number;
+  readonly total: number;
+  /** It was appended before a crash. */
+  readonly inLog: boolean;
+}
+
 /**
  * The capture's place. Invariant: `checkpoint()`, taken between two rows, describes exactly the records
  * handed on so far: everything before `file:position` (and in the GTID set) wholly, and of the open
@@ -67,6 +75,7 @@ export class Place {
   #elsewhere: boolean;
   /** A file began since the connection was made, so that what was asked of the server then may be over. */
   #enteredFile = false;
+  readonly #next = { ordinal: 0, total: 0, inLog: false };
 
   /**
    * @param server the one that is read now; `last`: our last transaction where it stands there, for a server other
@@ -172,13 +181,17 @@ export class Place {
    * The numbers of the captured row at hand, which is not counted yet. `inLog` rows were appended before a
    * crash and are dropped.
    *
-   * @returns its ordinal among the table's rows and among all of the transaction, both from 1
+   * @returns good until the next call: an object for each row would be garbage by the million
    */
-  nextRow(table: string): { ordinal: number; total: number; inLog: boolean } {
+  nextRow(table: string): NextRow {
     const open = present(this.#open, 'the transaction of a row');
     const ordinal = (open.tables.get(table)?.ordinal ?? 0) + 1;
     const cut = this.#cut.get(open.id)?.tables[table];
-    return { ordinal, total: open.rows + 1, inLog: cut !== undefined && ordinal <= cut.ordinal };
+    const next = this.#next;
+    next.ordinal = ordinal;
+    next.total = open.rows + 1;
+    next.inLog = cut !== undefined && ordinal <= cut.ordinal;
+    return next;
   }
 
   /** Counts the row at hand: its records are with the appender. A row that cannot be encoded never counts. */

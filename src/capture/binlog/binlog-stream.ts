@@ -69,7 +69,8 @@ const LOOKS_PER_HEARTBEAT = 4;
 const SILENT_LOOKS = SILENT_HEARTBEATS * LOOKS_PER_HEARTBEAT - 1;
 /** A batch ends here: between two of them the event loop turns while a long queue is worked off. */
 const BATCH_BYTES = 256 * 1024;
-const BATCH_EVENTS = 1024;
+/** Few: what is parsed and not yet handled outlives a collection, and is moved by it. */
+const BATCH_EVENTS = 128;
 
 /**
  * Connects, announces what we can read, and asks for the dump.

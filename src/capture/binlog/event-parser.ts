@@ -9,7 +9,7 @@ import { BODY_READERS, readFormat } from './event-bodies.ts';
 import type { BinlogFormat } from './event-bodies.ts';
 import { CODE, FLAG_ARTIFICIAL, eventCode } from './event-codes.ts';
 import type { EventCode } from './event-codes.ts';
-import type { LargeEvent } from './spooled-event.ts';
+import { CRC32_RESIDUE, type LargeEvent } from './spooled-event.ts';
 import { type PayloadBytes, readPayload, type TransactionPayload } from './transaction-payload.ts';
 
 const HEADER_BYTES = 19;
@@ -364,9 +364,9 @@ function bodyOf(bytes: Buffer, event: string, place: FilePosition): ByteCursor {
   return new ByteCursor(bytes, 0, bytes.length, (what) => malformed(event, what, place));
 }
 
+/** Whether the event ends with the checksum of what stands before it: then all of it has this one, and not otherwise. */
 function checksumMatches(bytes: Buffer): boolean {
-  const end = bytes.length - CHECKSUM_BYTES;
-  return crc32(bytes.subarray(0, end)) === bytes.readUInt32LE(end);
+  return crc32(bytes) === CRC32_RESIDUE;
 }
 
 /**

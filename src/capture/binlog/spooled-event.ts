@@ -27,7 +27,7 @@ export interface LargeEvent {
 /** So much of the beginning stays in memory: the header, and what stands before a payload. */
 const HEAD_BYTES = 4096;
 /** Of bytes that a CRC32 of theirs (little-endian) follows, the CRC32 of both is this number. */
-const CRC32_RESIDUE = 0x2144_df1c;
+export const CRC32_RESIDUE = 0x2144_df1c;
 
 const readAt = promisify(read);
 

@@ -21,8 +21,8 @@ import { flat } from './flat.ts';
 import { type Format, type FormatMaker, type Half, type Label, labelsOf } from './format.ts';
 import { maxwell } from './maxwell.ts';
 
-/** Where and when a row change stands. */
-export interface RowContext {
+/** Where and when the rows of one event stand. */
+export interface EventContext {
   /** The configuration's `name`. */
   readonly name: string;
   /** Rowcall's own version. */
@@ -33,12 +33,16 @@ export interface RowContext {
   /** Of the rows event. */
   readonly file: string;
   readonly pos: number;
-  /** The row's place in its rows event, from 0. */
-  readonly row: number;
   readonly serverId: number;
   readonly thread: number | null;
   /** Commit time at the source, microseconds since the epoch. */
   readonly commitUs: number;
+}
+
+/** Where and when a row change stands. */
+export interface RowContext extends EventContext {
+  /** The row's place in its rows event, from 0. */
+  readonly row: number;
   /** When the row is processed, milliseconds since the epoch. */
   readonly nowMs: number;
   /** The row's number among the rows of its table in the transaction, from 1. */
@@ -113,14 +117,30 @@ interface RouteTexts {
   readonly format: Format | null;
   /** `,"snapshot":false,"db":…,"table":…,"server_id":` */
   readonly sourceTable: string;
+  /** `:shop/orders:`, behind the transaction in an event's id. */
+  readonly idTable: string;
+  /** Of the event met last: the next one's file is mostly the same, and its configuration always. */
+  source: SourceTexts | null;
   /** Of the event met last: its rows follow one another. */
-  event: {
-    readonly transaction: string;
-    readonly file: string;
-    readonly pos: number;
-    readonly source: string;
-    readonly idPrefix: string;
-  } | null;
+  event: EventTexts | null;
+}
+
+export interface EventTexts {
+  readonly transaction: string;
+  readonly file: string;
+  readonly pos: number;
+  readonly source: string;
+  readonly idPrefix: string;
+}
+
+interface SourceTexts {
+  readonly name: string;
+  readonly version: string;
+  readonly file: string;
+  /** Up to the number of `ts_ms`. */
+  readonly head: string;
+  /** `,"file":"binlog.000007","pos":` */
+  readonly place: string;
 }
 
 const FORMATS: Readonly<Record<EventFormat, FormatMaker | null>> = {
@@ -146,6 +166,8 @@ function textsOf(route: Route): RouteTexts {
       sourceTable:
         `,"snapshot":false,"db":${JSON.stringify(schema)},"table":${JSON.stringify(table)}` +
         ',"server_id":',
+      idTable: eventIdPrefix('', schema, table),
+      source: null,
       event: null,
     };
     textsByRoute.set(route, texts);
@@ -176,7 +198,7 @@ function keyAbsent({ context, route }: EncodedRow, index: number): RowcallError 
 
 function toRecord(row: EncodedRow, half: Half): LogRecord {
   const { context, route, texts } = row;
-  const id = eventId(eventTexts(row).idPrefix, context.ordinal, half.half);
+  const id = eventId(eventTexts(context, route).idPrefix, context.ordinal, half.half);
   const envelope = new Envelope();
   const record = {
     key: half.key,
@@ -233,30 +255,50 @@ export function envelopeSource(context: RowContext, route: Route): string {
   return sourceText({ context, route, texts: textsOf(route) }).slice(SOURCE_NAME.length);
 }
 
-function sourceText(row: EncodedRow): string {
-  const { context } = row;
-  return `${eventTexts(row).source}${context.row},"thread":${context.thread ?? 'null'},"query":null}`;
+function sourceText({ context, route }: EncodedRow): string {
+  return `${eventTexts(context, route).source}${context.row}${sourceEnd(context.thread)}`;
+}
+
+/** The end of `source`, behind the row's number. */
+export function sourceEnd(thread: number | null): string {
+  return `,"thread":${thread ?? 'null'},"query":null}`;
 }
 
 /** The part of `source` up to the row's number, and of the id up to the ordinal: made once per rows event. */
-function eventTexts({ context, route, texts }: EncodedRow): NonNullable<RouteTexts['event']> {
+export function eventTexts(context: EventContext, route: Route): EventTexts {
+  const texts = textsOf(route);
   const { transaction, file, pos } = context;
   const last = texts.event;
   if (last?.transaction === transaction && last.pos === pos && last.file === file) return last;
-  const { schema, table } = route.table;
+  const { head, place } = sourceTexts(context, texts);
+  const gtid = context.gtid === null ? 'null' : JSON.stringify(context.gtid);
   const event = {
     transaction,
     file,
     pos,
-    idPrefix: eventIdPrefix(transaction, schema, table),
+    idPrefix: transaction + texts.idTable,
     source:
-      `${SOURCE_NAME}{"version":${JSON.stringify(context.version)},"connector":"rowcall"` +
-      `,"name":${JSON.stringify(context.name)},"ts_ms":${Math.floor(context.commitUs / 1000)}` +
-      `,"ts_us":${context.commitUs}${texts.sourceTable}${context.serverId}` +
-      `,"gtid":${JSON.stringify(context.gtid)},"file":${JSON.stringify(file)},"pos":${pos},"row":`,
+      `${head}${Math.floor(context.commitUs / 1000)},"ts_us":${context.commitUs}` +
+      `${texts.sourceTable}${context.serverId},"gtid":${gtid}${place}${pos},"row":`,
   };
   texts.event = event;
   return event;
+}
+
+function sourceTexts({ name, version, file }: EventContext, texts: RouteTexts): SourceTexts {
+  const last = texts.source;
+  if (last?.file === file && last.name === name && last.version === version) return last;
+  const source = {
+    name,
+    version,
+    file,
+    head:
+      `${SOURCE_NAME}{"version":${JSON.stringify(version)},"connector":"rowcall"` +
+      `,"name":${JSON.stringify(name)},"ts_ms":`,
+    place: `,"file":${JSON.stringify(file)},"pos":`,
+  };
+  texts.source = source;
+  return source;
 }
 
 /**

@@ -46,6 +46,8 @@ export function runCapture(options: {
   /** Of every topic. Default: 1. */
   readonly partitions?: number;
   readonly schemaChanges?: boolean;
+  /** Default: the fast one, of whatever few rows. */
+  readonly decoder?: 'plain';
 }): CaptureRun {
   const told: Told[] = [];
   const tell =
@@ -77,6 +79,7 @@ export function runCapture(options: {
     router: createRouter({ name: 'capture', rules }),
     routing: 'r',
     partitions: options.partitions ?? 1,
+    decoder: options.decoder ?? 'fast at once',
     transactions: options.transactions ?? false,
     claimCheck: options.claimCheck ?? null,
     log: new MemoryChangeLog(options.store ?? new MemoryLogStore(), systemClock),

@@ -1,5 +1,6 @@
 /** What the decoder makes of the rows that a piece of SQL writes on a real server. */
 import type { RowDataPacket } from 'mysql2/promise';
+import { inspect, isDeepStrictEqual } from 'node:util';
 import type { BinlogEvent } from '../../../src/capture/binlog/binlog-event.ts';
 import { openBinlogStream } from '../../../src/capture/binlog/binlog-stream.ts';
 import { textOf } from '../../../src/capture/decode/json-text.ts';
@@ -7,8 +8,10 @@ import { decodeRows } from '../../../src/capture/decode/rows.ts';
 import type { RowImage, RowsEvent } from '../../../src/capture/decode/rows.ts';
 import { TableMaps } from '../../../src/capture/decode/table-map.ts';
 import type { TableVersion } from '../../../src/capture/decode/table-map.ts';
+import { firstRow } from '../../../src/capture/fast/row-header.ts';
 import type { FilePosition } from '../../../src/position.ts';
 import { systemClock } from '../../../src/shared/clock.ts';
+import { fastOutcome, plainOutcome, routeOfTable } from '../../support/fast-rows.ts';
 import { withConnection } from '../../support/mysql.ts';
 
 /** Column name and JSON text, in the table's order; hidden columns, and those absent from the image, are left out. */
@@ -89,6 +92,27 @@ function imageOf(table: TableVersion, image: RowImage | null): ReadImage | null 
   });
 }
 
+/** The fast decoder has to make of a real event what the plain one makes of it, without leaving it one row of whole images. */
+function requireFast({ event, table }: RowsOfTable, rows: number): void {
+  const route = routeOfTable(table);
+  const { fastRows, ...fast } = fastOutcome(event, route);
+  const plain = plainOutcome(event, route);
+  if (!isDeepStrictEqual(fast, plain)) {
+    throw new Error(`The decoders differ at ${table.name}: ${inspect({ fast, plain })}`);
+  }
+  const images = event.operation === 'update' ? 2 : 1;
+  const whole = firstRow(event.body, table.columns.length, images) > 0;
+  const forFast = whole && event.partialJson !== true && event.body.length < FAST_BYTES;
+  if (forFast && fastRows !== rows) {
+    throw new Error(
+      `${rows - fastRows} rows of ${table.name} were left to the plain decoder: ${inspect(plain.records[fastRows])}`,
+    );
+  }
+}
+
+/** Below it no value can be one that is large. */
+const FAST_BYTES = 64 * 1024;
+
 /** The row changes of one schema made by `work`, every column decoded. */
 export async function readRows(
   url: string,
@@ -100,6 +124,7 @@ export async function readRows(
   for (const { event, table } of await rowEventsOf(url, schema, work)) {
     onEvent(event);
     const wanted = table.columns.filter(({ hidden }) => !hidden);
+    const first = rows.length;
     for (const { before, after } of decodeRows(event, table, wanted)) {
       rows.push({
         operation: event.operation,
@@ -108,6 +133,7 @@ export async function readRows(
         after: imageOf(table, after),
       });
     }
+    requireFast({ event, table }, rows.length - first);
   }
   return rows;
 }

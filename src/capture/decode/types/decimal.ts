@@ -76,5 +76,6 @@ function padded(value: number, digits: number): string {
 
 export function decimalReader(precision: number, scale: number): ValueReader {
   const format = new DecimalFormat(precision, scale);
-  return fixedWidth(format.bytes, (reader) => `"${format.read(reader)}"`);
+  const read = (reader: ByteCursor): string => `"${format.read(reader)}"`;
+  return fixedWidth(format.bytes, read, { kind: 'decimal', precision, scale });
 }

@@ -1,5 +1,6 @@
 /** FLOAT and DOUBLE: the shortest JSON number that reads back as the same value. */
 
+import type { ByteCursor } from '../../byte-cursor.ts';
 import { fixedWidth, invalid } from './value-reader.ts';
 import type { ValueReader } from './value-reader.ts';
 
@@ -26,9 +27,13 @@ export function floatText(value: number): string {
 }
 
 export function floatReader(): ValueReader {
-  return fixedWidth(4, (reader) => floatText(reader.view.getFloat32(reader.claim(4), true)));
+  const read = (reader: ByteCursor): string =>
+    floatText(reader.view.getFloat32(reader.claim(4), true));
+  return fixedWidth(4, read, { kind: 'float' });
 }
 
 export function doubleReader(): ValueReader {
-  return fixedWidth(8, (reader) => doubleText(reader.view.getFloat64(reader.claim(8), true)));
+  const read = (reader: ByteCursor): string =>
+    doubleText(reader.view.getFloat64(reader.claim(8), true));
+  return fixedWidth(8, read, { kind: 'double' });
 }

@@ -20,7 +20,8 @@ function signed24(reader: ByteCursor): number {
 
 /** Little-endian, two's complement. @param bytes 1, 2, 3, 4 or 8 */
 export function integerReader(bytes: 1 | 2 | 3 | 4 | 8, unsigned: boolean): ValueReader {
-  return fixedWidth(bytes, unsigned ? UNSIGNED[bytes] : SIGNED[bytes]);
+  const form = { kind: 'integer', bytes, unsigned } as const;
+  return fixedWidth(bytes, unsigned ? UNSIGNED[bytes] : SIGNED[bytes], form);
 }
 
 const SIGNED: Readonly<Record<1 | 2 | 3 | 4 | 8, (reader: ByteCursor) => string>> = {
@@ -48,17 +49,19 @@ const UNSIGNED: Readonly<Record<1 | 2 | 3 | 4 | 8, (reader: ByteCursor) => strin
 /** BIT(n): big-endian, in as few bytes as hold it, an unsigned number. @param bits 1 to 64 */
 export function bitReader(bits: number): ValueReader {
   const bytes = (bits + 7) >> 3;
-  return fixedWidth(bytes, (reader) => {
+  const read = (reader: ByteCursor): string => {
     if (bytes <= 4) return `${reader.unsignedBE(bytes)}`;
     const high = reader.unsignedBE(bytes - 4);
     return wideText(high, reader.unsignedBE(4));
-  });
+  };
+  return fixedWidth(bytes, read, { kind: 'bit', bytes });
 }
 
 /** One byte, years since 1900; 0 is the year 0000 and prints as 0. */
 export function yearReader(): ValueReader {
-  return fixedWidth(1, (reader) => {
+  const read = (reader: ByteCursor): string => {
     const year = reader.u8();
     return year === 0 ? '0' : `${1900 + year}`;
-  });
+  };
+  return fixedWidth(1, read, { kind: 'year' });
 }

@@ -1,5 +1,6 @@
 /** ENUM and SET: their members' text. */
 
+import type { ByteCursor } from '../../byte-cursor.ts';
 import { QUOTERS } from '../charset.ts';
 import type { Charset } from '../charset.ts';
 import { textOf } from '../json-text.ts';
@@ -18,20 +19,21 @@ export function enumReader(
   charset: Charset,
 ): ValueReader {
   const texts = ['""', ...labelTexts(labels, charset)];
-  return fixedWidth(bytes, (reader) => {
+  const read = (reader: ByteCursor): string => {
     const index = reader.length(bytes);
     const text = texts[index];
     if (text === undefined) {
       throw invalid(`The ENUM has ${labels.length} members and the value is number ${index}`);
     }
     return text;
-  });
+  };
+  return fixedWidth(bytes, read, { kind: 'label', bytes });
 }
 
 /** A bit per label, little-endian: the labels joined by commas. @param bytes 1 to 8 */
 export function setReader(bytes: number, labels: readonly Buffer[], charset: Charset): ValueReader {
   const join = charset === 'binary' ? binaryJoiner(labels) : textJoiner(labels, charset);
-  return fixedWidth(bytes, (reader) => {
+  const read = (reader: ByteCursor): string => {
     const from = reader.claim(bytes);
     const chosen: number[] = [];
     for (let bit = 0; bit < bytes * 8; bit += 1) {
@@ -42,7 +44,8 @@ export function setReader(bytes: number, labels: readonly Buffer[], charset: Cha
       chosen.push(bit);
     }
     return join(chosen);
-  });
+  };
+  return fixedWidth(bytes, read, { kind: 'label', bytes });
 }
 
 type Joiner = (chosen: readonly number[]) => string;

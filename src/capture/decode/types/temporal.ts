@@ -80,11 +80,12 @@ export function civilDate(days: number): DateParts {
 
 /** Three bytes, little-endian: day 5 bits, month 4, year 15. */
 export function dateReader(): ValueReader {
-  return fixedWidth(3, (reader) => {
+  const read = (reader: ByteCursor): string => {
     const packed = reader.u24();
     const date = { day: packed & 31, month: (packed >> 5) & 15, year: packed >> 9 };
     return `"${dateText(date)}"`;
-  });
+  };
+  return fixedWidth(3, read, { kind: 'date' });
 }
 
 /** 17 bits of year * 13 + month, then day 5 bits, hour 5, minute 6, second 6. */
@@ -102,12 +103,13 @@ const DATETIME_SIGN = 0x80_0000_0000;
 /** @param digits of the fraction, 0 to 6 */
 export function datetimeReader(digits: number): ValueReader {
   const bytes = fractionBytes(digits);
-  return fixedWidth(5 + bytes, (reader) => {
+  const read = (reader: ByteCursor): string => {
     const packed = reader.unsignedBE(5) - DATETIME_SIGN;
     const micros = microsOf(reader.unsignedBE(bytes), bytes);
     if (packed < 0) throw invalid('The DATETIME is negative');
     return `"${datetimeText(packed)}${fractionText(micros, digits)}"`;
-  });
+  };
+  return fixedWidth(5 + bytes, read, { kind: 'datetime', digits });
 }
 
 /**
@@ -134,7 +136,7 @@ export function timestampReader(digits: number): ValueReader {
     }
     return `"${lastDate}T${clockText(seconds % SECONDS_PER_DAY)}${fractionText(micros, digits)}Z"`;
   };
-  return fixedWidth(4 + bytes, read);
+  return fixedWidth(4 + bytes, read, { kind: 'timestamp', digits });
 }
 
 /** Hour 10 bits, minute 6, second 6. */
@@ -150,11 +152,12 @@ export function timeReader(digits: number): ValueReader {
   const bytes = fractionBytes(digits);
   const unit = 256 ** bytes;
   const zero = 0x80_0000 * unit;
-  return fixedWidth(3 + bytes, (reader) => {
+  const read = (reader: ByteCursor): string => {
     const value = reader.unsignedBE(3 + bytes) - zero;
     const size = Math.abs(value);
     const micros = microsOf(size % unit, bytes);
     const hms = hmsText(Math.floor(size / unit));
     return `"${value < 0 ? '-' : ''}${hms}${fractionText(micros, digits)}"`;
-  });
+  };
+  return fixedWidth(3 + bytes, read, { kind: 'time', digits });
 }

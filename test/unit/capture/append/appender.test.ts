@@ -73,6 +73,33 @@ function setup(): {
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('the appender', () => {
+  it('gives a full block out again only when the append of its last record has ended', async () => {
+    const { writer, appender } = setup();
+    const fill = (id: string): Buffer => {
+      const block = appender.blocks.current.bytes;
+      appender.add('t', 0, record(id));
+      appender.blocks.next();
+      return block;
+    };
+    const first = fill('1');
+    appender.flushSoon();
+    const second = fill('2');
+    const third = appender.blocks.current.bytes;
+    expect(new Set([first, second, third]).size).toBe(3);
+    writer.appends[0]?.end();
+    await settle();
+    appender.flushSoon();
+    appender.blocks.next();
+    // Of the two only the first is free: the second one's record is on its way.
+    expect(appender.blocks.current.bytes).toBe(first);
+    appender.blocks.next();
+    expect(appender.blocks.current.bytes).not.toBe(second);
+    writer.appends[1]?.end();
+    await settle();
+    appender.blocks.next();
+    expect(appender.blocks.current.bytes).toBe(second);
+  });
+
   it('appends at once when idle, and what came meanwhile as one batch afterwards', async () => {
     const { writer, appender, counted } = setup();
     appender.add('t', 0, record('1'));
