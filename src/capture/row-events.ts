@@ -127,9 +127,10 @@ export class RowEvents {
     await this.#plainRows(rows, first);
   }
 
-  /** Writes rows up to the event's end, until the appender is full, or up to a row that is not usual. */
+  /** Writes rows, which bear one time, up to the event's end, until the appender is full, or up to a row that is not usual. */
   #fastRows(fast: FastRows, rows: Rows): FastEnd {
-    const { appender } = this.#parts;
+    const { appender, clock } = this.#parts;
+    this.#numbers.nowMs = clock.now();
     while (!fast.atEnd) {
       if (appender.mustFlush) return 'full';
       if (!this.#fastRow(fast, rows)) return 'plain';
@@ -139,15 +140,13 @@ export class RowEvents {
   }
 
   #fastRow(fast: FastRows, { route, target }: Rows): boolean {
-    const { place, clock } = this.#parts;
-    const { ordinal, total, inLog } = place.nextRow(route.table.name);
+    const { ordinal, total, inLog } = this.#parts.place.nextRow(route.table.name);
     const numbers = this.#numbers;
     numbers.ordinal = ordinal;
     numbers.total = total;
-    numbers.nowMs = clock.now();
     const records = fast.next(inLog ? null : numbers);
     if (records === null) return false;
-    this.#count(route, target, { records, inLog });
+    this.#count(route, target, records, inLog);
     return true;
   }
 
@@ -176,11 +175,11 @@ export class RowEvents {
     const records = inLog || target === null ? [] : encode(row, route, change);
     const oversize = claimCheck?.someOver(records) === true;
     if (!oversize) {
-      this.#count(route, target, { records, inLog });
+      this.#count(route, target, records, inLog);
       return undefined;
     }
     return claimCheck.check(records, route, change).then((checked) => {
-      this.#count(route, target, { records: checked, inLog });
+      this.#count(route, target, checked, inLog);
     });
   }
 
@@ -198,7 +197,8 @@ export class RowEvents {
   #count(
     { table }: Route,
     target: Target | null,
-    { records, inLog }: { readonly records: readonly LogRecord[]; readonly inLog: boolean },
+    records: readonly LogRecord[],
+    inLog: boolean,
   ): void {
     const { place, appender, counters, transactions } = this.#parts;
     const transaction = present(place.transaction, 'the transaction of a row');

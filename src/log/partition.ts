@@ -46,21 +46,17 @@ function withRest(hash: number, bytes: Uint8Array, from: number, to: number): nu
 export function partitionOf(key: string | null, partitions: number): number {
   if (key === null || partitions === 1) return 0;
   const bytes = Buffer.from(key, 'utf8');
-  return partitionOfBytes(bytes, { from: 0, to: bytes.length }, partitions);
+  return partitionIn(bytes, 0, bytes.length, partitions);
 }
 
-/** The partition of the key that stands in `bytes`. */
-function partitionOfBytes(
-  bytes: Uint8Array,
-  key: { readonly from: number; readonly to: number },
-  partitions: number,
-): number {
-  return partitions === 1 ? 0 : (murmur2Of(bytes, key.from, key.to) & 0x7fffffff) % partitions;
+/** Of the key that stands in `bytes` at [from, to). Numbers, not an object: it is asked of each row. */
+function partitionIn(bytes: Uint8Array, from: number, to: number, partitions: number): number {
+  return partitions === 1 ? 0 : (murmur2Of(bytes, from, to) & 0x7fffffff) % partitions;
 }
 
 /** The partition of the record's key. */
 export function partitionOfRecord(record: LogRecord, partitions: number): number {
   if (!(record instanceof PackedRecord)) return partitionOf(record.key, partitions);
   const { bytes, valueEnd, keyEnd, keyed } = record;
-  return keyed ? partitionOfBytes(bytes, { from: valueEnd, to: keyEnd }, partitions) : 0;
+  return keyed ? partitionIn(bytes, valueEnd, keyEnd, partitions) : 0;
 }

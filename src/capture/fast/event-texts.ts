@@ -37,6 +37,9 @@ const keyLabelsOf = new WeakMap<Route, readonly Uint8Array[]>();
 /** One event's at a time: the bytes are written over by the next one's. */
 export class EventTexts {
   #bytes = Buffer.alloc(4096);
+  /** The time that was written last, and its digits: many rows bear the same. */
+  #nowMs = -1;
+  #nowText = Buffer.alloc(0);
   #sourceTo = 0;
   #sourceEndTo = 0;
   #transactionTo = 0;
@@ -79,12 +82,18 @@ export class EventTexts {
     at = unsigned(out, at, row);
     at += this.#bytes.copy(out, at, this.#sourceTo, this.#sourceEndTo);
     at = copyShort(out, at, TAIL_BEGIN[operation]);
-    at = unsigned(out, at, numbers.nowMs);
+    at = copyShort(out, at, this.#textOf(numbers.nowMs));
     at += this.#bytes.copy(out, at, this.#sourceEndTo, this.#transactionTo);
     at = unsigned(out, at, numbers.total);
     at = copyShort(out, at, TABLE_ORDER);
     at = unsigned(out, at, numbers.ordinal);
     return copyShort(out, at, END);
+  }
+
+  #textOf(nowMs: number): Uint8Array {
+    if (nowMs !== this.#nowMs) this.#nowText = Buffer.from(`${nowMs}`);
+    this.#nowMs = nowMs;
+    return this.#nowText;
   }
 
   /** The key, of values that stand in `out`: from and to of each. Nothing for a table without one. */

@@ -96,7 +96,8 @@ function upperBound(record: LogRecord): number {
   return bytes + 3 * characters + headersBound(record.headers);
 }
 
-function headersBound(headers: LogRecord['headers'] = []): number {
+function headersBound(headers: LogRecord['headers']): number {
+  if (headers === undefined) return 0;
   let bytes = 0;
   for (const [name, value] of headers) bytes += 8 + 3 * (name.length + value.length);
   return bytes;

@@ -18,6 +18,8 @@ const OPERATION = headerName(HEADER_OPERATION);
 const OWN_HEADERS = 3;
 const OWN_BYTES = ID.length + TABLE.length + OPERATION.length + 2;
 
+const NONE: NonNullable<PackedRecord['headers']> = [];
+
 /** Table names as bytes: one append has few of them. */
 export class TableNames {
   readonly #bytes = new Map<string, Buffer>();
@@ -31,15 +33,23 @@ export class TableNames {
 
 /** Bytes of all headers, their number included. */
 export function packedHeaderBytes(record: PackedRecord, table: Buffer): number {
-  const { headers = [] } = record;
+  const { headers = NONE } = record;
   const idBytes = record.end - record.keyEnd;
   let bytes = varintSize(OWN_HEADERS + headers.length) + OWN_BYTES;
   bytes += varintSize(idBytes) + idBytes + varintSize(table.length) + table.length;
-  for (const part of headers.flat()) {
-    const size = Buffer.byteLength(part);
-    bytes += varintSize(size) + size;
-  }
+  for (const [name, value] of headers) bytes += textBytes(name) + textBytes(value);
   return bytes;
+}
+
+/** With its length. */
+function textBytes(text: string): number {
+  const size = Buffer.byteLength(text);
+  return varintSize(size) + size;
+}
+
+function writeText(into: Buffer, start: number, text: string): number {
+  const at = writeVarint(into, Buffer.byteLength(text), start);
+  return at + into.write(text, at);
 }
 
 /** Returns the place behind. */
@@ -49,7 +59,7 @@ export function writePackedHeaders(
   record: PackedRecord,
   table: Buffer,
 ): number {
-  const { bytes, keyEnd, end, operation, headers = [] } = record;
+  const { bytes, keyEnd, end, operation, headers = NONE } = record;
   let at = writeVarint(into, OWN_HEADERS + headers.length, start);
   at += ID.copy(into, at);
   at = writeVarint(into, end - keyEnd, at);
@@ -61,9 +71,6 @@ export function writePackedHeaders(
   at = writeVarint(into, 1, at);
   into[at] = operation.charCodeAt(0);
   at += 1;
-  for (const part of headers.flat()) {
-    at = writeVarint(into, Buffer.byteLength(part), at);
-    at += into.write(part, at);
-  }
+  for (const [name, value] of headers) at = writeText(into, writeText(into, at, name), value);
   return at;
 }
