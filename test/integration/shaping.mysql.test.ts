@@ -1,59 +1,13 @@
 import { createHmac } from 'node:crypto';
 import { inspect } from 'node:util';
-import type { Connection } from 'mysql2/promise';
 import { describe, expect, it } from 'vitest';
 import { claimCheck } from '../../src/capture/append/claim-check.ts';
 import type { StoredRecord } from '../../src/log/change-log.ts';
 import { eventually } from '../support/eventually.ts';
 import { MemoryLogStore } from '../support/memory-change-log.ts';
-import { freshDatabase, mysqlUrl, withConnection } from '../support/mysql.ts';
-import { type CaptureRun, runCapture } from './support/capture-run.ts';
-
-type Options = Partial<Parameters<typeof runCapture>[0]>;
-
-interface Scene {
-  readonly name: string;
-  readonly store: MemoryLogStore;
-  readonly run: CaptureRun;
-  readonly connection: Connection;
-  /** By topic, without the database's own name in front; once so many are there. */
-  readonly records: (count: number) => Promise<Readonly<Record<string, readonly StoredRecord[]>>>;
-}
-
-/** A database of its own, captured from its end on for the time of `work`. */
-async function captured(
-  { schema, ...options }: Options & { readonly schema: string },
-  work: (scene: Scene) => Promise<void>,
-): Promise<void> {
-  const { name, url } = await freshDatabase('shaping');
-  await withConnection(url, async (connection) => {
-    await connection.query(schema);
-    const store = options.store ?? new MemoryLogStore();
-    const run = runCapture({ url: mysqlUrl(), tables: [`${name}.*`], store, ...options });
-    try {
-      await eventually(() => {
-        expect(run.capture.snapshot().state).toBe('streaming');
-      });
-      const records = async (count: number): Promise<Record<string, StoredRecord[]>> => {
-        const all = (): StoredRecord[][] =>
-          [...store.topics.values()].map(({ partitions }) =>
-            partitions.flatMap((partition) => partition.records),
-          );
-        await eventually(() => {
-          expect(all().flat().length).toBeGreaterThanOrEqual(count);
-        });
-        const byTopic = [...store.topics.keys()].map((topic, i): [string, StoredRecord[]] => [
-          topic.replace(`${name}.`, ''),
-          all()[i] ?? [],
-        ]);
-        return Object.fromEntries(byTopic);
-      };
-      await work({ name, store, run, connection, records });
-    } finally {
-      await run.stop();
-    }
-  });
-}
+import { mysqlUrl } from '../support/mysql.ts';
+import { captured } from './support/captured.ts';
+import { runCapture } from './support/capture-run.ts';
 
 const json = (value?: Uint8Array | null): unknown => JSON.parse(String(Buffer.from(value ?? [])));
 

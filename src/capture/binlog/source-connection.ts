@@ -11,6 +11,13 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const MIN_ANSWER_MS = 5_000;
 const SILENT_HEARTBEATS = 3;
 
+/**
+ * What our questions rely on, whatever the server's defaults or its init_connect say: an answer cut by
+ * sql_select_limit looks whole, one without autocommit is as old as the first, and texts would be quoted otherwise.
+ */
+const SESSION =
+  "SET SESSION sql_mode = '', sql_select_limit = 18446744073709551615, autocommit = 1, time_zone = '+00:00', NAMES utf8mb4";
+
 /** How long a question may go unanswered until the source counts as silent, milliseconds. */
 export function answerLimit(heartbeatMs: number): number {
   return Math.max(MIN_ANSWER_MS, SILENT_HEARTBEATS * heartbeatMs);
@@ -41,14 +48,21 @@ export class SourceConnection {
   /**
    * @param signal ends also each question
    * @param answerMs how long a question may go unanswered
-   * @throws RowcallError SOURCE_UNREACHABLE, SOURCE_ACCESS_DENIED, SOURCE_TLS; the signal's reason.
+   * @throws RowcallError SOURCE_UNREACHABLE, SOURCE_ACCESS_DENIED, SOURCE_TLS, and those of `query`; the signal's reason.
    */
   static async open(
     options: ConnectionOptions,
     signal: AbortSignal,
     answerMs: number = CONNECT_TIMEOUT_MS,
   ): Promise<SourceConnection> {
-    return new SourceConnection(await connectUnless(options, signal), signal, answerMs);
+    const source = new SourceConnection(await connectUnless(options, signal), signal, answerMs);
+    try {
+      await source.query(SESSION);
+      return source;
+    } catch (error) {
+      await source.close();
+      throw error;
+    }
   }
 
   /**
