@@ -288,6 +288,7 @@ export class App {
       minimumRetentionMs: source.minimumRetentionMs,
       requireFullImage: source.requireFullImage,
       schemaChanges: this.#config.log.schemaChanges,
+      tableGlobs: tables.flatMap(({ match }) => match),
       heartbeatMs: source.heartbeatMs,
       start: source.start,
       router: createRouter({ name, rules: tables }),

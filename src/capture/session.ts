@@ -48,6 +48,8 @@ export interface CaptureParts {
   /** DDL and the shapes of tables go to a topic of their own. Default: false. */
   readonly schemaChanges?: boolean;
   readonly heartbeatMs: number;
+  /** Every glob of the rules, those behind `!` too. */
+  readonly tableGlobs: readonly string[];
   /** Where to begin when the log holds nothing of ours. */
   readonly start: Start;
   readonly router: Router;

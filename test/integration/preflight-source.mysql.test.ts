@@ -10,6 +10,7 @@ const WISHES: SourceWishes = {
   serverId: SERVER_ID,
   replicaUuid: '6b1f9a52-0000-8000-8000-000000000001',
   minimumRetentionMs: 86_400_000,
+  tableGlobs: ['Shop.*'],
   cutOff: false,
 };
 

@@ -15,7 +15,9 @@ import { systemClock } from '../../src/shared/clock.ts';
 import { type CommandOutput, gather } from '../support/cli.ts';
 import { eventually } from '../support/eventually.ts';
 import { freshAccount, startOwnMysql, withConnection } from '../support/mysql.ts';
+import { MemoryLogStore } from '../support/memory-change-log.ts';
 import { tempDir } from '../support/temp-dir.ts';
+import { runCapture } from './support/capture-run.ts';
 
 const CAPTURE = 'REPLICATION SLAVE, REPLICATION CLIENT ON *.*';
 
@@ -69,6 +71,7 @@ describe('what is around a source', () => {
     ]);
     expect(of(findings, 'binlog_ignore_db')).toMatchObject([{ value: 'scratch' }]);
     expect(of(findings, 'tables[].match')).toMatchObject([{ value: 'no table for: nowhere.*' }]);
+    expect(of(findings, 'tables[].columns')).toEqual([]);
     expect(of(findings, 'tables without a rule')).toMatchObject([{ value: 'shop.left' }]);
     expect(of(findings, 'BIGINT over 2^53')).toMatchObject([
       { value: 'shop.order_lines.id, shop.orders.id', severity: 'warning' },
@@ -79,6 +82,27 @@ describe('what is around a source', () => {
       "CREATE USER 'rowcall'@'%' IDENTIFIED BY '…'; GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO 'rowcall'@'%';",
     );
     expect(findings.filter(({ severity }) => severity === 'error')).toEqual([]);
+  });
+
+  it('has every column that a rule names, or the name is told', async () => {
+    const rules = [
+      {
+        match: ['shop.*', '!shop.left'],
+        excludeColumns: ['NOT_WANTED', 'cvv'],
+        includeColumns: ['id', 'order_id'],
+        maskColumns: ['Smal'],
+        hashColumns: { columns: ['small', 'phone'], key: { reveal: () => '' } },
+        truncateColumns: { note: 3 },
+      },
+      { match: ['nowhere.*'], excludeColumns: ['anything'] },
+    ];
+    expect(of(await look(server.url, { rules }), 'tables[].columns')).toMatchObject([
+      {
+        value:
+          'in no table of its rule: exclude cvv (shop.*, !shop.left), mask Smal (shop.*, !shop.left), hash phone (shop.*, !shop.left), truncate note (shop.*, !shop.left)',
+        severity: 'warning',
+      },
+    ]);
   });
 
   it('is not guessed where the account may not look', async () => {
@@ -176,12 +200,48 @@ describe('rowcall doctor', () => {
     expect(findings.filter(({ cure }) => cure === '')).toEqual([]);
   });
 
-  it('has the account to make where there is none', async () => {
+  it('has the account to make where there is none, which is enough to run', async () => {
     const url = new URL(server.url);
     url.username = 'nobody';
     const { code, out } = await doctor(url.href);
     expect(code).toBe(3);
-    expect(out).toContain("CREATE USER 'rowcall'@'%' IDENTIFIED BY '…'; GRANT REPLICATION SLAVE");
+    const { findings } = JSON.parse(out) as { findings: { check: string; cure: string }[] };
+    const [{ cure } = { cure: '' }] = findings;
+    expect(cure).toMatch(/^CREATE USER 'rowcall'@'%' IDENTIFIED BY '…'; GRANT /);
+    await withConnection(server.url, (connection) =>
+      connection.query(cure.replace('…', 'made-as-told')),
+    );
+    url.username = 'rowcall';
+    url.password = 'made-as-told';
+    const made = await doctor(url.href);
+    expect(made.code).toBe(0);
+    expect(made.out).not.toContain('"grants"');
+
+    const store = new MemoryLogStore();
+    for (const id of [21, 22]) {
+      // The second goes on at the place that the first one kept, and proves it.
+      const run = runCapture({ url: url.href, tables: ['shop.left'], store, purgeLookMs: 10 });
+      await eventually(() => {
+        expect(run.capture.snapshot()).toMatchObject({ state: 'streaming' });
+      });
+      await withConnection(server.url, async (connection) => {
+        for (const sql of [
+          `XA START 'x${id}'`,
+          `INSERT INTO shop.\`left\` VALUES (${id})`,
+          `XA END 'x${id}'`,
+          `XA PREPARE 'x${id}'`,
+          `XA COMMIT 'x${id}'`,
+        ]) {
+          await connection.query(sql);
+        }
+      });
+      await eventually(() => {
+        expect(store.topics.get('shop.left')?.partitions[0]?.records).toHaveLength(id - 20);
+        expect(run.capture.snapshot().binlog).not.toBeNull();
+      });
+      expect(await run.stop()).toBeNull();
+      expect(run.told.filter(({ level }) => level === 'error')).toEqual([]);
+    }
   });
 });
 

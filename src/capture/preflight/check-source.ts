@@ -5,6 +5,7 @@
 
 import { RowcallError } from '../../errors.ts';
 import type { SourceConnection, SourceRow } from '../binlog/source-connection.ts';
+import { checkNameCase } from './check-name-case.ts';
 import { checkRetention } from './check-retention.ts';
 import { checkRowImage } from './check-row-image.ts';
 import { SETTINGS, checkSetting } from './required-settings.ts';
@@ -34,6 +35,8 @@ export interface SourceWishes {
   readonly minimumRetentionMs: number;
   /** source.require_full_image. Default: false. */
   readonly requireFullImage?: boolean;
+  /** Every glob of the rules, those behind `!` too. */
+  readonly tableGlobs: readonly string[];
   /** The server ended our last dump itself: whoever bears our UUID now is not what is left of us. */
   readonly cutOff: boolean;
 }
@@ -57,6 +60,7 @@ export async function checkSource(
   const settings = await readSettings(source);
   const account = await readAccount(source);
   const findings = [...checkSettings(settings, wishes)];
+  findings.push(...checkNameCase(settings, wishes.tableGlobs));
   findings.push(...checkServerId(settings, wishes.serverId));
   findings.push(...(await checkReplicas(source, { version, account, wishes })));
   findings.push(...(await checkReplicaStatus(source, { version, settings, account })));

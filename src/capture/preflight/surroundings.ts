@@ -17,14 +17,27 @@ import { checkLink } from './checks/link.ts';
 import { checkPacketSize } from './checks/packet-size.ts';
 import { checkPrepared } from './checks/prepared.ts';
 import { checkRights } from './checks/rights.ts';
+import { checkRuleColumns } from './checks/rule-columns.ts';
 import { checkTableRules } from './checks/table-rules.ts';
 import { checkTimeZones } from './checks/time-zones.ts';
 import { checkWrittenForm } from './checks/written-form.ts';
 import { type ServerVersion, readVersion } from './server-place.ts';
 import { type SeenTables, readTables } from './tables-seen.ts';
 
+/** What is looked at of a rule. */
+export type SeenRule = Pick<
+  TableRule,
+  | 'match'
+  | 'bigint'
+  | 'includeColumns'
+  | 'excludeColumns'
+  | 'maskColumns'
+  | 'hashColumns'
+  | 'truncateColumns'
+>;
+
 export interface SurroundingsWishes {
-  readonly rules: readonly Pick<TableRule, 'match' | 'excludeColumns' | 'bigint'>[];
+  readonly rules: readonly SeenRule[];
   /** How the source is reached: over a socket or loopback, and with which source.tls.mode. */
   readonly link: { readonly isLocal: boolean; readonly tlsMode: string };
   /** Of one record in the log, bytes; null where it is not known. */
@@ -53,6 +66,7 @@ const CHECKS: readonly SurroundingsCheck[] = [
   checkBinlogFilters,
   checkForeignKeys,
   checkTableRules,
+  checkRuleColumns,
   checkLargeIntegers,
   checkPacketSize,
   checkWrittenForm,

@@ -48,7 +48,8 @@ async function examineServer(
       const { serverId, minimumRetentionMs, requireFullImage } = config.source;
       const replicaUuid = replicaUuidOf(config.name, serverId);
       const wished = { serverId, minimumRetentionMs, requireFullImage };
-      const wishes = { ...wished, replicaUuid, cutOff: false };
+      const tableGlobs = config.tables.flatMap(({ match }) => match);
+      const wishes = { ...wished, replicaUuid, tableGlobs, cutOff: false };
       const findings = [...(await checkSource(source, wishes))];
       findings.push(...(await checkSurroundings(source, surroundingsWishes(config))));
       if (config.source.servers.length > 1) {

@@ -72,6 +72,7 @@ export function runCapture(options: {
     replica: { uuid: options.replicaUuid ?? randomUUID(), host: 'test' },
     minimumRetentionMs: 0,
     requireFullImage: options.requireFullImage ?? false,
+    tableGlobs: options.tables,
     ...(options.purgeLookMs === undefined ? {} : { purgeLookMs: options.purgeLookMs }),
     schemaChanges: options.schemaChanges ?? false,
     heartbeatMs: options.heartbeatMs ?? 1000,

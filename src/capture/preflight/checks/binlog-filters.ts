@@ -41,7 +41,7 @@ function findingsOf(row: SourceRow, names: readonly string[]): Finding[] {
         why: 'What a filter keeps out of the binlog of this server nobody can read from it, and nothing tells that it happened.',
         sql: name.startsWith('Binlog')
           ? `-- in my.cnf: remove ${name.toLowerCase().replaceAll('_', '-')}, then restart the server`
-          : `-- on this replica: STOP REPLICA SQL_THREAD; CHANGE REPLICATION FILTER ${name.toUpperCase()} = (); START REPLICA SQL_THREAD;`,
+          : `STOP REPLICA SQL_THREAD; CHANGE REPLICATION FILTER ${name.toUpperCase()} = (); START REPLICA SQL_THREAD; -- and remove it from my.cnf, if it stands there`,
         severity: 'warning',
       },
     ];

@@ -1,0 +1,65 @@
+/** Columns that a rule names and no table of it has: what it was to hide or leave out then stands in the events. */
+
+import { folded } from '../../route/event-columns.ts';
+import type { Finding } from '../check-source.ts';
+import type { Surroundings } from '../surroundings.ts';
+import { listed } from '../tables-seen.ts';
+
+type Rule = Surroundings['rules'][number];
+
+/** What is named where: no error in itself, since one rule may be for many tables. */
+function namedBy(rule: Rule): readonly (readonly [option: string, columns: readonly string[]])[] {
+  return [
+    ['include', rule.includeColumns ?? []],
+    ['exclude', rule.excludeColumns],
+    ['mask', rule.maskColumns ?? []],
+    ['hash', rule.hashColumns?.columns ?? []],
+    ['truncate', Object.keys(rule.truncateColumns ?? {})],
+  ];
+}
+
+export async function checkRuleColumns({
+  source,
+  rules,
+  tables,
+}: Pick<Surroundings, 'source' | 'rules' | 'tables'>): Promise<Finding[]> {
+  const names = new Set(rules.flatMap((rule) => namedBy(rule).flatMap(([, columns]) => columns)));
+  if (names.size === 0) return [];
+  const rows = await source.query(
+    `SELECT TABLE_SCHEMA AS s, TABLE_NAME AS t, COLUMN_NAME AS c FROM information_schema.COLUMNS
+     WHERE COLUMN_NAME IN (${[...names].map(() => '?').join(', ')})`,
+    [...names],
+  );
+  const ruleOf = new Map(tables.all.map(({ name, rule }) => [name, rule]));
+  const there = new Set(
+    rows.map(
+      (row) =>
+        `${ruleOf.get(`${row['s'] ?? ''}.${row['t'] ?? ''}`) ?? ''} ${folded(row['c'] ?? '')}`,
+    ),
+  );
+  const used = new Set(ruleOf.values());
+  const missing = rules.flatMap((rule, index) =>
+    // A rule without tables is a finding of its own.
+    used.has(index) ? missingOf(rule, (name) => there.has(`${index} ${folded(name)}`)) : [],
+  );
+  return missing.length === 0 ? [] : [finding(missing)];
+}
+
+function missingOf(rule: Rule, isThere: (name: string) => boolean): string[] {
+  return namedBy(rule).flatMap(([option, columns]) =>
+    columns
+      .filter((name) => !isThere(name))
+      .map((name) => `${option} ${name} (${rule.match.join(', ')})`),
+  );
+}
+
+function finding(missing: readonly string[]): Finding {
+  return {
+    check: 'tables[].columns',
+    value: `in no table of its rule: ${listed(missing)}`,
+    want: 'a column for each name',
+    why: 'The name is mistyped, or the column has another by now: whatever it holds is then in the events as it is. Or this account may not see the column.',
+    sql: '-- correct the names in tables[].columns, or remove those whose column is gone',
+    severity: 'warning',
+  };
+}
