@@ -127,8 +127,9 @@ export function envelopeTail(
     readonly id: string;
     readonly totalOrder: number;
     readonly dataCollectionOrder: number;
-  },
+  } | null,
 ): string {
+  if (transaction === null) return `${tailBegin(operation)}${tsMs},"transaction":null}`;
   return (
     `${tailBegin(operation)}${tsMs}${tailTransaction(transaction.id)}${transaction.totalOrder}` +
     `${TAIL_TABLE_ORDER}${transaction.dataCollectionOrder}${TAIL_END}`

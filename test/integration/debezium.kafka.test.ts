@@ -302,4 +302,49 @@ describe('beside the real Debezium, on the same statements', () => {
       );
     },
   );
+
+  it('truncates and their place among transactions', { timeout: 300_000 }, async () => {
+    const { name, url } = await freshDatabase('debezium', server);
+    const sql = async (statements: string): Promise<void> => {
+      await withConnection(url, (connection) => connection.query(statements));
+    };
+    await sql('CREATE TABLE t (id INT PRIMARY KEY)');
+    const prefix = uniqueKafkaName('truncate');
+    const topic = `${prefix}.${name}.t`;
+    const connector = {
+      prefix,
+      tables: `${name}\\..*`,
+      expected: { [topic]: 4, [`${prefix}.transaction`]: 4 },
+      settings: { 'provide.transaction.metadata': 'true', 'skipped.operations': 'none' },
+    };
+    let theirRecords: Awaited<ReturnType<typeof withDebezium>> = {};
+    const ourRecords = await capturedFor(
+      {
+        tables: [`${name}.*`],
+        rule: { topic: '{table}' },
+        transactions: true,
+        schemaChanges: true,
+      },
+      async () => {
+        theirRecords = await withDebezium(server, [connector], () =>
+          sql(`INSERT INTO t VALUES (1), (2); TRUNCATE TABLE t; INSERT INTO t VALUES (1)`),
+        );
+      },
+    );
+    const [mine, other] = [await ourRecords('t', 4), (theirRecords[topic] ?? []).map(theirs)];
+    expect(mine.map(({ value }) => value?.['op'])).toEqual(['c', 'c', 't', 'c']);
+    const plain = (records: readonly Seen[]): unknown =>
+      records.map((record) => {
+        const { key, headers, value } = withoutDifferences(record);
+        const { source, ...envelope } = value ?? {};
+        const { db, table, gtid, file, server_id, ts_ms } = source as Record<string, unknown>;
+        const place = { db, table, gtid, file, server_id, ts_ms };
+        return { key, headers, envelope, place, transaction: record.value?.['transaction'] };
+      });
+    expect(plain(mine)).toEqual(plain(other));
+    const boundaries = (theirRecords[`${prefix}.transaction`] ?? []).map(theirs);
+    expect(await ourRecords('capture.transactions', 4)).toEqual(
+      boundaries.map((record) => ({ ...record, headers: expect.any(Array) as unknown[] })),
+    );
+  });
 });

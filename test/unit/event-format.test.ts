@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Column } from '../../src/capture/decode/column.ts';
 import type { RowChange } from '../../src/capture/decode/rows.ts';
-import { encodeRow, type RowContext } from '../../src/capture/encode/encode-row.ts';
+import { encodeRow, encodeTruncate, type RowContext } from '../../src/capture/encode/encode-row.ts';
 import type { Route } from '../../src/capture/route/router.ts';
 import { fullRule, type TableRule } from '../../src/capture/route/table-rule.ts';
 import { envelopeData, type LogRecord } from '../../src/change-event.ts';
@@ -226,5 +226,39 @@ describe('a tombstone', () => {
   it('is nowhere else, and not without a key', () => {
     expect(encoded({ before: null, after: gone.before })).toHaveLength(1);
     expect(encoded(gone, false)).toHaveLength(1);
+  });
+});
+
+describe('a truncate', () => {
+  const truncate = (format: EventFormat): LogRecord =>
+    encodeTruncate({ ...CONTEXT, ordinal: 0, row: 0 }, { ...routeOf({ format }), columns: [] });
+
+  it.each<EventFormat>(['maxwell', 'flat', 'cloudevents-structured', 'cloudevents-binary'])(
+    'in the format %s is for callbacks what it is in the default one',
+    (format) => {
+      expect(seen(truncate(format))).toEqual(seen(truncate('debezium')));
+      expect(truncate(format)).toMatchObject({
+        key: null,
+        operation: 't',
+        id: expect.stringMatching(/:0$/) as string,
+      });
+    },
+  );
+
+  it('is called in the manner of each format, without a row', () => {
+    expect(text(truncate('debezium').value)).toMatch(
+      /^\{"before":null,"after":null,"source":\{.*\},"op":"t","ts_ms":\d+,"transaction":null\}$/,
+    );
+    expect(text(truncate('maxwell').value)).toBe(
+      '{"database":"my shop","table":"orders","type":"table-truncate","ts":1790000000,"xoffset":8,' +
+        `"position":"binlog.000007:1234","gtid":"${GTID}","server_id":5,"thread_id":17}`,
+    );
+    expect(text(truncate('flat').value)).toBe(
+      '{"__op":"t","__ts_ms":1790000000200,"__deleted":"false"}',
+    );
+    const event = JSON.parse(text(truncate('cloudevents-structured').value)) as object;
+    expect(event).toMatchObject({ type: 'my_shop.orders.truncate', data: { op: 't' } });
+    expect(event).not.toHaveProperty('subject');
+    expect(() => new CloudEvent(event)).not.toThrow();
   });
 });

@@ -82,7 +82,7 @@ export function encodeRow(context: RowContext, route: Route, change: RowChange):
   ];
 }
 
-/** The event of a TRUNCATE or DROP: neither key nor images. The context's ordinal is 0, which no row has. */
+/** The event of a TRUNCATE or DROP: neither key, images nor numbers. The context's ordinal is 0, which no row has. */
 export function encodeTruncate(context: RowContext, route: Route): LogRecord {
   const row = { context, route, texts: textsOf(route) };
   return toRecord(row, { operation: 't', half: '', before: null, after: null, key: null });
@@ -239,13 +239,14 @@ function addEnvelope(envelope: Envelope, row: EncodedRow, half: Half): void {
   envelope.add(',"after":');
   envelope.addImage(texts, half.after);
   envelope.add(sourceText(row));
-  envelope.add(
-    envelopeTail(half.operation, context.nowMs, {
-      id: context.transaction,
-      totalOrder: context.totalOrder,
-      dataCollectionOrder: context.ordinal,
-    }),
-  );
+  const transaction = {
+    id: context.transaction,
+    totalOrder: context.totalOrder,
+    dataCollectionOrder: context.ordinal,
+  };
+  // A statement that is its own transaction has neither BEGIN nor END, as Debezium has it.
+  const isRow = half.operation !== 't';
+  envelope.add(envelopeTail(half.operation, context.nowMs, isRow ? transaction : null));
 }
 
 const SOURCE_NAME = ',"source":';

@@ -70,8 +70,8 @@ export async function logged(store: MemoryLogStore): Promise<Logged[]> {
         const envelope = parseExactly(Buffer.from(value ?? []).toString('utf8')) as Pick<
           Logged,
           'before' | 'after'
-        > & { readonly transaction: { readonly id: string } };
-        const order = Number(/(\d+)$/.exec(envelope.transaction.id)?.[1]);
+        > & { readonly source: { readonly gtid: string } };
+        const order = Number(/(\d+)$/.exec(envelope.source.gtid)?.[1]);
         const { before, after } = envelope;
         found.push({ partition, id, key, operation, table, before, after, order });
       }
