@@ -1,7 +1,7 @@
 /** Truncates and drops under receivers that fail, while the connector and the dispatcher are killed with -9; over any log. */
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import { expect } from 'vitest';
 
@@ -18,7 +18,7 @@ import { BarrierCheck, TruncateWorkload } from './truncate-workload.ts';
 import { Dice, seededRandom } from './workload-random.ts';
 import { SECRET, SOURCE_GRANTS } from './workload-scene.ts';
 
-const PARTITIONS = 3;
+export const PARTITIONS = 3;
 const CALLBACKS = ['steady', 'failing'] as const;
 const FAST_RETRY = { initial_interval: '50ms', maximum_interval: '400ms' };
 const SETTLED = { timeoutMs: 120_000, intervalMs: 100 };
@@ -28,8 +28,21 @@ export interface TruncateRun {
   readonly name: string;
   readonly seed: number;
   readonly kills: number;
-  /** The log's section; default: a file beside the configuration. */
-  readonly log?: Readonly<Record<string, unknown>>;
+  /** The log's section, without options of topics. */
+  readonly log: Readonly<Record<string, unknown>>;
+  /** Everything in the topics of the name, once both legs have ended. */
+  readonly readLog: (at: {
+    readonly folder: string;
+    /** `schema.table`. */
+    readonly tables: readonly string[];
+  }) => Promise<readonly Logged[]>;
+}
+
+export interface Logged {
+  readonly topic: string;
+  readonly partition: number;
+  readonly id: string;
+  readonly value: string;
 }
 
 type Leg = 'connect' | 'deliver';
@@ -148,7 +161,7 @@ async function configsOf(
     })),
     options: {
       shutdown_timeout: '10s',
-      log: log ?? { path: './data/events.db', topics: { partitions: PARTITIONS } },
+      log: { ...log, schema_changes: true },
     },
   });
   const other = join(folder, 'deliver.yaml');
@@ -167,7 +180,9 @@ async function balanced(configFile: string, workload: TruncateWorkload): Promise
   const rows = await readLedger(configFile);
   expect(rows.flatMap(identities)).toEqual([]);
   for (const callback of CALLBACKS) {
-    const mine = rows.filter((row) => row.callback === callback);
+    const mine = rows.filter(
+      ({ callback: name, topic }) => name === callback && !topic.endsWith('.schema_changes'),
+    );
     const sum = (field: 'read' | 'delivered'): number =>
       mine.reduce((total, row) => total + row[field], 0);
     expect({ callback, read: sum('read'), delivered: sum('delivered') }).toEqual({
@@ -206,11 +221,31 @@ export async function killAroundTruncates(run: TruncateRun): Promise<void> {
       const recount = await rowcall(['ledger', '--recount', '-c', configs.deliver.configFile]);
       expect(recount.code, recount.stderr).toBe(0);
       await legs.stop();
+      const logged = await run.readLog({
+        folder: dirname(configs.connect.configFile),
+        tables: [...workload.expected.keys()],
+      });
+      checkLog(run.name, logged, workload);
     } finally {
       await legs.close();
       await receivers.close();
     }
   });
+}
+
+/** Each truncate is in each partition once, each change of a schema once, in the order of the statements. */
+function checkLog(name: string, logged: readonly Logged[], workload: TruncateWorkload): void {
+  const places = logged.map(({ topic, partition, id }) => `${topic}/${partition} ${id}`);
+  expect(places).toHaveLength(new Set(places).size);
+  const truncates = logged.filter(({ id, topic }) => id.endsWith(':0') && topic.startsWith(name));
+  expect(truncates).toHaveLength(PARTITIONS * workload.truncates);
+  const changes = logged
+    .filter(({ topic }) => topic === `${name}.schema_changes`)
+    .map(({ value }) => JSON.parse(value) as Record<'schema' | 'table' | 'kind', string | null>);
+  for (const [table, { changes: expected }] of workload.expected) {
+    const found = changes.filter((change) => `${change.schema}.${change.table}` === table);
+    expect(found.map(({ kind }) => kind ?? 'shape')).toEqual(expected);
+  }
 }
 
 async function play(

@@ -25,10 +25,12 @@ interface Row {
   readonly n: number;
 }
 
-/** What a table's callbacks must tell. */
+/** What a table's callbacks must tell, and the topic of schema changes. */
 export class ExpectedTable {
   readonly rows: ExpectedRow[] = [];
   truncates = 0;
+  /** Kinds of statements; `shape` where the first row came. */
+  readonly changes: string[] = [];
 }
 
 /** A seeded run of statements in one session. Invariant: what a statement does is expected before it is run. */
@@ -65,6 +67,7 @@ export class TruncateWorkload {
   async create(...tables: readonly Table[]): Promise<void> {
     for (const table of tables.length === 0 ? TABLES : tables) {
       const key = table === KEYLESS ? '' : ' PRIMARY KEY';
+      this.#expected(table).changes.push('CREATE TABLE');
       await this.#run(`CREATE TABLE ${table} (id INT${key}, gen INT, n INT)`);
     }
   }
@@ -96,6 +99,7 @@ export class TruncateWorkload {
       const expected = this.#expected(table);
       // No topic was made of a table without a row: there is nothing to take back.
       if (expected.rows.length > 0) expected.truncates += 1;
+      expected.changes.push(sql.includes('TRUNCATE') ? 'TRUNCATE TABLE' : 'DROP TABLE');
       this.#rows(table).length = 0;
     }
     await this.#run(sql);
@@ -137,7 +141,10 @@ export class TruncateWorkload {
 
   #expect(table: Table, { id, n }: Row, generation: number): void {
     const key = table === KEYLESS ? null : `{"id":${id}}`;
-    this.#expected(table).rows.push({ n, generation, key });
+    const expected = this.#expected(table);
+    // Made anew it has the shape that it had.
+    if (expected.rows.length === 0) expected.changes.push('shape');
+    expected.rows.push({ n, generation, key });
   }
 
   #expected(table: Table): ExpectedTable {
