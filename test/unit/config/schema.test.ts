@@ -7,6 +7,9 @@ import { PLAIN_RULE, SECRET } from './config-file.ts';
 
 const parse = (value: object): Config => parseConfig(value, '/etc/rowcall');
 
+const TOKEN = { name: 'a', token: 'a-token-of-16-ch' };
+const KAFKA = { type: 'kafka', brokers: ['a:1'] };
+const LOGIN = { username: 'u', password: 'p' };
 const MINIMAL = {
   name: 'shop',
   source: { url: 'mysql://rowcall:pw@db.example.com' },
@@ -370,27 +373,12 @@ describe('what an option accepts', () => {
     ['no broker', { log: { type: 'kafka', brokers: [] } }],
     ['a broker twice', { log: { type: 'kafka', brokers: ['a:1', 'a:1'] } }],
     ['a broker as a URL', { log: { type: 'kafka', brokers: ['kafka://a:1'] } }],
-    [
-      'another mechanism',
-      {
-        log: {
-          type: 'kafka',
-          brokers: ['a:1'],
-          sasl: { mechanism: 'gssapi', username: 'u', password: 'p' },
-        },
-      },
-    ],
-    [
-      'a topic setting with a list',
-      { log: { type: 'kafka', brokers: ['a:1'], topics: { config: { 'x.y': [] } } } },
-    ],
+    ['another mechanism', { log: { ...KAFKA, sasl: { ...LOGIN, mechanism: 'gssapi' } } }],
+    ['a topic setting with a list', { log: { ...KAFKA, topics: { config: { 'x.y': [] } } } }],
     ['an address without port', { admin: { listen: '127.0.0.1' } }],
     ['a token that can be guessed', { admin: { tokens: ['short'] } }],
     ['a token with a space', { admin: { tokens: ['one that has a space'] } }],
-    [
-      'a role that is none',
-      { admin: { tokens: [{ name: 'a', role: 'root', token: 'x'.repeat(16) }] } },
-    ],
+    ['a role that is none', { admin: { tokens: [{ ...TOKEN, role: 'root' }] } }],
     ['a port over 65535', { admin: { listen: '127.0.0.1:65536' } }],
     ['an operation twice', callbackWith({ operations: ['insert', 'insert'] })],
     ['no operation', callbackWith({ operations: [] })],

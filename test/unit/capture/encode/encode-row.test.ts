@@ -60,7 +60,9 @@ describe('a truncate', () => {
     const record = encodeTruncate({ ...CONTEXT, ordinal: 0, row: 0 }, KEYED);
     expect(record).toMatchObject({ key: null, operation: 't', table: 'my shop.orders' });
     expect(record.id).toBe(`${GTID}:my%20shop/orders:0`);
-    expect(valueOf(record)).toMatch(/^\{"before":null,"after":null,"source":\{.*\},"op":"t",.*,"transaction":null\}$/);
+    expect(valueOf(record)).toMatch(
+      /^\{"before":null,"after":null,"source":\{.*\},"op":"t",.*,"transaction":null\}$/,
+    );
     expect(Buffer.from(envelopeData(record.value ?? Buffer.of())).toString()).toMatch(/null\}$/);
   });
 });

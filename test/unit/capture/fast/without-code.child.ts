@@ -48,7 +48,7 @@ async function warningsOfStart(): Promise<string[]> {
   const capture = new Capture({
     ...{ name: 'shop', version: '0', servers: unused, serverId: 1, replica: unused },
     ...{ minimumRetentionMs: 0, heartbeatMs: 1000, start: 'earliest', router: unused },
-    ...{ routing: 'r', partitions: 1, log: unused, large: unused, random: unused },
+    ...{ routing: 'r', partitions: 1, tableGlobs: [], log: unused, large: unused, random: unused },
     ...{ clock, logger },
   });
   await capture.run(AbortSignal.abort());
