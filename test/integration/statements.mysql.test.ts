@@ -198,7 +198,7 @@ describe('the capture stops, with what was lost or cannot be read, where', () =>
     });
     const schema = `CREATE TABLE safe (id INT PRIMARY KEY);
       CREATE TABLE lossy (id INT PRIMARY KEY, body LONGTEXT) ENGINE = MyISAM`;
-    await captured({ url, schema }, async ({ connection, records, run }) => {
+    await captured({ url, schema }, async ({ connection, records, run, name }) => {
       await connection.query('INSERT INTO safe VALUES (1)');
       // Rows of a table without transactions stay, although the binlog has no room for them.
       await expect(
@@ -213,6 +213,25 @@ describe('the capture stops, with what was lost or cannot be read, where', () =>
         place: expect.stringMatching(/^binlog\.000001:\d+$/) as string,
       });
       expect(Object.keys(await records(1))).toEqual(['safe']);
+      // The cure: behind the place, which is where the event ends, or in the next file.
+      await connection.query('INSERT INTO safe VALUES (2)');
+      const [events] = await connection.query<RowDataPacket[]>(
+        "SHOW BINLOG EVENTS IN 'binlog.000001'",
+      );
+      const end = Number(
+        events.find((event) => event['Event_type'] === 'Incident')?.['End_log_pos'],
+      );
+      for (const start of [
+        { file: 'binlog.000001', position: end },
+        { file: 'binlog.000002', position: 4 },
+      ]) {
+        const store = new MemoryLogStore();
+        const behind = runCapture({ url, tables: [`${name}.*`], store, start });
+        await eventually(() => {
+          expect(store.topics.get(`${name}.safe`)?.partitions[0]?.records).toHaveLength(1);
+        });
+        expect(await behind.stop()).toBeNull();
+      }
     });
   });
 

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ClaimCheck } from '../../../src/capture/append/claim-check.ts';
 import { Capture } from '../../../src/capture/capture.ts';
+import type { Start } from '../../../src/capture/preflight/start-place.ts';
 import { createRouter } from '../../../src/capture/route/router.ts';
 import type { TableRule } from '../../../src/capture/route/table-rule.ts';
 import type { RowcallError } from '../../../src/errors.ts';
@@ -48,6 +49,8 @@ export function runCapture(options: {
   readonly schemaChanges?: boolean;
   /** Default: the fast one, of whatever few rows. */
   readonly decoder?: 'plain';
+  /** Default: latest. */
+  readonly start?: Start;
 }): CaptureRun {
   const told: Told[] = [];
   const tell =
@@ -76,7 +79,7 @@ export function runCapture(options: {
     ...(options.purgeLookMs === undefined ? {} : { purgeLookMs: options.purgeLookMs }),
     schemaChanges: options.schemaChanges ?? false,
     heartbeatMs: options.heartbeatMs ?? 1000,
-    start: 'latest',
+    start: options.start ?? 'latest',
     router: createRouter({ name: 'capture', rules }),
     routing: 'r',
     partitions: options.partitions ?? 1,

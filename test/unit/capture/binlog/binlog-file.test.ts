@@ -10,6 +10,7 @@ const MAGIC = Buffer.from([0xfe, 0x62, 0x69, 0x6e]);
 const NEW = fixture('mysql-9.7.000001');
 const OLD = fixture('mysql-5.6.000001');
 const IN_USE = fixture('mysql-9.7-in-use.000002');
+const ENCRYPTED = fixture('mysql-9.7-encrypted.000002');
 
 function fixture(name: string): string {
   return new URL(`../../../fixtures/binlogs/${name}`, import.meta.url).pathname;
@@ -309,7 +310,8 @@ describe('a binlog file that is not whole', () => {
     ['a text', Buffer.from('hello, world'), 'BINLOG_FILE_FOREIGN'],
     ['nothing', Buffer.alloc(0), 'BINLOG_FILE_FOREIGN'],
     ['the magic number alone', MAGIC, 'BINLOG_FILE_CUT'],
-    ['an encrypted file', Buffer.from([0xfd, 0x62, 0x69, 0x6e, 1, 2, 3]), 'binlog_encryption'],
+    ['an encrypted file', readFileSync(ENCRYPTED), 'binlog_encryption'],
+    ['the beginning of one', readFileSync(ENCRYPTED).subarray(0, 7), 'binlog_encryption'],
     ['an event of no format', Buffer.concat([MAGIC, makeEvent({ code: 3 })]), 'no format desc'],
   ])('is named where it is %s', async (_what, bytes, expected) => {
     const { code, err } = await binlog(written('binlog.000001', bytes));

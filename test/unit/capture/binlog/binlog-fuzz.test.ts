@@ -11,7 +11,9 @@ const FOLDER = new URL('../../../fixtures/binlogs/', import.meta.url).pathname;
 const MAGIC = Buffer.from([0xfe, 0x62, 0x69, 0x6e]);
 const CORPUS = readdirSync(FOLDER)
   .filter((name) => !name.endsWith('.md'))
-  .map((name) => readFileSync(join(FOLDER, name)));
+  .map((name) => readFileSync(join(FOLDER, name)))
+  // An encrypted one has no events to bend.
+  .filter((file) => file.subarray(0, MAGIC.length).equals(MAGIC));
 /** What a damaged file may end with: an error that names the damage. Never INTERNAL, which prints a stack. */
 const TOLD = /^(?:note: [^\n]*\n)?(?:error (?!INTERNAL)[A-Z_]+: [^]*)?$/;
 
