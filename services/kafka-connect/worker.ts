@@ -1,13 +1,11 @@
 /** One Kafka Connect worker in standalone mode, and what its REST address is asked. */
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../free-port.ts';
 import { Janitor } from '../janitor.ts';
+import { ServerProcess } from '../server-process.ts';
 import { ServiceError } from '../service-error.ts';
 import type { WorkerJars } from './worker-jars.ts';
 
@@ -59,45 +57,30 @@ export interface Connector {
 
 /**
  * Holds one JVM. Its folder has the offsets of its connectors, and room for files of theirs; both end
- * with it. The janitor knows the pid from the turn of the spawn on: a killed run leaves no JVM.
+ * with it.
  */
 export class ConnectWorker {
   readonly folder: string;
   readonly #port: number;
   readonly #janitor: Janitor;
-  readonly #child: ChildProcess;
-  readonly #exited: Promise<void>;
-  #isRunning = true;
+  readonly #process: ServerProcess;
 
   private constructor(folder: string, port: number, jars: WorkerJars) {
     this.folder = folder;
     this.#port = port;
     const properties = join(folder, 'worker.properties');
     this.#janitor = new Janitor({ folder, signal: 'KILL', mark: properties });
-    const log = openSync(this.#logFile, 'a');
-    this.#child = spawn(
-      'java',
-      [
+    this.#process = new ServerProcess({
+      command: 'java',
+      args: [
         ...JVM,
         `-Dlog4j2.configurationFile=${join(folder, 'log4j2.properties')}`,
         ...['-cp', jars.classPath],
         'org.apache.kafka.connect.cli.ConnectStandalone',
         properties,
       ],
-      // A session of its own, so that Ctrl-C reaches the run, which then ends the worker in order.
-      { stdio: ['ignore', log, log], detached: true },
-    );
-    this.#janitor.watch(this.#child.pid);
-    closeSync(log);
-    this.#child.unref();
-    this.#exited = new Promise((resolve) => {
-      const onEnd = (): void => {
-        this.#isRunning = false;
-        this.#janitor.watch(undefined);
-        resolve();
-      };
-      this.#child.once('exit', onEnd);
-      this.#child.once('error', onEnd);
+      logFile: join(folder, 'worker.log'),
+      janitor: this.#janitor,
     });
   }
 
@@ -125,11 +108,11 @@ export class ConnectWorker {
   }
 
   get pid(): number {
-    return this.#child.pid ?? -1;
+    return this.#process.pid ?? -1;
   }
 
   get running(): boolean {
-    return this.#isRunning;
+    return this.#process.isRunning;
   }
 
   /** Makes the connector and waits until its task runs. @throws ServiceError when it fails */
@@ -157,23 +140,12 @@ export class ConnectWorker {
 
   /** SIGTERM, and SIGKILL if that takes too long; its folder goes too. */
   async dispose(): Promise<void> {
-    if (this.#isRunning) {
-      this.#child.ref();
-      this.#child.kill('SIGTERM');
-      const tooLong = setTimeout(() => this.#child.kill('SIGKILL'), STOP_TIMEOUT_MS);
-      await this.#exited;
-      clearTimeout(tooLong);
-    }
+    await this.#process.end('SIGTERM', STOP_TIMEOUT_MS);
     await this.#janitor.release();
   }
 
-  async logTail(): Promise<string> {
-    const lines = (await readFile(this.#logFile, 'utf8')).trim().split('\n');
-    return lines.slice(-LOG_TAIL_LINES).join('\n');
-  }
-
-  get #logFile(): string {
-    return join(this.folder, 'worker.log');
+  logTail(): Promise<string> {
+    return this.#process.logTail(LOG_TAIL_LINES);
   }
 
   async #ask(method: string, path: string, content?: unknown): Promise<void> {
@@ -200,7 +172,7 @@ export class ConnectWorker {
   async #until(what: string, timeoutMs: number, isSo: () => Promise<boolean>): Promise<void> {
     const deadline = performance.now() + timeoutMs;
     while (!(await isSo())) {
-      if (!this.#isRunning || performance.now() > deadline) {
+      if (!this.#process.isRunning || performance.now() > deadline) {
         throw new ServiceError(
           `The Kafka Connect worker did not ${what}. The end of its log:\n${await this.logTail()}`,
           'Correct what the log names.',

@@ -1,10 +1,8 @@
 /** One broker of ours: started, stopped, killed, held and started again on the same data and ports. */
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Janitor } from '../janitor.ts';
+import { ServerProcess } from '../server-process.ts';
 import { ServiceError } from '../service-error.ts';
 import { waitForBrokers } from './answer.ts';
 import type { KafkaBroker } from './kafka-server.ts';
@@ -14,11 +12,6 @@ import { CLIENT_HOST } from './settings.ts';
 const START_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 60_000;
 const LOG_TAIL_LINES = 15;
-
-interface Running {
-  readonly child: ChildProcess;
-  readonly exited: Promise<void>;
-}
 
 export interface BrokerPlan {
   readonly id: number;
@@ -31,17 +24,14 @@ export interface BrokerPlan {
   readonly keep: boolean;
 }
 
-/**
- * Holds at most one process at a time. The janitor is told each pid in the same turn in which the
- * process is spawned: otherwise a killed run leaves a broker.
- */
+/** Holds at most one process at a time. */
 export class BrokerProcess implements KafkaBroker {
   readonly id: number;
   readonly host = CLIENT_HOST;
   readonly #plan: BrokerPlan;
   readonly #janitor: Janitor | undefined;
   #ports = { client: 0, internal: 0 };
-  #running: Running | undefined;
+  #running: ServerProcess | undefined;
   #isPaused = false;
 
   constructor(plan: BrokerPlan) {
@@ -61,7 +51,7 @@ export class BrokerProcess implements KafkaBroker {
   }
 
   get pid(): number | undefined {
-    return this.#running?.child.pid;
+    return this.#running?.pid;
   }
 
   /** Neither ended nor standing still: worth being asked. */
@@ -88,7 +78,7 @@ export class BrokerProcess implements KafkaBroker {
         isOver: () => this.#running !== running,
       });
     } catch (error) {
-      const log = await this.#logTail();
+      const log = await running.logTail(LOG_TAIL_LINES);
       await this.kill();
       throw new ServiceError(
         `Kafka broker ${this.id} did not come up on port ${this.port}. The end of its log:\n${log}`,
@@ -107,12 +97,12 @@ export class BrokerProcess implements KafkaBroker {
   }
 
   pause(): Promise<void> {
-    this.#isPaused = this.#running?.child.kill('SIGSTOP') === true;
+    this.#isPaused = this.#running?.signal('SIGSTOP') === true;
     return Promise.resolve();
   }
 
   resume(): Promise<void> {
-    this.#running?.child.kill('SIGCONT');
+    this.#running?.signal('SIGCONT');
     this.#isPaused = false;
     return Promise.resolve();
   }
@@ -127,53 +117,24 @@ export class BrokerProcess implements KafkaBroker {
     return join(this.#plan.folder, 'server.properties');
   }
 
-  get #logFile(): string {
-    return join(this.#plan.folder, 'broker.log');
-  }
-
-  #spawn(): Running {
-    const { programs, jvm } = this.#plan;
-    const log = openSync(this.#logFile, 'a');
-    const child = spawn(
-      'java',
-      [...programs.javaArguments(jvm, 'broker'), 'kafka.Kafka', this.#propertiesFile],
-      // A session of its own, so that Ctrl-C reaches the run, which then ends the broker in order.
-      { stdio: ['ignore', log, log], detached: true },
-    );
-    this.#janitor?.watch(child.pid);
-    closeSync(log);
-    child.unref();
-    const exited = new Promise<void>((resolve) => {
-      const onEnd = (): void => {
-        if (this.#running === running) {
-          this.#running = undefined;
-          this.#isPaused = false;
-          this.#janitor?.watch(undefined);
-        }
-        resolve();
-      };
-      child.once('exit', onEnd);
-      child.once('error', onEnd);
+  #spawn(): ServerProcess {
+    const { programs, jvm, folder } = this.#plan;
+    const running: ServerProcess = new ServerProcess({
+      command: 'java',
+      args: [...programs.javaArguments(jvm, 'broker'), 'kafka.Kafka', this.#propertiesFile],
+      logFile: join(folder, 'broker.log'),
+      janitor: this.#janitor,
+      onExit: () => {
+        if (this.#running !== running) return;
+        this.#running = undefined;
+        this.#isPaused = false;
+      },
     });
-    const running: Running = { child, exited };
     this.#running = running;
     return running;
   }
 
   async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    const running = this.#running;
-    if (running === undefined) return;
-    running.child.ref();
-    running.child.kill(signal);
-    // One that stands still takes the signal only when it goes on.
-    running.child.kill('SIGCONT');
-    const tooLong = setTimeout(() => running.child.kill('SIGKILL'), STOP_TIMEOUT_MS);
-    await running.exited;
-    clearTimeout(tooLong);
-  }
-
-  async #logTail(): Promise<string> {
-    const lines = (await readFile(this.#logFile, 'utf8')).trim().split('\n');
-    return lines.slice(-LOG_TAIL_LINES).join('\n');
+    await this.#running?.end(signal, STOP_TIMEOUT_MS);
   }
 }

@@ -1,12 +1,11 @@
 /** One mysqld of ours: started, stopped, killed and started again on the same data and port. */
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { closeSync, existsSync, openSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort, isPortTaken } from '../free-port.ts';
 import { Janitor } from '../janitor.ts';
+import { ServerProcess } from '../server-process.ts';
 import { ServiceError } from '../service-error.ts';
 import { waitForVersion } from './answer.ts';
 import { ADMIN, adminUrl, serverSettings } from './mysql-server.ts';
@@ -19,15 +18,7 @@ const STOP_TIMEOUT_MS = 60_000;
 const PORT_ATTEMPTS = 5;
 const LOG_TAIL_LINES = 15;
 
-interface Running {
-  readonly child: ChildProcess;
-  readonly exited: Promise<void>;
-}
-
-/**
- * Holds at most one mysqld at a time, on one data folder and one port for life. The janitor is told
- * each pid in the same turn in which the process is spawned: otherwise a killed run leaves a server.
- */
+/** Holds at most one mysqld at a time, on one data folder and one port for life. */
 export class MysqldProcess implements MysqlServer {
   readonly how = 'packages';
   readonly host = HOST;
@@ -40,7 +31,7 @@ export class MysqldProcess implements MysqlServer {
   readonly #settings: readonly string[];
   #port: number;
   #version = '';
-  #running: Running | undefined;
+  #running: ServerProcess | undefined;
   #isDisposed = false;
 
   private constructor(
@@ -97,7 +88,7 @@ export class MysqldProcess implements MysqlServer {
   }
 
   get pid(): number | undefined {
-    return this.#running?.child.pid;
+    return this.#running?.pid;
   }
 
   async start(): Promise<void> {
@@ -111,7 +102,7 @@ export class MysqldProcess implements MysqlServer {
         () => this.#running !== running,
       );
     } catch (error) {
-      const log = await this.#logTail();
+      const log = await running.logTail(LOG_TAIL_LINES);
       await this.#end('SIGKILL');
       throw new ServiceError(
         `mysqld did not come up on port ${this.#port}. The end of its log:\n${log}`,
@@ -157,10 +148,6 @@ export class MysqldProcess implements MysqlServer {
     };
   }
 
-  get #logFile(): string {
-    return join(this.#folder, 'mysqld.log');
-  }
-
   get #clientFile(): string {
     return join(this.#folder, 'client.cnf');
   }
@@ -188,11 +175,10 @@ export class MysqldProcess implements MysqlServer {
     await writeFile(this.#clientFile, `${lines.join('\n')}\n`, { mode: 0o600 });
   }
 
-  #spawn(): Running {
-    const log = openSync(this.#logFile, 'a');
-    const child = spawn(
-      this.#programs.loader,
-      [
+  #spawn(): ServerProcess {
+    const running: ServerProcess = new ServerProcess({
+      command: this.#programs.loader,
+      args: [
         ...this.#programs.program('usr/sbin/mysqld'),
         ...this.#programs.serverPaths(),
         `--datadir=${this.dataDir}`,
@@ -203,40 +189,17 @@ export class MysqldProcess implements MysqlServer {
         '--pid-file=mysqld.pid',
         ...this.#settings,
       ],
-      // A session of its own, so that Ctrl-C reaches the run, which then ends the server in order.
-      { stdio: ['ignore', log, log], detached: true },
-    );
-    this.#janitor?.watch(child.pid);
-    closeSync(log);
-    child.unref();
-    const exited = new Promise<void>((resolve) => {
-      const onEnd = (): void => {
-        if (this.#running === running) {
-          this.#running = undefined;
-          this.#janitor?.watch(undefined);
-        }
-        resolve();
-      };
-      child.once('exit', onEnd);
-      child.once('error', onEnd);
+      logFile: join(this.#folder, 'mysqld.log'),
+      janitor: this.#janitor,
+      onExit: () => {
+        if (this.#running === running) this.#running = undefined;
+      },
     });
-    const running: Running = { child, exited };
     this.#running = running;
     return running;
   }
 
   async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    const running = this.#running;
-    if (running === undefined) return;
-    running.child.ref();
-    running.child.kill(signal);
-    const tooLong = setTimeout(() => running.child.kill('SIGKILL'), STOP_TIMEOUT_MS);
-    await running.exited;
-    clearTimeout(tooLong);
-  }
-
-  async #logTail(): Promise<string> {
-    const lines = (await readFile(this.#logFile, 'utf8')).trim().split('\n');
-    return lines.slice(-LOG_TAIL_LINES).join('\n');
+    await this.#running?.end(signal, STOP_TIMEOUT_MS);
   }
 }
