@@ -2,11 +2,11 @@
  * Debian packages unpacked into a folder of their own: nothing is installed, no root is needed, and
  * the machine's own package state is neither read for what is installed nor changed.
  */
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { builtOnce } from './built-once.ts';
 import { runCommand } from './command.ts';
-import { withFileLock } from './file-lock.ts';
 import { ServiceError } from './service-error.ts';
 
 export interface AptRequest {
@@ -18,6 +18,10 @@ export interface AptRequest {
   readonly packages: readonly string[];
   /** Paths under the root that are never needed, removed after unpacking. */
   readonly drop: readonly string[];
+  /** Of Debian, where its stable suite has not what is wanted: `sid`. Ubuntu's is the machine's own. */
+  readonly debianSuite: string;
+  /** What else there is to do where the packages are not to be had. */
+  readonly otherWays: string;
   readonly progress: (line: string) => void;
 }
 
@@ -29,53 +33,27 @@ interface Mirror {
 }
 
 const SOURCES = '/etc/apt';
-const WORK_PREFIX = 'work-';
-export const OTHER_WAYS =
-  'Start Docker, or give a running server in ROWCALL_MYSQL_URL (mysql://user:password@host:port).';
 
-/**
- * The root folder with everything unpacked, downloaded once and then taken from the cache. Two
- * processes that come first at the same time: one works, the other waits. The folder gets its final
- * name only when it is whole, so that a killed download leaves nothing that looks finished.
- */
+/** The root folder with everything unpacked, downloaded once and then taken from the cache. */
 export async function unpackedPackages(request: AptRequest): Promise<string> {
-  const root = join(request.folder, 'root');
-  if (existsSync(root)) return root;
-  return withFileLock(
-    join(request.folder, 'lock'),
-    async () => {
-      if (!existsSync(root)) await fill(request, root);
-      return root;
-    },
-    {
-      onWait: () => {
-        request.progress(`${request.title}: another run is downloading it, waiting`);
-      },
-    },
-  );
+  const onWait = (): void => {
+    request.progress(`${request.title}: another run is downloading it, waiting`);
+  };
+  return builtOnce({ folder: request.folder, name: 'root', onWait }, (work) => fill(request, work));
 }
 
-async function fill(request: AptRequest, root: string): Promise<void> {
-  const mirror = await ownMirror();
-  // A name of its own: the apt-get of a killed run may still write to the folder of that run.
-  const work = await mkdtemp(join(request.folder, WORK_PREFIX));
-  const apt = await privateApt(work, mirror);
+async function fill(request: AptRequest, work: string): Promise<string> {
+  const mirror = await ownMirror(request);
+  const apt = await privateApt(work, mirror, request);
   request.progress(`${request.title}: reading the package lists of suite ${mirror.suite}`);
   await apt(['apt-get', 'update', '-q']);
-  const names = await Promise.all(request.packages.map((name) => packageName(apt, name)));
+  const names = await Promise.all(
+    request.packages.map((name) => packageName(apt, name, request.otherWays)),
+  );
   await download(request, apt, names);
   const unpacked = join(work, 'root');
   await unpack(request, join(work, 'cache', 'archives'), unpacked);
-  await rename(unpacked, root);
-  await removeWork(request.folder);
-}
-
-/** Ours and what killed runs left; what their last processes still write is waited for. */
-async function removeWork(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    if (!name.startsWith(WORK_PREFIX)) continue;
-    await rm(join(folder, name), { recursive: true, force: true, maxRetries: 8, retryDelay: 200 });
-  }
+  return unpacked;
 }
 
 type Apt = (
@@ -84,7 +62,7 @@ type Apt = (
 ) => Promise<string>;
 
 /** apt with lists, cache and status of its own; proxies and certificates stay the machine's. */
-async function privateApt(work: string, mirror: Mirror): Promise<Apt> {
+async function privateApt(work: string, mirror: Mirror, { otherWays }: AptRequest): Promise<Apt> {
   for (const folder of ['lists/partial', 'cache/archives/partial', 'state']) {
     await mkdir(join(work, folder), { recursive: true });
   }
@@ -116,20 +94,20 @@ async function privateApt(work: string, mirror: Mirror): Promise<Apt> {
     if (result.code !== 0) {
       throw new ServiceError(
         `${program} ${args.join(' ')} ended with ${result.code}: ${result.stderr.trim()}`,
-        `Check that the Debian mirror can be reached. ${OTHER_WAYS}`,
+        `Check that the Debian mirror can be reached. ${otherWays}`,
       );
     }
     return result.stdout;
   };
 }
 
-async function packageName(apt: Apt, name: string): Promise<string> {
+async function packageName(apt: Apt, name: string, otherWays: string): Promise<string> {
   const known = (await apt(['apt-cache', 'pkgnames', name])).split('\n');
   if (known.includes(name)) return name;
   const versioned = known.filter((other) => /^-\d+(\.\d+)*$/.test(other.slice(name.length))).sort();
   const newest = versioned.at(-1);
   if (newest !== undefined) return newest;
-  throw new ServiceError(`This machine's package mirror has no ${name}.`, OTHER_WAYS);
+  throw new ServiceError(`This machine's package mirror has no ${name}.`, otherWays);
 }
 
 async function download(request: AptRequest, apt: Apt, names: readonly string[]): Promise<void> {
@@ -155,36 +133,33 @@ async function unpack(request: AptRequest, archives: string, root: string): Prom
     if (result.code !== 0) {
       throw new ServiceError(
         `${basename(file)} could not be unpacked: ${result.stderr.trim()}`,
-        `Check the space on the disk of ${root}. ${OTHER_WAYS}`,
+        `Check the space on the disk of ${root}. ${request.otherWays}`,
       );
     }
   }
   for (const path of request.drop) await rm(join(root, path), { recursive: true, force: true });
 }
 
-/**
- * The mirror this machine itself uses, so that a company's or a country's own mirror is respected.
- * Debian's stable suites carry no MySQL, so there the unstable suite is read; Ubuntu has its own.
- */
-async function ownMirror(): Promise<Mirror> {
+/** The mirror this machine itself uses, so that a company's or a country's own mirror is respected. */
+async function ownMirror({ title, debianSuite, otherWays }: AptRequest): Promise<Mirror> {
   const release = await osRelease();
   const apt = await runCommand('apt-get', ['--version']);
   const dpkg = await runCommand('dpkg-deb', ['--version']);
   if ((release.id !== 'debian' && release.id !== 'ubuntu') || apt.code !== 0 || dpkg.code !== 0) {
     throw new ServiceError(
-      'No MySQL server at hand: none was given, no Docker engine answers, and this machine is not a Debian or Ubuntu whose packages could be unpacked.',
-      OTHER_WAYS,
+      `No ${title} server at hand: none was given, no Docker engine answers, and this machine is not a Debian or Ubuntu whose packages could be unpacked.`,
+      otherWays,
     );
   }
   const entries = await sourceEntries();
   const own = entries.find((entry) => entry.suites.includes(release.codename)) ?? entries[0];
   if (own === undefined) {
-    throw new ServiceError(`No package mirror is configured under ${SOURCES}.`, OTHER_WAYS);
+    throw new ServiceError(`No package mirror is configured under ${SOURCES}.`, otherWays);
   }
   const isDebian = release.id === 'debian';
   return {
     uri: own.uri,
-    suite: isDebian ? 'sid' : release.codename,
+    suite: isDebian ? debianSuite : release.codename,
     components: isDebian ? 'main' : 'main universe',
     signedBy: own.signedBy,
   };

@@ -2,19 +2,17 @@
  * Kafka's jars from Maven Central, in a folder of the user's cache. Maven's own settings name the
  * mirror, the proxy and the certificates, so that a company's or a country's own ones are respected.
  */
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { builtOnce as builtOnceIn } from '../built-once.ts';
 import { cacheFolder } from '../cache.ts';
 import { runCommand } from '../command.ts';
-import { withFileLock } from '../file-lock.ts';
 import { ServiceError } from '../service-error.ts';
 
 export const KAFKA_VERSION = '4.3.1';
 const LOG4J_VERSION = '2.25.3';
 const DEPENDENCY_PLUGIN = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1';
 const OLDEST_JAVA = 17;
-const WORK_PREFIX = 'work-';
 
 export const OTHER_WAYS =
   'Install Java 17 or newer and Maven, start Docker, or give a running cluster in ROWCALL_KAFKA_BROKERS (host:port,host:port).';
@@ -36,37 +34,15 @@ export async function kafkaJars(progress: (line: string) => void): Promise<strin
 }
 
 /** `name` in the cache's folder, made by `build` in a folder of its own, once for all processes. */
-export async function builtOnce(
+export function builtOnce(
   name: string,
   progress: (line: string) => void,
   build: (work: string) => Promise<string>,
 ): Promise<string> {
-  const folder = packagesFolder();
-  const target = join(folder, name);
-  if (existsSync(target)) return target;
   const onWait = (): void => {
     progress('Kafka: another run is setting it up, waiting');
   };
-  return withFileLock(
-    join(folder, 'lock'),
-    async () => {
-      if (existsSync(target)) return target;
-      // A name of its own: the Maven of a killed run may still write to the folder of that run.
-      const work = await mkdtemp(join(folder, WORK_PREFIX));
-      await rename(await build(work), target);
-      await removeWork(folder);
-      return target;
-    },
-    { onWait },
-  );
-}
-
-/** Ours and what killed runs left; what their last processes still write is waited for. */
-async function removeWork(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    if (!name.startsWith(WORK_PREFIX)) continue;
-    await rm(join(folder, name), { recursive: true, force: true, maxRetries: 8, retryDelay: 200 });
-  }
+  return builtOnceIn({ folder: packagesFolder(), name, onWait }, build);
 }
 
 /** The version of the machine's Java, as it says it: `17.0.15`. Throws ServiceError where it is none or too old. */

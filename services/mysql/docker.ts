@@ -1,15 +1,20 @@
-/** MySQL in a container, where a Docker engine answers. */
+/** MySQL or MariaDB in a container, where a Docker engine answers. */
 import type { Container } from 'dockerode';
 import type { ContainerRuntimeClient } from 'testcontainers';
 import { dockerEngine } from '../docker-engine.ts';
 import { freePort } from '../free-port.ts';
 import { waitForVersion } from './answer.ts';
-import { ADMIN, adminUrl, serverSettings } from './mysql-server.ts';
-import type { MysqlOptions, MysqlServer, MysqlTool, ToolCommand } from './mysql-server.ts';
+import { ADMIN, adminUrl } from './mysql-server.ts';
+import type {
+  MysqlOptions,
+  MysqlServer,
+  MysqlTool,
+  ServerKind,
+  ToolCommand,
+} from './mysql-server.ts';
 import { installedTool } from './installed-tool.ts';
 
 const CONTAINER_PORT = 3306;
-const NEWEST = '9';
 const START_TIMEOUT_MS = 180_000;
 const STOP_TIMEOUT_SECONDS = 60;
 
@@ -17,17 +22,24 @@ const STOP_TIMEOUT_SECONDS = 60;
  * Undefined where no engine answers. Testcontainers' reaper removes the container when this process
  * is gone, however it ended; with `keep` it stays.
  */
-export async function dockerMysql(options: MysqlOptions): Promise<MysqlServer | undefined> {
+export async function dockerMysql(
+  kind: ServerKind,
+  options: MysqlOptions,
+): Promise<MysqlServer | undefined> {
+  const { title, docker, settings } = kind;
   const progress = options.progress ?? (() => undefined);
-  const engine = await dockerEngine('MySQL', progress);
+  const engine = await dockerEngine(title, progress);
   if (engine === undefined) return undefined;
-  const image = `mysql:${options.version ?? NEWEST}`;
-  progress(`MySQL: starting ${image} in Docker (the first time it is downloaded)`);
+  const image = `${docker.image}:${options.version ?? docker.newest}`;
+  progress(`${title}: starting ${image} in Docker (the first time it is downloaded)`);
   const port = options.port ?? (await freePort());
   const container = engine
     .container(image, [{ container: CONTAINER_PORT, host: port }])
-    .withEnvironment({ MYSQL_ROOT_PASSWORD: ADMIN.password, MYSQL_ROOT_HOST: '%' })
-    .withCommand(serverSettings(options, Math.random()))
+    .withEnvironment({
+      [`${docker.variablePrefix}_ROOT_PASSWORD`]: ADMIN.password,
+      [`${docker.variablePrefix}_ROOT_HOST`]: '%',
+    })
+    .withCommand(settings(options, Math.random()))
     .withStartupTimeout(START_TIMEOUT_MS)
     .withAutoCleanup(options.keep !== true);
   if (options.dataDir !== undefined) {

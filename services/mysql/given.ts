@@ -2,15 +2,19 @@
 import { ServiceError } from '../service-error.ts';
 import { askVersion } from './answer.ts';
 import { installedTool } from './installed-tool.ts';
-import type { MysqlOptions, MysqlServer } from './mysql-server.ts';
+import type { MysqlOptions, MysqlServer, ServerKind } from './mysql-server.ts';
 
 const DEFAULT_PORT = 3306;
 
-export async function givenMysql(url: string, options: MysqlOptions): Promise<MysqlServer> {
+export async function givenMysql(
+  { title, urlVariable }: ServerKind,
+  url: string,
+  options: MysqlOptions,
+): Promise<MysqlServer> {
   if (options.args !== undefined && options.args.length > 0) {
     throw new ServiceError(
-      `The server given in ROWCALL_MYSQL_URL cannot be started with ${options.args.join(' ')}.`,
-      'Unset ROWCALL_MYSQL_URL for this run.',
+      `The server given in ${urlVariable} cannot be started with ${options.args.join(' ')}.`,
+      `Unset ${urlVariable} for this run.`,
     );
   }
   const parsed = new URL(url);
@@ -18,7 +22,7 @@ export async function givenMysql(url: string, options: MysqlOptions): Promise<My
   const port = parsed.port === '' ? DEFAULT_PORT : Number(parsed.port);
   const version = await askVersion(url).catch((error: unknown) => {
     throw new ServiceError(
-      `The MySQL server given in ROWCALL_MYSQL_URL (${host}:${port}) does not let us in.`,
+      `The ${title} server given in ${urlVariable} (${host}:${port}) does not let us in.`,
       'Check address, account and password, or unset it to have a server started.',
       error,
     );
@@ -26,8 +30,8 @@ export async function givenMysql(url: string, options: MysqlOptions): Promise<My
   const notOurs = (): Promise<never> =>
     Promise.reject(
       new ServiceError(
-        `The server at ${host}:${port} was given in ROWCALL_MYSQL_URL: it is not ours to stop or start.`,
-        'Unset ROWCALL_MYSQL_URL for this run.',
+        `The server at ${host}:${port} was given in ${urlVariable}: it is not ours to stop or start.`,
+        `Unset ${urlVariable} for this run.`,
       ),
     );
   return {

@@ -25,15 +25,8 @@ export function installedTool(name: MysqlTool, serverUrl: string): ToolCommand {
   const root = packagesRoot();
   if (existsSync(root)) {
     const programs = new MysqlPrograms(root);
-    return {
-      command: programs.loader,
-      args: [
-        ...programs.program(`usr/bin/${name}`),
-        '--no-defaults',
-        `--character-sets-dir=${programs.characterSets}`,
-        ...account,
-      ],
-    };
+    const { command, args } = programs.tool(name, '--no-defaults');
+    return { command, args: [...args, ...account] };
   }
   throw new ServiceError(
     `${name} is not installed, and a server that is given or in Docker does not bring it along.`,

@@ -57,6 +57,35 @@ export interface MysqlServer {
   tool(name: MysqlTool): ToolCommand;
 }
 
+/** What tells the servers apart that speak MySQL's protocol. */
+export interface ServerKind {
+  /** For progress and errors. */
+  readonly title: 'MySQL' | 'MariaDB';
+  /** Of the environment: the URL of a server that somebody else runs. */
+  readonly urlVariable: string;
+  readonly docker: {
+    readonly image: string;
+    readonly newest: string;
+    /** Of the variables that set the administrator's password, and from where it is let in. */
+    readonly variablePrefix: string;
+  };
+  /** Options of the server itself, given before its own. @param random as in `serverSettings` */
+  readonly settings: (options: MysqlOptions, random: number) => string[];
+}
+
+/** Programs of one version, where they were unpacked. */
+export interface ServerPrograms {
+  /** The server, with the options without which it would look for its files where a package installs them. */
+  server(): ToolCommand;
+  /**
+   * A client program.
+   *
+   * @param first its first option, which says where its others stand
+   * @throws ServiceError where it is not to be had
+   */
+  tool(name: MysqlTool, first: string): ToolCommand;
+}
+
 /** Of every server that is ours; it listens on 127.0.0.1 only. */
 export const ADMIN = { user: 'root', password: 'rowcall' } as const;
 
@@ -67,7 +96,7 @@ const MAX_SERVER_ID = 2 ** 31;
  * What a source of row changes must be (binary log options of the MySQL manual), and small buffers.
  * @param random in [0, 1): two servers of one test must not bear the same server_id.
  */
-export function serverSettings(options: MysqlOptions, random: number): string[] {
+function serverSettings(options: MysqlOptions, random: number): string[] {
   return [
     `--server-id=${1 + Math.floor(random * (MAX_SERVER_ID - 1))}`,
     '--log-bin=binlog',
@@ -93,4 +122,16 @@ export function serverSettings(options: MysqlOptions, random: number): string[] 
 
 export function adminUrl(host: string, port: number): string {
   return `mysql://${ADMIN.user}:${ADMIN.password}@${host}:${port}`;
+}
+
+export const MYSQL: ServerKind = {
+  title: 'MySQL',
+  urlVariable: 'ROWCALL_MYSQL_URL',
+  docker: { image: 'mysql', newest: '9', variablePrefix: 'MYSQL' },
+  settings: serverSettings,
+};
+
+/** What to do where no server of the kind is to be had. */
+export function otherWays({ urlVariable }: ServerKind): string {
+  return `Start Docker, or give a running server in ${urlVariable} (mysql://user:password@host:port).`;
 }

@@ -1,4 +1,4 @@
-/** One mysqld of ours: started, stopped, killed and started again on the same data and port. */
+/** One mysqld or mariadbd of ours: started, stopped, killed and started again on the same data and port. */
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,9 +8,15 @@ import { Janitor } from '../janitor.ts';
 import { ServerProcess } from '../server-process.ts';
 import { ServiceError } from '../service-error.ts';
 import { waitForVersion } from './answer.ts';
-import { ADMIN, adminUrl, serverSettings } from './mysql-server.ts';
-import type { MysqlOptions, MysqlServer, MysqlTool, ToolCommand } from './mysql-server.ts';
-import type { MysqlPrograms } from './programs.ts';
+import { ADMIN, adminUrl, otherWays } from './mysql-server.ts';
+import type {
+  MysqlOptions,
+  MysqlServer,
+  MysqlTool,
+  ServerKind,
+  ServerPrograms,
+  ToolCommand,
+} from './mysql-server.ts';
 
 const HOST = '127.0.0.1';
 const START_TIMEOUT_MS = 120_000;
@@ -18,12 +24,19 @@ const STOP_TIMEOUT_MS = 60_000;
 const PORT_ATTEMPTS = 5;
 const LOG_TAIL_LINES = 15;
 
-/** Holds at most one mysqld at a time, on one data folder and one port for life. */
+export interface ServerPlan {
+  readonly kind: ServerKind;
+  readonly programs: ServerPrograms;
+  readonly options: MysqlOptions;
+}
+
+/** Holds at most one process at a time, on one data folder and one port for life. */
 export class MysqldProcess implements MysqlServer {
   readonly how = 'packages';
   readonly host = HOST;
   readonly dataDir: string;
-  readonly #programs: MysqlPrograms;
+  readonly #kind: ServerKind;
+  readonly #programs: ServerPrograms;
   readonly #options: MysqlOptions;
   /** Log and client file; the data too, unless the caller named a folder for it. */
   readonly #folder: string;
@@ -34,17 +47,13 @@ export class MysqldProcess implements MysqlServer {
   #running: ServerProcess | undefined;
   #isDisposed = false;
 
-  private constructor(
-    programs: MysqlPrograms,
-    options: MysqlOptions,
-    folder: string,
-    port: number,
-  ) {
+  private constructor({ kind, programs, options }: ServerPlan, folder: string, port: number) {
+    this.#kind = kind;
     this.#programs = programs;
     this.#options = options;
     this.#folder = folder;
     this.#port = port;
-    this.#settings = serverSettings(options, Math.random());
+    this.#settings = kind.settings(options, Math.random());
     this.dataDir = options.dataDir ?? join(folder, 'data');
     this.#janitor =
       options.keep === true
@@ -57,17 +66,19 @@ export class MysqldProcess implements MysqlServer {
           });
   }
 
+  /** @throws ServiceError also where it is not of the version that is wanted */
   static async create(
-    programs: MysqlPrograms,
-    options: MysqlOptions,
+    plan: ServerPlan,
     fillData: (dataDir: string) => Promise<void>,
   ): Promise<MysqldProcess> {
-    const folder = await mkdtemp(join(tmpdir(), 'rowcall-mysql-'));
+    const { kind, options } = plan;
+    const folder = await mkdtemp(join(tmpdir(), `rowcall-${kind.title.toLowerCase()}-`));
     const port = options.port ?? (await freePort());
-    const server = new MysqldProcess(programs, options, folder, port);
+    const server = new MysqldProcess(plan, folder, port);
     try {
-      if (!existsSync(join(server.dataDir, 'mysql.ibd'))) await fillData(server.dataDir);
+      if (!existsSync(join(server.dataDir, 'ibdata1'))) await fillData(server.dataDir);
       await server.#startOnFreePort();
+      server.#requireVersion(options.version);
     } catch (error) {
       await server.dispose();
       throw error;
@@ -93,7 +104,7 @@ export class MysqldProcess implements MysqlServer {
 
   async start(): Promise<void> {
     if (this.#running !== undefined) return;
-    if (this.#isDisposed) throw new Error('This MySQL server was disposed of');
+    if (this.#isDisposed) throw new Error('This server was disposed of');
     const running = this.#spawn();
     try {
       this.#version = await waitForVersion(
@@ -105,7 +116,7 @@ export class MysqldProcess implements MysqlServer {
       const log = await running.logTail(LOG_TAIL_LINES);
       await this.#end('SIGKILL');
       throw new ServiceError(
-        `mysqld did not come up on port ${this.#port}. The end of its log:\n${log}`,
+        `${this.#kind.title} did not come up on port ${this.#port}. The end of its log:\n${log}`,
         'Correct what the log names.',
         error,
       );
@@ -138,18 +149,19 @@ export class MysqldProcess implements MysqlServer {
   }
 
   tool(name: MysqlTool): ToolCommand {
-    return {
-      command: this.#programs.loader,
-      args: [
-        ...this.#programs.program(`usr/bin/${name}`),
-        `--defaults-file=${this.#clientFile}`,
-        `--character-sets-dir=${this.#programs.characterSets}`,
-      ],
-    };
+    return this.#programs.tool(name, `--defaults-file=${this.#clientFile}`);
   }
 
   get #clientFile(): string {
     return join(this.#folder, 'client.cnf');
+  }
+
+  #requireVersion(wanted: string | undefined): void {
+    if (wanted === undefined || this.#version.startsWith(wanted)) return;
+    throw new ServiceError(
+      `${this.#kind.title} ${wanted} is needed, the packages at hand are ${this.#version}.`,
+      otherWays(this.#kind),
+    );
   }
 
   /** A port that was free can be taken before mysqld binds it; then another one will do. */
@@ -176,11 +188,11 @@ export class MysqldProcess implements MysqlServer {
   }
 
   #spawn(): ServerProcess {
+    const server = this.#programs.server();
     const running: ServerProcess = new ServerProcess({
-      command: this.#programs.loader,
+      command: server.command,
       args: [
-        ...this.#programs.program('usr/sbin/mysqld'),
-        ...this.#programs.serverPaths(),
+        ...server.args,
         `--datadir=${this.dataDir}`,
         `--port=${this.#port}`,
         `--bind-address=${HOST}`,

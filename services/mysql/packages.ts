@@ -1,14 +1,13 @@
 /** MySQL from Debian's packages, unpacked into the user's cache and run from there. */
-import { existsSync } from 'node:fs';
-import { cp, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { OTHER_WAYS, unpackedPackages } from '../apt-packages.ts';
+import { unpackedPackages } from '../apt-packages.ts';
+import { builtOnce } from '../built-once.ts';
 import { runCommand } from '../command.ts';
-import { withFileLock } from '../file-lock.ts';
 import { ServiceError } from '../service-error.ts';
 import { packagesFolder } from './installed-tool.ts';
 import { MysqldProcess } from './mysqld-process.ts';
-import { ADMIN } from './mysql-server.ts';
+import { ADMIN, MYSQL, otherWays } from './mysql-server.ts';
 import type { MysqlOptions, MysqlServer } from './mysql-server.ts';
 import { MysqlPrograms } from './programs.ts';
 
@@ -33,24 +32,18 @@ export async function packagesMysql(options: MysqlOptions): Promise<MysqlServer>
     title: 'MySQL',
     packages: ['mysql-server-core', 'mysql-client-core'],
     drop: NOT_NEEDED,
+    // Debian's stable suites carry no MySQL.
+    debianSuite: 'sid',
+    otherWays: otherWays(MYSQL),
     progress,
   });
   const programs = new MysqlPrograms(root);
   const template = await templateData(programs, folder, progress);
-  const server = await MysqldProcess.create(programs, options, async (dataDir) => {
+  return MysqldProcess.create({ kind: MYSQL, programs, options }, async (dataDir) => {
     await cp(template, dataDir, { recursive: true });
     // Each copy makes a server_uuid of its own: GTIDs of two servers must never look alike.
     await rm(join(dataDir, 'auto.cnf'), { force: true });
   });
-  const wanted = options.version;
-  if (wanted !== undefined && !server.version.startsWith(wanted)) {
-    await server.dispose();
-    throw new ServiceError(
-      `MySQL ${wanted} is needed, the packages at hand are ${server.version}.`,
-      OTHER_WAYS,
-    );
-  }
-  return server;
 }
 
 /** An initialised data folder to copy: initialising takes seconds, copying a fraction of one. */
@@ -59,33 +52,30 @@ async function templateData(
   folder: string,
   progress: (line: string) => void,
 ): Promise<string> {
-  const template = join(folder, `template-${TEMPLATE_EDITION}`);
-  if (existsSync(template)) return template;
-  return withFileLock(join(folder, 'lock'), async () => {
-    if (existsSync(template)) return template;
+  const onWait = (): void => {
+    progress('MySQL: another run is initialising a data folder, waiting');
+  };
+  return builtOnce({ folder, name: `template-${TEMPLATE_EDITION}`, onWait }, async (work) => {
     progress('MySQL: initialising a data folder');
-    // A name of its own: the mysqld of a killed run may still write to the folder of that run.
-    const work = await mkdtemp(join(folder, 'work-'));
     const accounts = join(work, 'accounts.sql');
+    const data = join(work, 'data');
     await writeFile(accounts, ACCOUNTS);
-    const result = await runCommand(programs.loader, [
-      ...programs.program('usr/sbin/mysqld'),
-      ...programs.serverPaths(),
+    const { command, args } = programs.server();
+    const result = await runCommand(command, [
+      ...args,
       '--initialize-insecure',
       '--skip-log-bin',
       `--init-file=${accounts}`,
-      `--datadir=${join(work, 'data')}`,
+      `--datadir=${data}`,
     ]);
     if (result.code !== 0) {
       throw new ServiceError(
         `mysqld --initialize-insecure ended with ${result.code}:\n${result.stderr.trim()}`,
-        `Remove ${folder} to download it anew. ${OTHER_WAYS}`,
+        `Remove ${folder} to download it anew. ${otherWays(MYSQL)}`,
       );
     }
-    await rm(join(work, 'data', 'auto.cnf'), { force: true });
-    await rename(join(work, 'data'), template);
-    await rm(work, { recursive: true, force: true });
-    return template;
+    await rm(join(data, 'auto.cnf'), { force: true });
+    return data;
   });
 }
 

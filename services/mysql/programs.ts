@@ -2,8 +2,9 @@
 import { existsSync } from 'node:fs';
 import { arch } from 'node:os';
 import { join } from 'node:path';
-import { OTHER_WAYS } from '../apt-packages.ts';
 import { ServiceError } from '../service-error.ts';
+import { MYSQL, otherWays } from './mysql-server.ts';
+import type { MysqlTool, ServerKind, ServerPrograms, ToolCommand } from './mysql-server.ts';
 
 interface Platform {
   readonly loaders: readonly string[];
@@ -13,57 +14,78 @@ interface Platform {
 const PLATFORMS: Readonly<Record<string, Platform>> = {
   x64: {
     triplet: 'x86_64-linux-gnu',
-    loaders: ['usr/lib64/ld-linux-x86-64.so.2', 'usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2'],
+    loaders: [
+      'usr/lib64/ld-linux-x86-64.so.2',
+      'usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2',
+      'lib/x86_64-linux-gnu/ld-linux-x86-64.so.2',
+    ],
   },
   arm64: {
     triplet: 'aarch64-linux-gnu',
-    loaders: ['usr/lib/ld-linux-aarch64.so.1', 'usr/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1'],
+    loaders: [
+      'usr/lib/ld-linux-aarch64.so.1',
+      'usr/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1',
+      'lib/aarch64-linux-gnu/ld-linux-aarch64.so.1',
+    ],
   },
 };
 
-/** Programs of an unpacked root, run through its own loader: they need a newer libc than the machine's. */
-export class MysqlPrograms {
-  readonly #root: string;
-  readonly #loader: string;
-  readonly #libraries: string;
-
-  constructor(root: string) {
-    const platform = PLATFORMS[arch()];
-    const loader = platform?.loaders.map((path) => join(root, path)).find(existsSync);
-    if (platform === undefined || loader === undefined) {
-      throw new ServiceError(`No MySQL packages for this machine (${arch()}).`, OTHER_WAYS);
-    }
-    const folder = join(root, 'usr/lib', platform.triplet);
-    this.#root = root;
-    this.#loader = loader;
-    this.#libraries = [folder, join(folder, 'private'), join(root, 'usr/lib/mysql/private')].join(
-      ':',
+/**
+ * The loader of an unpacked root, with the option that names its libraries: its programs may need a newer libc than
+ * the machine's.
+ */
+export function unpackedLoader(root: string, kind: ServerKind): ToolCommand {
+  const platform = PLATFORMS[arch()];
+  const command = platform?.loaders.map((path) => join(root, path)).find(existsSync);
+  if (platform === undefined || command === undefined) {
+    throw new ServiceError(
+      `No ${kind.title} packages for this machine (${arch()}).`,
+      otherWays(kind),
     );
   }
+  const { triplet } = platform;
+  const folders = [
+    `usr/lib/${triplet}`,
+    `usr/lib/${triplet}/private`,
+    'usr/lib/mysql/private',
+    `lib/${triplet}`,
+  ];
+  const libraries = folders.map((folder) => join(root, folder)).join(':');
+  return { command, args: ['--library-path', libraries] };
+}
 
-  get loader(): string {
-    return this.#loader;
+/** Programs of an unpacked root, run through its own loader. */
+export class MysqlPrograms implements ServerPrograms {
+  readonly #root: string;
+  readonly #loader: ToolCommand;
+
+  constructor(root: string) {
+    this.#root = root;
+    this.#loader = unpackedLoader(root, MYSQL);
   }
 
-  get characterSets(): string {
-    return join(this.#root, 'usr/share/mysql/charsets');
-  }
-
-  /** What precedes the program's own options on the loader's command line. */
-  program(path: string): string[] {
-    return ['--library-path', this.#libraries, join(this.#root, path)];
-  }
-
-  /** Options without which the server would look for its files where a package installs them. */
-  serverPaths(): string[] {
-    return [
+  server(): ToolCommand {
+    return this.#program('usr/sbin/mysqld', [
       '--no-defaults',
       `--basedir=${join(this.#root, 'usr')}`,
       `--lc-messages-dir=${join(this.#root, 'usr/share/mysql')}`,
-      `--character-sets-dir=${this.characterSets}`,
+      `--character-sets-dir=${this.#characterSets}`,
       `--plugin-dir=${join(this.#root, 'usr/lib/mysql/plugin')}`,
       '--secure-file-priv=',
       ...(process.getuid?.() === 0 ? ['--user=root'] : []),
-    ];
+    ]);
+  }
+
+  tool(name: MysqlTool, first: string): ToolCommand {
+    return this.#program(`usr/bin/${name}`, [first, `--character-sets-dir=${this.#characterSets}`]);
+  }
+
+  get #characterSets(): string {
+    return join(this.#root, 'usr/share/mysql/charsets');
+  }
+
+  #program(path: string, args: readonly string[]): ToolCommand {
+    const { command, args: own } = this.#loader;
+    return { command, args: [...own, join(this.#root, path), ...args] };
   }
 }
