@@ -15,6 +15,7 @@ import type { Handler } from './deliver/callback/handler.ts';
 import { HttpSender } from './deliver/callback/http-sender.ts';
 import { loadHandler, ModuleSender } from './deliver/callback/module-sender.ts';
 import type { Sender } from './deliver/callback/sender.ts';
+import { ShapeSender } from './deliver/match/shape-sender.ts';
 import { Deliver } from './deliver/deliver.ts';
 import { DeliverInTurn } from './deliver/deliver-in-turn.ts';
 import { openCursors } from './deliver/intake/open-cursors.ts';
@@ -242,7 +243,7 @@ export class App {
         ...callback,
         // Also where oversize is `stop` now: the log may hold references from before.
         sender: new ClaimSender(
-          await this.#buildSender(callback),
+          shaped(await this.#buildSender(callback), callback),
           new ClaimFiles(this.#config.log.claimCheck.path),
         ),
       })),
@@ -303,6 +304,13 @@ export class App {
       logger,
     });
   }
+}
+
+/** A callback without expressions has nothing in its way. */
+function shaped(sender: Sender, { when, payload }: CallbackConfig): Sender {
+  return when === undefined && payload === undefined
+    ? sender
+    : new ShapeSender(sender, { when, payload });
 }
 
 /** How often a log whose brokers did not answer is looked at again. */

@@ -92,7 +92,10 @@ function sentence({ path, message }: Problem): string {
 function placed(problems: readonly Problem[], source: YamlSource): PlacedProblem[] {
   return problems.map((problem) => ({
     ...problem,
-    place: source.placeOf(problem.path, problem.at),
+    place:
+      problem.within === undefined
+        ? source.placeOf(problem.path, problem.at)
+        : source.placeWithin(problem.path, problem.within),
   }));
 }
 

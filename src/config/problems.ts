@@ -3,7 +3,7 @@
 import type { z } from 'zod';
 import type { KnownKeys } from './known-keys.ts';
 import { LATER_KEYS, LATER_VALUES } from './later-options.ts';
-import { nearestName } from './nearest-name.ts';
+import { nearestName } from '../shared/nearest-name.ts';
 
 export type OptionPath = readonly (string | number)[];
 
@@ -13,6 +13,14 @@ export interface Problem {
   readonly at: 'key' | 'value';
   /** What is wrong and the cure; never a value that could be secret. */
   readonly message: string;
+  /** Where in the value the fault is, of a value that is a text with a grammar of its own. */
+  readonly within?: TextPlace;
+}
+
+export interface TextPlace {
+  /** The value as it was read. */
+  readonly text: string;
+  readonly offset: number;
 }
 
 /** `callbacks[0].deliver.url`; the empty path is the file as a whole. */
@@ -85,7 +93,14 @@ function problemOf(issue: z.core.$ZodIssue, known: (section: OptionPath) => Know
   if (issue.code === 'invalid_value') {
     return [{ path, at: 'value', message: unknownValue(issue, optionName(path)) }];
   }
-  return [{ path, at: 'value', message: issue.message }];
+  return [{ path, at: 'value', message: issue.message, ...textPlaceOf(issue) }];
+}
+
+/** What a custom check says of the place within its text (sections/expressions.ts). */
+function textPlaceOf(issue: z.core.$ZodIssue): { within?: TextPlace } {
+  if (issue.code !== 'custom') return {};
+  const within: unknown = issue.params?.['within'];
+  return within === undefined ? {} : { within: within as TextPlace };
 }
 
 function unknownKey(key: string, section: string, { here, ofOtherTypes }: KnownKeys): string {

@@ -12,7 +12,7 @@ import {
   type YAMLError,
   type YAMLMap,
 } from 'yaml';
-import type { OptionPath, Problem } from './problems.ts';
+import type { OptionPath, Problem, TextPlace } from './problems.ts';
 
 export interface Place {
   readonly line: number;
@@ -29,6 +29,8 @@ export interface YamlSource {
   readonly unreadable: boolean;
   /** Where an option stands, or the nearest one above it that does. */
   placeOf(path: OptionPath, at: 'key' | 'value'): Place;
+  /** Where a character of a text stands; the text's beginning where it is written in another way than it reads. */
+  placeWithin(path: OptionPath, within: TextPlace): Place;
 }
 
 /** More than any configuration holds, aliases spelled out; a document that grows beyond it is an attack or a mistake. */
@@ -55,13 +57,19 @@ export function readYaml(text: string): YamlSource {
     place: reader.placeAt(fault.pos[0]),
   }));
   const unreadable = faults.some(({ code }) => code !== 'DUPLICATE_KEY');
-  if (unreadable) return { value: null, problems, unreadable, placeOf: () => FIRST };
+  if (unreadable) {
+    return { value: null, problems, unreadable, placeOf: () => FIRST, placeWithin: () => FIRST };
+  }
   const value = reader.read(document.contents, [], 0);
   return {
     value,
     problems: [...problems, ...reader.problems],
     unreadable: false,
     placeOf: (path, at) => reader.placeOf(path, at),
+    placeWithin: (path, within) => {
+      const offset = reader.offsetWithin(path, within, text);
+      return offset === null ? reader.placeOf(path, 'value') : reader.placeAt(offset);
+    },
   };
 }
 
@@ -86,6 +94,8 @@ class Reader {
   readonly #lines: LineCounter;
   readonly #keys = new Map<string, Place>();
   readonly #values = new Map<string, Place>();
+  /** Beginning and end of each text in the file. */
+  readonly #texts = new Map<string, readonly [start: number, end: number]>();
   #nodes = 0;
 
   constructor(document: Document, lines: LineCounter) {
@@ -110,6 +120,23 @@ class Reader {
       if (place !== undefined) return place;
     }
     return FIRST;
+  }
+
+  /** Null where the text in the file, line for line, is not the one that was read. */
+  offsetWithin(path: OptionPath, { text, offset }: TextPlace, file: string): number | null {
+    const range = this.#texts.get(JSON.stringify(path));
+    if (range === undefined) return null;
+    const lines = text.slice(0, offset).split('\n');
+    const wanted = text.split('\n')[lines.length - 1] ?? '';
+    let from = range[0];
+    // A block begins behind its header; its lines stand below one another.
+    for (let skipped = 0; skipped < lines.length - (text.includes('\n') ? 0 : 1); skipped += 1) {
+      from = file.indexOf('\n', from) + 1;
+      if (from === 0) return null;
+    }
+    const at = file.indexOf(wanted, from);
+    if (wanted === '' || at < 0 || at + wanted.length > range[1]) return null;
+    return at + (lines.at(-1)?.length ?? 0);
   }
 
   /** The node as a plain value. Mappings have no prototype, so that no key can reach one. */
@@ -156,6 +183,9 @@ class Reader {
   }
 
   #readScalar(value: unknown, node: Node, path: OptionPath): unknown {
+    if (typeof value === 'string' && node.range !== undefined && node.range !== null) {
+      this.#texts.set(JSON.stringify(path), [node.range[0], node.range[1]]);
+    }
     if (typeof value !== 'bigint') return value;
     const number = Number(value);
     if (Number.isSafeInteger(number)) return number;

@@ -1,6 +1,7 @@
 /** One callback as the engine takes it: the configuration's values in units, and the way to call. */
 
 import type { Operation } from '../change-event.ts';
+import type { PayloadText } from '../expression/payload.ts';
 import type { Sender } from './callback/sender.ts';
 import type { RetryPolicy } from './retry/policy.ts';
 
@@ -11,6 +12,10 @@ export interface CallbackOptions {
   readonly operations: readonly Operation[];
   /** Updates only when one of these columns changed; empty: all updates. */
   readonly changed: readonly string[];
+  /** CEL: of the events so chosen, only those for which it holds. */
+  readonly when?: string | undefined;
+  /** What is sent in the place of the row's images. */
+  readonly payload?: PayloadText | undefined;
   /** Where the callback begins when it is first seen. */
   readonly from: 'latest' | 'earliest' | { readonly timestampMs: number };
   /** Keys in flight at once. */

@@ -60,6 +60,8 @@ export interface CallbackSnapshot {
   readonly laneBytes: number;
   readonly delivered: number;
   readonly failedAttempts: number;
+  /** Attempts not made, since `when` or `payload` has no value for their event. */
+  readonly shapeFailures: number;
   /** Commit to callback: counts per bucket of LATENCY_BOUNDS_MS, not cumulative, and their sum in ms. */
   readonly latencyBuckets: readonly number[];
   readonly latencySumMs: number;
@@ -157,6 +159,7 @@ export class CallbackRunner {
       laneBytes: this.#lanes.bytes,
       delivered: this.#counters.deliveredCount,
       failedAttempts: this.#counters.failedCount,
+      shapeFailures: this.#counters.shapeFailedCount,
       latencyBuckets: this.#counters.latencyBuckets,
       latencySumMs: this.#counters.latencySumMs,
       partitions: this.#partitions.map(({ progress, stopped }) => ({

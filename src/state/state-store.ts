@@ -115,7 +115,9 @@ export type StateChange =
   | ({ readonly type: 'lane-failed'; readonly offset: number; readonly failure: Failure } & LaneKey)
   /** The head was delivered and leaves; the next event becomes the head, due at once; the last one takes the
    *  lane with it. The store moves the ledger: retrying -1, delivered +1, and pending -1, retrying +1 for a new head. */
-  | ({ readonly type: 'lane-delivered'; readonly offset: number } & LaneKey);
+  | ({ readonly type: 'lane-delivered'; readonly offset: number } & LaneKey)
+  /** The head is none of the callback's after all, and leaves as a delivered one does: matched -1, filtered +1. */
+  | ({ readonly type: 'lane-filtered'; readonly offset: number } & LaneKey);
 
 export interface LaneSummary extends LaneKey {
   readonly id: number;

@@ -10,6 +10,7 @@ import {
   code,
   counts,
   deliveredHead,
+  filteredHead,
   event,
   everything,
   FAILURE,
@@ -138,6 +139,15 @@ export function describeLanes(name: string, make: () => Promise<StateUnderTest>)
         head: { offset: 1 },
       });
       expect(await ledger()).toEqual(counts({ read: 2, matched: 2, delivered: 1, retrying: 1 }));
+    });
+
+    test('a head that is none of the callback any more leaves as filtered, and the next one follows', async () => {
+      await state.commit([...intoLane('a', 0, FAILURE), ...intoLane('a', 1)]);
+      await state.commit([filteredHead('a', 0)]);
+      expect(await ledger()).toEqual(counts({ read: 2, matched: 1, filtered: 1, retrying: 1 }));
+      await state.commit([filteredHead('a', 1)]);
+      expect(await ledger()).toEqual(counts({ read: 2, filtered: 2 }));
+      expect(await state.lanes({ limit: 10 })).toEqual([]);
     });
 
     test('the last event delivered takes the lane with it, and its id is never used again', async () => {

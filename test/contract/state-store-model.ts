@@ -140,10 +140,13 @@ class Model {
       this.changes.push({ type: 'lane-failed', ...laneKey(key), offset, failure: lane.failure });
       return;
     }
-    this.changes.push({ type: 'lane-delivered', ...laneKey(key), offset });
+    const filtered = pick % 5 === 0;
+    const type = filtered ? 'lane-filtered' : 'lane-delivered';
+    this.changes.push({ type, ...laneKey(key), offset });
     lane.offsets.shift();
     lane.failure = null;
-    ledger.delivered += 1;
+    ledger[filtered ? 'filtered' : 'delivered'] += 1;
+    if (filtered) ledger.matched -= 1;
     if (lane.offsets.length > 0) {
       ledger.pending -= 1;
       return;

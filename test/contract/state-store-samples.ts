@@ -95,6 +95,10 @@ export function deliveredHead(key: string, offset: number): StateChange {
   return { type: 'lane-delivered', ...laneKey(key), offset };
 }
 
+export function filteredHead(key: string, offset: number): StateChange {
+  return { type: 'lane-filtered', ...laneKey(key), offset };
+}
+
 export function counts(some: Partial<LedgerCounts>): LedgerCounts {
   const all = Object.fromEntries(LEDGER_FIELDS.map((field) => [field, 0])) as Record<
     keyof LedgerCounts,

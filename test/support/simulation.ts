@@ -402,6 +402,7 @@ class Simulation {
         ...plan,
         changed: plan.changedName ? ['name'] : [],
       })),
+      claims: { read: () => Promise.resolve(null) },
     });
     for (const recount of recounts) {
       require(recount.agrees, 'G6', () => `the recount disagrees: ${JSON.stringify(recount)}`);

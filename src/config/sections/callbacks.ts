@@ -14,6 +14,7 @@ import {
 } from '../scalars.ts';
 import { Secret } from '../secret.ts';
 import { timestamp } from '../timestamp.ts';
+import { payloadSchema, whenSchema } from './expressions.ts';
 
 /** RFC 7230's token: what a header's name may be made of. */
 const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -123,6 +124,8 @@ export const callbackSchema = z
       changed: uniqueList(columnName(), '[status]', 4096)
         .optional()
         .describe('Updates only when one of these columns changed; other operations as before.'),
+      when: whenSchema.optional(),
+      payload: payloadSchema.optional(),
       from: fromSchema.prefault('latest'),
       deliver: deliverSchema.prefault({}),
       concurrency: count(1, 10_000).default(32).describe('Keys in flight at once.'),

@@ -1,7 +1,7 @@
 /** The `log` section: the change log, in a file of this process or in Kafka. Which of them, `type` says. */
 
 import { z } from 'zod';
-import { nearestName } from '../nearest-name.ts';
+import { nearestName } from '../../shared/nearest-name.ts';
 import {
   count,
   duration,

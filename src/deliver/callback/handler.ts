@@ -21,6 +21,8 @@ export interface RowEvent<T = Row> {
   readonly before: T | null;
   readonly after: T | null;
   readonly source: EventSource;
+  /** Where the callback has a `payload`: what it makes of the event. */
+  readonly payload?: Row;
 }
 
 export interface HandlerContext {

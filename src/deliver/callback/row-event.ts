@@ -2,7 +2,7 @@
 
 import { envelopeData, type EventSource, eventType, OPERATION_OF } from '../../change-event.ts';
 import { RowcallError } from '../../errors.ts';
-import { parseExact } from '../exact-json.ts';
+import { parseExact } from '../../exact-json.ts';
 import type { Row, RowEvent } from './handler.ts';
 import type { OutgoingEvent } from './sender.ts';
 
@@ -24,7 +24,12 @@ export function rowEvent(event: OutgoingEvent): RowEvent {
     after: after === null ? null : rowOf(after),
     // Capture wrote it in this shape.
     source: rowOf(source) as unknown as EventSource,
+    ...(event.data === undefined ? {} : { payload: payloadOf(event.data) }),
   };
+}
+
+function payloadOf(data: Uint8Array): Row {
+  return rowOf(parseExact(Buffer.from(data).toString('utf8'), revive));
 }
 
 function rowOf(value: unknown): Row {

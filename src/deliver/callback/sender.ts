@@ -16,16 +16,28 @@ export interface OutgoingEvent {
   readonly timestampMs: number;
   /** The record's value: the envelope's bytes. */
   readonly value: Uint8Array;
+  /** `when` has not held for it yet, as far as is known: it is asked before anything is sent. */
+  readonly undecided?: boolean;
+  /** What the callback's `payload` makes of it: JSON in the place of key, images and source. */
+  readonly data?: Uint8Array;
 }
 
 /**
  * What an attempt came to. `unreachable`: the endpoint as a whole refuses or cannot be reached, so the
  * callback pauses and the event's attempts are not used up. `failed`: this event's attempt failed.
- * `error` is for a person: bounded, without secrets.
+ * `error` is for a person: bounded, without secrets. `shape`:
+ * nothing was sent, since `when` or `payload` has no value for this event. `filtered`: nothing was sent, since `when`
+ * does not hold; the event is none of the callback's.
  */
 export type Outcome =
   | { readonly kind: 'delivered' }
-  | { readonly kind: 'failed'; readonly error: string; readonly retryAfterMs?: number }
+  | { readonly kind: 'filtered' }
+  | {
+      readonly kind: 'failed';
+      readonly error: string;
+      readonly retryAfterMs?: number;
+      readonly shape?: boolean;
+    }
   | { readonly kind: 'unreachable'; readonly error: string };
 
 export interface Sender {

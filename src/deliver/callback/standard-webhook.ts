@@ -22,7 +22,11 @@ export function webhookBody(event: OutgoingEvent): WebhookBody {
   const id = JSON.stringify(event.id);
   const type = JSON.stringify(eventType(event));
   const timestamp = new Date(event.timestampMs).toISOString();
-  const head = `{"id":${id},"type":${type},"timestamp":"${timestamp}","data":{"key":${event.key ?? 'null'},`;
+  const start = `{"id":${id},"type":${type},"timestamp":"${timestamp}","data":`;
+  if (event.data !== undefined) {
+    return [Buffer.concat([Buffer.from(start, 'utf8'), event.data, TAIL.subarray(1)])];
+  }
+  const head = `${start}{"key":${event.key ?? 'null'},`;
   const data = envelopeData(event.value);
   if (data.byteLength >= LARGE_EVENT_BYTES) return [Buffer.from(head, 'utf8'), data, TAIL];
   const headBytes = Buffer.byteLength(head);

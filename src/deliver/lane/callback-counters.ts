@@ -8,6 +8,7 @@ export const LATENCY_BOUNDS_MS = [
 export class CallbackCounters {
   #delivered = 0;
   #failed = 0;
+  #shapeFailed = 0;
   #latencySumMs = 0;
   readonly #buckets = new Array<number>(LATENCY_BOUNDS_MS.length + 1).fill(0);
 
@@ -17,6 +18,10 @@ export class CallbackCounters {
 
   get failedCount(): number {
     return this.#failed;
+  }
+
+  get shapeFailedCount(): number {
+    return this.#shapeFailed;
   }
 
   get latencySumMs(): number {
@@ -42,5 +47,10 @@ export class CallbackCounters {
 
   failed(): void {
     this.#failed += 1;
+  }
+
+  /** An attempt that could not be made, since an expression has no value for its event. */
+  shapeFailed(): void {
+    this.#shapeFailed += 1;
   }
 }

@@ -243,15 +243,12 @@ export class Dispatcher {
         this.#pauseFor(outcome.error);
         return;
       case 'failed':
-        this.#answered();
+        if (isAnswer(outcome)) this.#answered();
         this.#leaveFastPath(key, queue, outcome);
         return;
+      case 'filtered':
       case 'delivered':
-        this.#answered();
-        this.#parts.counters.delivered(this.#parts.clock.now() - event.record.timestampMs);
-        failpoint('after-callback-before-cursor');
-        event.progress.delivered(event.record.offset);
-        settleOthers(event);
+        this.#settleHead(event, outcome.kind);
         // The slot is free for other keys; this one waits until its outcome is durable.
         this.#pump();
         await this.#durable([event]);
@@ -260,6 +257,17 @@ export class Dispatcher {
         else this.#ready.push(key);
         this.#pump();
     }
+  }
+
+  #settleHead(event: PendingEvent, kind: 'delivered' | 'filtered'): void {
+    const { progress, record } = event;
+    if (kind === 'delivered') {
+      this.#answered();
+      this.#parts.counters.delivered(this.#parts.clock.now() - record.timestampMs);
+      failpoint('after-callback-before-cursor');
+    }
+    progress[kind](record.offset);
+    settleOthers(event);
   }
 
   /** The head and all behind it go to the key's lane, in the commit that settles their offsets. */
@@ -337,11 +345,11 @@ export class Dispatcher {
     if (outcome.kind === 'unreachable') {
       this.#pauseFor(outcome.error);
     } else {
-      this.#answered();
-      if (outcome.kind === 'delivered') {
-        counters.delivered(clock.now() - lane.head.timestampMs);
+      if (isAnswer(outcome)) this.#answered();
+      if (outcome.kind !== 'failed') {
+        if (outcome.kind === 'delivered') counters.delivered(clock.now() - lane.head.timestampMs);
         lanes.left(key, laneEventBytes(lane.head));
-        settler.change({ type: 'lane-delivered', ...at });
+        settler.change({ type: `lane-${outcome.kind}`, ...at });
       } else {
         const first = lane.firstAttemptAt ?? clock.now();
         const failure = this.#failure(attempt, first, outcome);
@@ -349,7 +357,7 @@ export class Dispatcher {
       }
       this.#pump();
       await settler.durable();
-      if (outcome.kind === 'delivered' && lanes.taken(key)) {
+      if (outcome.kind !== 'failed' && lanes.taken(key)) {
         this.#window.changed();
         this.#parts.onLaneEmptied(topic, lane.key);
         if (lanes.lanes === 0) this.#news.drained();
@@ -367,7 +375,8 @@ export class Dispatcher {
     outcome: Outcome & { kind: 'failed' },
   ): Failure {
     const { options, clock, random, counters } = this.#parts;
-    counters.failed();
+    if (outcome.shape === true) counters.shapeFailed();
+    else counters.failed();
     const delay = nextDelayMs(options.retry, attempts, random, outcome.retryAfterMs);
     return {
       attempts,
@@ -429,4 +438,9 @@ export class Dispatcher {
 /** In the same commit: a truncate is settled in every partition that came to it, or in none. */
 function settleOthers({ truncate }: PendingEvent): void {
   for (const { progress, offset } of truncate?.others ?? []) progress.filtered(offset);
+}
+
+/** Whether the endpoint said anything: nothing is sent where an expression has no value, or does not hold. */
+function isAnswer(outcome: Outcome): boolean {
+  return outcome.kind === 'delivered' || (outcome.kind === 'failed' && outcome.shape !== true);
 }

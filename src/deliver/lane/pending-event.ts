@@ -12,6 +12,8 @@ export interface PendingEvent {
   readonly value: Uint8Array;
   readonly progress: Progress;
   readonly key: string;
+  /** `OutgoingEvent`'s. */
+  readonly undecided: boolean;
   /** `laneEventBytes`: what it takes of the window, and of the lanes' limits where it joins one. */
   readonly bytes: number;
   /** Of a truncate. */
@@ -34,7 +36,7 @@ export interface SettledWith {
 }
 
 export function pendingEvent(
-  record: StoredRecord,
+  record: StoredRecord & { readonly undecided?: boolean },
   value: Uint8Array,
   progress: Progress,
 ): PendingEvent {
@@ -44,6 +46,7 @@ export function pendingEvent(
     value: own,
     progress,
     key: orderKey(record),
+    undecided: record.undecided === true,
     bytes: laneEventBytes(record),
   };
 }
@@ -54,9 +57,10 @@ function ownBytes(value: Uint8Array): Uint8Array {
 }
 
 export function outgoing(event: PendingEvent): OutgoingEvent {
-  const { record, progress, value } = event;
+  const { record, progress, value, undecided } = event;
   const { topic, partition } = progress.key;
   return {
+    undecided,
     id: record.id,
     topic,
     partition,
@@ -89,5 +93,8 @@ export function outgoingFromLane(
 ): OutgoingEvent {
   const { partition, offset, id, table, operation, timestampMs } = head;
   const key = keyOfOrderKey(lane.key);
-  return { topic: lane.topic, partition, offset, id, table, operation, timestampMs, key, value };
+  // Also what had held when it came: a configuration that was changed since is asked anew.
+  const undecided = true;
+  const { topic } = lane;
+  return { topic, partition, offset, id, table, operation, timestampMs, key, value, undecided };
 }

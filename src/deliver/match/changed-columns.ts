@@ -1,7 +1,7 @@
 /** Whether an update changed one of some columns: compared by their exact JSON text. */
 
 import { RowcallError } from '../../errors.ts';
-import { parseExact } from '../exact-json.ts';
+import { parseExact } from '../../exact-json.ts';
 
 /**
  * Row images may be partial (binlog_row_image MINIMAL or NOBLOB): a column that the after image lacks was not

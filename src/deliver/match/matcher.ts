@@ -1,14 +1,23 @@
-/** Which records a callback gets: by table and operation from the headers, by changed columns from the envelope. */
+/** Which records a callback gets: by table and operation from the headers, by changed columns and `when` from the envelope. */
 
 import { OPERATION_OF, type OperationCode } from '../../change-event.ts';
 import { canonicalOrClaim, isClaimed, parseClaim } from '../../claim-reference.ts';
+import { EventParts } from '../../expression/event-parts.ts';
+import { ShapeFailure } from '../../expression/fault.ts';
+import { When } from '../../expression/when.ts';
 import type { StoredRecord } from '../../log/change-log.ts';
 import { globPattern } from '../../shared/glob.ts';
 import type { CallbackOptions } from '../callback-options.ts';
 import { anyColumnChanged } from './changed-columns.ts';
 
 /** A record with a value, in the default format whatever stands in the topic. */
-export type MatchedRecord = StoredRecord & { readonly value: Uint8Array };
+export type MatchedRecord = StoredRecord & {
+  readonly value: Uint8Array;
+  /** `when` has no answer yet: it fails for this event, or the value is elsewhere and must be fetched first. */
+  readonly undecided?: boolean;
+};
+
+export type Selection = Pick<CallbackOptions, 'tables' | 'operations' | 'changed' | 'when'>;
 
 /**
  * The same record gives the same answer for ever, or a recount would not agree with the books. What table and
@@ -19,11 +28,13 @@ export class Matcher {
   readonly #excluded: readonly RegExp[];
   readonly #operations: ReadonlySet<OperationCode>;
   readonly #changed: readonly string[];
+  readonly #when: When | null;
   /** Tables seen so far: globs are compared once per table. */
   readonly #tables = new Map<string, boolean>();
 
-  constructor(options: Pick<CallbackOptions, 'tables' | 'operations' | 'changed'>) {
-    const { tables, operations, changed } = options;
+  /** @throws ExpressionFault, which the configuration has told before */
+  constructor(options: Selection) {
+    const { tables, operations, changed, when } = options;
     this.#included = tables.filter((glob) => !glob.startsWith('!')).map(globPattern);
     this.#excluded = tables
       .filter((glob) => glob.startsWith('!'))
@@ -33,10 +44,12 @@ export class Matcher {
       codes.filter(([, operation]) => operations.includes(operation)).map(([code]) => code),
     );
     this.#changed = changed;
+    this.#when = when === undefined ? null : new When(when);
   }
 
   /**
-   * The record as the callback gets it, in the default format; null where it does not match.
+   * The record as the callback gets it, in the default format; null where it does not match. One for which `when` has
+   * no answer matches: it is not known that it does not.
    *
    * @throws RowcallError ENVELOPE_INVALID, FORMAT_INCOMPLETE
    */
@@ -52,9 +65,21 @@ export class Matcher {
     }
     const read = canonicalOrClaim(record, value);
     if (operation === 'u' && !this.#asksForUpdate(record, read.value)) return null;
-    return read.value === value && read.key === record.key
-      ? (record as MatchedRecord)
-      : { ...record, ...read };
+    const matched =
+      read.value === value && read.key === record.key
+        ? (record as MatchedRecord)
+        : { ...record, ...read };
+    return this.#when === null ? matched : this.#ask(this.#when, matched);
+  }
+
+  #ask(when: When, record: MatchedRecord): MatchedRecord | null {
+    if (isClaimed(record)) return { ...record, undecided: true };
+    try {
+      return when.holds(partsOf(record)) ? record : null;
+    } catch (error) {
+      if (error instanceof ShapeFailure) return { ...record, undecided: true };
+      throw error;
+    }
   }
 
   #asksForUpdate(record: StoredRecord, value: Uint8Array): boolean {
@@ -73,4 +98,9 @@ export class Matcher {
     this.#tables.set(table, matches);
     return matches;
   }
+}
+
+/** The event as expressions see it. */
+export function partsOf(event: Pick<MatchedRecord, 'key' | 'operation' | 'value'>): EventParts {
+  return new EventParts({ ...event, operation: OPERATION_OF[event.operation] });
 }

@@ -1,5 +1,6 @@
 /** `rowcall ledger`: the books, and whether they balance. */
 
+import { ClaimFiles } from '../../claim-files.ts';
 import { recountLedger } from '../../deliver/recount.ts';
 import { RowcallError } from '../../errors.ts';
 import { type Cursor, LEDGER_FIELDS, type LedgerCounts } from '../../state/state-store.ts';
@@ -73,6 +74,7 @@ async function recount(file: string, io: CliIo): Promise<Recounted> {
         log,
         state,
         callbacks: config.callbacks,
+        claims: new ClaimFiles(config.log.claimCheck.path),
       });
       const wrong = found
         .filter((line) => !line.agrees)

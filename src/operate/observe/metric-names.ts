@@ -72,6 +72,10 @@ export const METRICS = {
   rowcall_deliver_commits_total: { type: 'counter', help: 'Transactions of the state store.' },
   rowcall_callback_delivered_total: { type: 'counter', help: 'Events delivered.' },
   rowcall_callback_failed_attempts_total: { type: 'counter', help: 'Attempts that failed.' },
+  rowcall_callback_shape_failures_total: {
+    type: 'counter',
+    help: 'Attempts not made: when or payload has no value for the event.',
+  },
   rowcall_callback_in_flight: { type: 'gauge', help: 'Attempts in flight.' },
   rowcall_callback_window_events: {
     type: 'gauge',

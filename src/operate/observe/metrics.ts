@@ -115,6 +115,7 @@ function callbackSamples(callback: CallbackSnapshot, ends: PartitionEnds): Sampl
   return [
     ['rowcall_callback_delivered_total', callback.delivered, labels],
     ['rowcall_callback_failed_attempts_total', callback.failedAttempts, labels],
+    ['rowcall_callback_shape_failures_total', callback.shapeFailures, labels],
     ['rowcall_callback_in_flight', callback.inFlight, labels],
     ['rowcall_callback_window_events', callback.windowEvents, labels],
     ['rowcall_callback_lanes', callback.lanes, labels],

@@ -57,10 +57,10 @@ export class ReadinessWatch {
 
   /** For how long the callback has had something to do and done nothing, milliseconds. */
   #standsMs(callback: CallbackSnapshot, lag: number, nowMs: number): number {
-    const { name, delivered, failedAttempts, inFlight, partitions } = callback;
+    const { name, delivered, failedAttempts, shapeFailures, inFlight, partitions } = callback;
     // Each of these only grows, so their sum changes when one of them does.
     const read = partitions.reduce((sum, { next }) => sum + next, 0);
-    const mark = read + delivered + failedAttempts;
+    const mark = read + delivered + failedAttempts + shapeFailures;
     const before = this.#moved.get(name);
     if (before?.mark !== mark || lag === 0 || inFlight > 0) {
       this.#moved.set(name, { mark, atMs: nowMs });

@@ -12,7 +12,7 @@ import { numberOf, numberOrNull, textOf, textOrNull } from '../../shared/sqlite-
 
 type Append = Extract<StateChange, { type: 'lane-append' }>;
 type Failed = Extract<StateChange, { type: 'lane-failed' }>;
-type Delivered = Extract<StateChange, { type: 'lane-delivered' }>;
+type Left = Extract<StateChange, { type: 'lane-delivered' | 'lane-filtered' }>;
 
 /** At most this much of events is read at once for lanes that are due. */
 const DUE_BYTES = 16 * 1024 * 1024;
@@ -65,13 +65,19 @@ export class LaneTable {
     this.#changes.fail.run(attempts, firstAttemptAt, nextAttemptAt, error, lane);
   }
 
-  delivered(change: Delivered, moves: CursorMoves): void {
+  /** The head leaves. */
+  left(change: Left, moves: CursorMoves): void {
     const found = this.#headed(change);
     const lane = numberOf(found, 'id');
     const cursor = numberOf(found, 'cursor');
     const bytes = this.#events.remove(lane, change.offset);
     moves.count(cursor, 'retrying', -1);
-    moves.count(cursor, 'delivered', 1);
+    if (change.type === 'lane-delivered') {
+      moves.count(cursor, 'delivered', 1);
+    } else {
+      moves.count(cursor, 'matched', -1);
+      moves.count(cursor, 'filtered', 1);
+    }
     if (numberOf(found, 'depth') === 1) {
       this.#changes.removeLane.run(lane);
       return;
@@ -129,7 +135,7 @@ export class LaneTable {
   }
 
   /** The lane whose head stands at the change's offset. */
-  #headed(change: Failed | Delivered): Row {
+  #headed(change: Failed | Left): Row {
     const found = present(this.#find(change), `lane ${change.callback} ${change.key}`);
     const head = numberOf(found, 'head_offset');
     assert(head === change.offset, `offset ${change.offset} is the lane's head, which is ${head}`);

@@ -148,7 +148,8 @@ class SqliteState implements StateStore {
         this.#lanes.failed(change);
         return;
       case 'lane-delivered':
-        this.#lanes.delivered(change, moves);
+      case 'lane-filtered':
+        this.#lanes.left(change, moves);
         return;
       default:
         unreachable(change);

@@ -26,7 +26,7 @@ callbacks:
       expect.stringMatching(/^rowcall\.yaml:3:48 source\.heartbeat: must be a duration/),
       'rowcall.yaml:6:10 tables[0].key: must be a list of columns, or a mapping of names to columns; write for example [id]',
       expect.stringMatching(/^rowcall\.yaml:8:5 callbacks\[0\]\.deliver: says nowhere to deliver/),
-      'rowcall.yaml:9:5 callbacks[0].whne: unknown key; "when" is not in this version; remove it',
+      'rowcall.yaml:9:5 callbacks[0].whne: unknown key; did you mean "when"?',
       'rowcall.yaml:11:18 callbacks[0].concurrency: must be at least 1',
     ]);
   });
@@ -40,7 +40,28 @@ callbacks:
   });
 
   it.each([
-    ['when', 'callbacks:\n  - { name: a, tables: shop.a, when: x, deliver: { module: ./a.js } }'],
+    ['when: aftr.a == 1', '8:11', 'unknown variable: aftr; did you mean after?'],
+    ['when: after.a / 2 == 1', '8:11', 'write int(after.x) / 2'],
+    ["when: 'after.a == 1 && aftr.b == 2'", '8:28', 'did you mean after?'],
+    ['when: |\n      after.a == 1 &&\n        aftr.b == 2', '10:9', 'did you mean after?'],
+    ['when: >\n      after.a == 1 &&\n      aftr.b == 2', '8:11', 'at character 17'],
+    ['when: 1', '8:11', 'must be an expression in quotes'],
+    ['payload: \'{"a": aftr.b}\'', '8:21', 'did you mean after?'],
+    ["payload: 'after.a > 1'", '8:15', 'gives bool; write a map'],
+    ['payload: 1', '8:14', 'must be an expression in quotes, or {columns: […]}'],
+  ])('reads %s at %s: %s', async (lines, place, message) => {
+    const callback = `callbacks:\n  - name: a\n    tables: shop.a\n    deliver: { module: ./a.js }\n    ${lines}`;
+    const found = await problems(withLines(callback).replace(/\n+callbacks/, '\ncallbacks'));
+    expect(found).toHaveLength(1);
+    expect(found[0]).toContain(message);
+    expect(found[0]).toContain(`rowcall.yaml:${place} `);
+  });
+
+  it.each([
+    [
+      'breaker',
+      'callbacks:\n  - { name: a, tables: shop.a, breaker: {}, deliver: { module: ./a.js } }',
+    ],
     ['mysql', 'state: { type: mysql }'],
   ])('knows %s as an option of another version', async (name, lines) => {
     const [problem, ...others] = await problems(withLines(lines));

@@ -27,6 +27,8 @@ export interface Attempt {
 
 export const DELIVERED: Outcome = { kind: 'delivered' };
 export const FAILED: Outcome = { kind: 'failed', error: 'HTTP 500' };
+export const SHAPE_FAILED: Outcome = { kind: 'failed', shape: true, error: 'shape-failed: null' };
+export const FILTERED: Outcome = { kind: 'filtered' };
 export const UNREACHABLE: Outcome = { kind: 'unreachable', error: 'refused' };
 
 export type SceneOptions = Partial<Pick<CallbackOptions, 'concurrency' | 'lanes'>>;
@@ -34,6 +36,7 @@ export type SceneOptions = Partial<Pick<CallbackOptions, 'concurrency' | 'lanes'
 export class DispatcherScene {
   readonly dispatcher: Dispatcher;
   readonly lanes: LaneIndex;
+  readonly counters = new CallbackCounters();
   readonly failures: unknown[] = [];
   readonly #scheduler = new Scheduler(() => 0);
   readonly #owner: Owner = { name: 'scene', alive: true };
@@ -91,7 +94,7 @@ export class DispatcherScene {
       clock,
       random: () => 0,
       logger: silentLogger,
-      counters: new CallbackCounters(),
+      counters: this.counters,
       abandon: this.#abandon.signal,
       onLanes: () => {
         worker.wake();
@@ -129,6 +132,12 @@ export class DispatcherScene {
     const found = this.#open.find((one) => one.offset === offset);
     if (found === undefined) throw new Error(`Offset ${offset} is not being sent`);
     return found;
+  }
+
+  /** What the lanes say of their heads. */
+  async lastErrors(): Promise<(string | null)[]> {
+    const lanes = await this.#store.lanes({ limit: 100 });
+    return lanes.map(({ lastError }) => lastError);
   }
 
   /** Gives an answer and lets what follows from it at once happen. */

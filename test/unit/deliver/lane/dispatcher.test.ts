@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { LARGE_EVENT_BYTES } from '../../../../src/shared/large-work.ts';
-import { DELIVERED, DispatcherScene, FAILED, UNREACHABLE } from './dispatcher-scene.ts';
+import {
+  DELIVERED,
+  DispatcherScene,
+  FAILED,
+  FILTERED,
+  SHAPE_FAILED,
+  UNREACHABLE,
+} from './dispatcher-scene.ts';
 
 describe('order per key', () => {
   test('keys go side by side, the events of a key one after another', async () => {
@@ -51,6 +58,57 @@ describe('a large event', () => {
     await scene.release();
     await scene.pass(0);
     expect(scene.sending).toEqual([2, 1]);
+  });
+});
+
+describe('an event without a shape', () => {
+  test('waits in its lane with its key, as what it is, and goes on once it has one', async () => {
+    const scene = await DispatcherScene.open();
+    for (const key of ['a', 'b', 'a']) scene.offer(key);
+    await scene.answer(0, SHAPE_FAILED);
+    await scene.answer(1, DELIVERED);
+    expect(await scene.ledger()).toEqual({
+      read: 3,
+      matched: 3,
+      delivered: 1,
+      retrying: 1,
+      pending: 1,
+    });
+    expect(await scene.lastErrors()).toEqual(['shape-failed: null']);
+    expect([scene.counters.shapeFailedCount, scene.counters.failedCount]).toEqual([1, 0]);
+    await scene.pass(1_000);
+    await scene.answer(0, DELIVERED);
+    await scene.answer(2, DELIVERED);
+    expect(await scene.ledger()).toEqual({ read: 3, matched: 3, delivered: 3 });
+  });
+
+  test('says nothing of the endpoint, which stays paused', async () => {
+    const scene = await DispatcherScene.open();
+    for (const key of ['a', 'b']) scene.offer(key);
+    await scene.answer(0, UNREACHABLE);
+    await scene.answer(1, SHAPE_FAILED);
+    expect(scene.dispatcher.pause).not.toBeNull();
+  });
+});
+
+describe('an event that is none of the callback after all', () => {
+  test('is counted as filtered on the fast path, and its key goes on', async () => {
+    const scene = await DispatcherScene.open();
+    for (const key of ['a', 'a']) scene.offer(key);
+    await scene.answer(0, FILTERED);
+    await scene.answer(1, DELIVERED);
+    expect(await scene.ledger()).toEqual({ read: 2, filtered: 1, matched: 1, delivered: 1 });
+    expect(await scene.next()).toBe(2);
+  });
+
+  test('leaves its lane as filtered', async () => {
+    const scene = await DispatcherScene.open();
+    scene.offer('a');
+    await scene.answer(0, SHAPE_FAILED);
+    await scene.pass(1_000);
+    await scene.answer(0, FILTERED);
+    expect(await scene.ledger()).toEqual({ read: 1, filtered: 1 });
+    expect(scene.lanes.lanes).toBe(0);
   });
 });
 

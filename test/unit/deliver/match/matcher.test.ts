@@ -75,3 +75,50 @@ describe('what a callback gets', () => {
     );
   });
 });
+
+describe('when', () => {
+  const asks = (when: string, value: Uint8Array, headers?: [string, string][]) =>
+    new Matcher({ ...all, tables: ['*'], when }).take({
+      offset: 0,
+      key: '{"id":1}',
+      timestampMs: 0,
+      id: 'id',
+      table: 's.t',
+      operation: 'u',
+      value,
+      ...(headers === undefined ? {} : { headers }),
+    });
+
+  it('keeps what does not hold from the callback', () => {
+    const value = envelope('{"a":1}', '{"a":2}');
+    expect(asks('after.a == 2', value)).toMatchObject({ offset: 0 });
+    expect(asks('after.a == 2', value)?.undecided).toBeUndefined();
+    expect(asks('after.a == 3', value)).toBeNull();
+    expect(asks('operation == "update" && key.id == 1', value)).not.toBeNull();
+  });
+
+  it('takes an event for which it has no value, as undecided', () => {
+    expect(asks('after.a > 1', envelope('{"a":1}', '{"a":null}'))).toMatchObject({
+      undecided: true,
+    });
+  });
+
+  it('leaves a value that is elsewhere undecided', () => {
+    const hex = 'ab'.repeat(32);
+    const claim = { file: `ab/${hex}.json`, sha256: hex, size: 1 };
+    const value = Buffer.from(JSON.stringify({ claim_check: claim }));
+    expect(asks('after.a == 1', value, [['rowcall-format', 'claim-check']])).toMatchObject({
+      undecided: true,
+    });
+  });
+
+  it('is asked after table, operation and changed columns, of which it needs nothing', () => {
+    const matcher = new Matcher({
+      tables: ['s.t'],
+      operations: ['insert'],
+      changed: [],
+      when: 'after.a == 1',
+    });
+    expect(matches(matcher, { table: 's.t', operation: 'd' }, Buffer.from('no JSON'))).toBe(false);
+  });
+});

@@ -1,6 +1,6 @@
 /** JSON of the log, read with the text of each number at hand, so that none is rounded unseen. */
 
-import { RowcallError } from '../errors.ts';
+import { RowcallError } from './errors.ts';
 
 /** The third argument of a reviver, which TypeScript's own types do not have yet (ES2026, Node 21). */
 export type Reviver = (

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { editDistance, nearestName } from '../../../src/config/nearest-name.ts';
+import { editDistance, nearestName } from '../../../src/shared/nearest-name.ts';
 
 describe('the nearest name', () => {
   it.each([

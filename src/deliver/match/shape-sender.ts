@@ -1,0 +1,61 @@
+/** Asks `when` once more where it has not held yet, and makes the payload, before another sender sends the event. */
+
+import { RowcallError } from '../../errors.ts';
+import { ShapeFailure } from '../../expression/fault.ts';
+import { type Payload, payloadOf, type PayloadText } from '../../expression/payload.ts';
+import { When } from '../../expression/when.ts';
+import { boundedError } from '../callback/classify.ts';
+import type { Outcome, OutgoingEvent, Sender } from '../callback/sender.ts';
+import { partsOf } from './matcher.ts';
+
+/**
+ * Invariant: an event for which an expression has no value is a failed attempt and never a sent one or a filtered one.
+ * It waits in its lane with its key until the configuration is mended, or a person decides.
+ */
+export class ShapeSender implements Sender {
+  readonly #sender: Sender;
+  readonly #when: When | null;
+  readonly #payload: Payload | null;
+
+  /** @throws ExpressionFault, which the configuration has told before */
+  constructor(
+    sender: Sender,
+    shape: { readonly when?: string | undefined; readonly payload?: PayloadText | undefined },
+  ) {
+    this.#sender = sender;
+    this.#when = shape.when === undefined ? null : new When(shape.when);
+    this.#payload = shape.payload === undefined ? null : payloadOf(shape.payload);
+  }
+
+  async send(event: OutgoingEvent, attempt: number, signal: AbortSignal): Promise<Outcome> {
+    let shaped: OutgoingEvent | null;
+    try {
+      shaped = this.#shape(event);
+    } catch (error) {
+      return shapeFailed(error);
+    }
+    return shaped === null ? { kind: 'filtered' } : this.#sender.send(shaped, attempt, signal);
+  }
+
+  close(): Promise<void> {
+    return this.#sender.close();
+  }
+
+  /** Null where `when` does not hold. */
+  #shape(event: OutgoingEvent): OutgoingEvent | null {
+    const parts = partsOf(event);
+    if (this.#when !== null && event.undecided === true && !this.#when.holds(parts)) return null;
+    return this.#payload === null ? event : { ...event, data: this.#payload.data(parts) };
+  }
+}
+
+function shapeFailed(error: unknown): Outcome {
+  if (error instanceof ShapeFailure) {
+    return { kind: 'failed', shape: true, error: boundedError(`shape-failed: ${error.message}`) };
+  }
+  // The record itself cannot be read: that is no shape's fault, and waits in its lane all the same.
+  if (error instanceof RowcallError) {
+    return { kind: 'failed', error: boundedError(`${error.code}: ${error.message}`) };
+  }
+  throw error;
+}
