@@ -27,6 +27,17 @@ export interface CaptureRun {
   readonly stop: () => Promise<RowcallError | null>;
 }
 
+const USUAL = {
+  requireFullImage: false,
+  schemaChanges: false,
+  heartbeatMs: 1000,
+  start: 'latest',
+  partitions: 1,
+  decoder: 'fast at once',
+  transactions: false,
+  claimCheck: null,
+} as const;
+
 /** Captures the tables of the globs from the end of the server's log on. */
 export function runCapture(options: {
   /** Of one server, or of several, best first. */
@@ -52,6 +63,7 @@ export function runCapture(options: {
   /** Default: latest. */
   readonly start?: Start;
 }): CaptureRun {
+  const { url, tables, rule, store, serverId, replicaUuid, ...further } = options;
   const told: Told[] = [];
   const tell =
     (level: keyof Logger) =>
@@ -60,33 +72,26 @@ export function runCapture(options: {
     };
   const rules = [
     {
-      match: options.tables,
+      match: tables,
       topic: '{schema}.{table}',
       key: null,
       excludeColumns: [],
-      ...options.rule,
+      ...rule,
     },
   ];
   const capture = new Capture({
+    ...USUAL,
+    ...further,
     name: 'capture',
     version: '0',
-    servers: [options.url].flat().map((uri) => ({ name: new URL(uri).host, connection: { uri } })),
-    serverId: options.serverId ?? 72_000 + Math.floor(Math.random() * 1_000_000),
-    replica: { uuid: options.replicaUuid ?? randomUUID(), host: 'test' },
+    servers: [url].flat().map((uri) => ({ name: new URL(uri).host, connection: { uri } })),
+    serverId: serverId ?? 72_000 + Math.floor(Math.random() * 1_000_000),
+    replica: { uuid: replicaUuid ?? randomUUID(), host: 'test' },
     minimumRetentionMs: 0,
-    requireFullImage: options.requireFullImage ?? false,
-    tableGlobs: options.tables,
-    ...(options.purgeLookMs === undefined ? {} : { purgeLookMs: options.purgeLookMs }),
-    schemaChanges: options.schemaChanges ?? false,
-    heartbeatMs: options.heartbeatMs ?? 1000,
-    start: options.start ?? 'latest',
+    tableGlobs: tables,
     router: createRouter({ name: 'capture', rules }),
     routing: 'r',
-    partitions: options.partitions ?? 1,
-    decoder: options.decoder ?? 'fast at once',
-    transactions: options.transactions ?? false,
-    claimCheck: options.claimCheck ?? null,
-    log: new MemoryChangeLog(options.store ?? new MemoryLogStore(), systemClock),
+    log: new MemoryChangeLog(store ?? new MemoryLogStore(), systemClock),
     large: new LargeWork(systemClock),
     clock: systemClock,
     random: () => 0,
