@@ -148,6 +148,9 @@ async function capture(
   return { captured, packed: log.packed };
 }
 
+/** Some seconds; beside other work, several times as long. */
+const BUSY_MACHINE_MS = 180_000;
+
 const wanted: fc.Arbitrary<Wanted> = fc.record({
   transactions: fc.boolean(),
   requireFullImage: fc.boolean(),
@@ -169,7 +172,7 @@ const cases: fc.Arbitrary<Case> = randomTables.chain((random) => {
   });
 });
 
-describe('rows of events', () => {
+describe('rows of events', { timeout: BUSY_MACHINE_MS }, () => {
   it('become the same records, claims and place by either decoder, whatever is asked for', async () => {
     let packedRecords = 0;
     await fc.assert(

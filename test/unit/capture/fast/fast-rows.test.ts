@@ -16,6 +16,9 @@ import { randomBody, type RandomTable, randomTables } from './random-tables.ts';
 
 const TEXT = { type: TYPE.VARCHAR, size: 100, collation: 255 };
 
+/** Thousands of random tables take some seconds; beside other work, several times as long. */
+const BUSY_MACHINE_MS = 180_000;
+
 const operations = fc.constantFrom('insert', 'update', 'delete');
 
 const cases = fc.tuple(randomTables, operations).chain(([random, operation]) =>
@@ -34,7 +37,7 @@ function routeOf({ table, rule }: RandomTable) {
   return routeOfTable(table, rule);
 }
 
-describe('the fast decoder', () => {
+describe('the fast decoder', { timeout: BUSY_MACHINE_MS }, () => {
   it('makes the records of the plain one, or its error, byte for byte, of any table', () => {
     let fastRows = 0;
     fc.assert(
