@@ -306,11 +306,11 @@ export class App {
   }
 }
 
-/** A callback without expressions has nothing in its way. */
-function shaped(sender: Sender, { when, payload }: CallbackConfig): Sender {
-  return when === undefined && payload === undefined
-    ? sender
-    : new ShapeSender(sender, { when, payload });
+/** Events of a callback that asks nothing of them go as they are. */
+function shaped(sender: Sender, callback: CallbackConfig): Sender {
+  const { when, payload, metadata } = callback;
+  const plain = when === undefined && payload === undefined && metadata === undefined;
+  return plain ? sender : new ShapeSender(sender, callback);
 }
 
 /** How often a log whose brokers did not answer is looked at again. */

@@ -7,6 +7,7 @@ import { systemClock, systemRandom } from './shared/clock.ts';
 import { type Logger, silentLogger } from './shared/logger.ts';
 
 export type { Handler, HandlerContext, RowEvent } from './deliver/callback/handler.ts';
+export type { Metadata } from './deliver/callback-options.ts';
 export { RowcallError, type ErrorCode } from './errors.ts';
 export type { Logger } from './shared/logger.ts';
 

@@ -5,6 +5,9 @@ import type { PayloadText } from '../expression/payload.ts';
 import type { Sender } from './callback/sender.ts';
 import type { RetryPolicy } from './retry/policy.ts';
 
+/** What a callback's owner wants to see again with each of its events. */
+export type Metadata = Readonly<Record<string, string | number | boolean>>;
+
 export interface CallbackOptions {
   readonly name: string;
   /** Globs on schema.table; those behind `!` exclude. */
@@ -16,6 +19,8 @@ export interface CallbackOptions {
   readonly when?: string | undefined;
   /** What is sent in the place of the row's images. */
   readonly payload?: PayloadText | undefined;
+  /** Passed along with every attempt. */
+  readonly metadata?: Metadata | undefined;
   /** Where the callback begins when it is first seen. */
   readonly from: 'latest' | 'earliest' | { readonly timestampMs: number };
   /** Keys in flight at once. */

@@ -14,7 +14,7 @@ import {
 } from '../scalars.ts';
 import { Secret } from '../secret.ts';
 import { timestamp } from '../timestamp.ts';
-import { payloadSchema, whenSchema } from './expressions.ts';
+import { metadataSchema, payloadSchema, whenSchema } from './expressions.ts';
 
 /** RFC 7230's token: what a header's name may be made of. */
 const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -126,6 +126,7 @@ export const callbackSchema = z
         .describe('Updates only when one of these columns changed; other operations as before.'),
       when: whenSchema.optional(),
       payload: payloadSchema.optional(),
+      metadata: metadataSchema.optional(),
       from: fromSchema.prefault('latest'),
       deliver: deliverSchema.prefault({}),
       concurrency: count(1, 10_000).default(32).describe('Keys in flight at once.'),

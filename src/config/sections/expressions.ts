@@ -1,4 +1,4 @@
-/** `when` and `payload` of a callback: compiled here, so that what is wrong shows before anything runs. */
+/** What a callback gets and how: `when` and `payload`, compiled here, so that what is wrong shows before anything runs. */
 
 import { z } from 'zod';
 import { ExpressionFault } from '../../expression/fault.ts';
@@ -22,6 +22,24 @@ export const payloadSchema = z
     error: expecting('an expression in quotes, or {columns: […]}', `'{"order_id": after.id}'`),
   })
   .describe('CEL: a map that is sent as data; or the columns that are sent.');
+
+/** It goes with every request. */
+const MAX_METADATA_BYTES = 2048;
+
+export const metadataSchema = z
+  .record(
+    z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, {
+      error: 'is no name of metadata; write 1 to 64 of the characters a-z, A-Z, 0-9, _, . and -',
+    }),
+    z.union([z.string(), z.number(), z.boolean()], {
+      error: expecting('text, a number, or true or false', 'logistics'),
+    }),
+    { error: expecting('a mapping', '{ team: logistics }') },
+  )
+  .refine((metadata) => Buffer.byteLength(JSON.stringify(metadata)) <= MAX_METADATA_BYTES, {
+    error: `is over ${MAX_METADATA_BYTES} bytes as JSON; shorten it`,
+  })
+  .describe('Passed along with every attempt, as it is written.');
 
 function expression(
   compile: (text: string) => unknown,

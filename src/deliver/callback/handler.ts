@@ -1,6 +1,7 @@
 /** What a handler in process is given. */
 
 import type { EventSource, Operation } from '../../change-event.ts';
+import type { Metadata } from '../callback-options.ts';
 
 /** A row as a handler sees it: no prototype, so that any column name is safe. Integers beyond 2^53 are bigint. */
 export type Row = Readonly<Record<string, unknown>>;
@@ -32,6 +33,8 @@ export interface HandlerContext {
   readonly attempt: number;
   /** The callback's name. */
   readonly callback: string;
+  /** The callback's `metadata`; empty without. */
+  readonly metadata: Metadata;
 }
 
 /**

@@ -9,6 +9,7 @@ import type { Clock } from '../../shared/clock.ts';
 import { boundedError } from './classify.ts';
 import type { Handler } from './handler.ts';
 import { rowEvent } from './row-event.ts';
+import type { Metadata } from '../callback-options.ts';
 import type { Outcome, OutgoingEvent, Sender } from './sender.ts';
 
 /** @throws RowcallError HANDLER_INVALID */
@@ -82,7 +83,8 @@ export class ModuleSender implements Sender {
       abort.abort(timeout);
     });
     try {
-      const context = { signal: abort.signal, attempt, callback };
+      const metadata = JSON.parse(event.metadata ?? '{}') as Metadata;
+      const context = { signal: abort.signal, attempt, callback, metadata };
       // A handler that throws before its first await, or an event that cannot be read, is a rejection like any other.
       const handled = (async () => {
         await handler(rowEvent(event), context);

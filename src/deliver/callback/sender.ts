@@ -20,6 +20,8 @@ export interface OutgoingEvent {
   readonly undecided?: boolean;
   /** What the callback's `payload` makes of it: JSON in the place of key, images and source. */
   readonly data?: Uint8Array;
+  /** The callback's `metadata`, a JSON object, the same on every attempt. */
+  readonly metadata?: string;
 }
 
 /**

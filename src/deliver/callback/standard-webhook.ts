@@ -22,7 +22,8 @@ export function webhookBody(event: OutgoingEvent): WebhookBody {
   const id = JSON.stringify(event.id);
   const type = JSON.stringify(eventType(event));
   const timestamp = new Date(event.timestampMs).toISOString();
-  const start = `{"id":${id},"type":${type},"timestamp":"${timestamp}","data":`;
+  const metadata = event.metadata === undefined ? '' : `"metadata":${event.metadata},`;
+  const start = `{"id":${id},"type":${type},"timestamp":"${timestamp}",${metadata}"data":`;
   if (event.data !== undefined) {
     return [Buffer.concat([Buffer.from(start, 'utf8'), event.data, TAIL.subarray(1)])];
   }

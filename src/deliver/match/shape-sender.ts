@@ -1,9 +1,10 @@
-/** Asks `when` once more where it has not held yet, and makes the payload, before another sender sends the event. */
+/** Asks `when` once more where it has not held yet, makes the payload and adds the metadata, before another sender sends the event. */
 
 import { RowcallError } from '../../errors.ts';
 import { ShapeFailure } from '../../expression/fault.ts';
-import { type Payload, payloadOf, type PayloadText } from '../../expression/payload.ts';
+import { type Payload, payloadOf } from '../../expression/payload.ts';
 import { When } from '../../expression/when.ts';
+import type { CallbackOptions } from '../callback-options.ts';
 import { boundedError } from '../callback/classify.ts';
 import type { Outcome, OutgoingEvent, Sender } from '../callback/sender.ts';
 import { partsOf } from './matcher.ts';
@@ -16,15 +17,14 @@ export class ShapeSender implements Sender {
   readonly #sender: Sender;
   readonly #when: When | null;
   readonly #payload: Payload | null;
+  readonly #metadata: string | null;
 
   /** @throws ExpressionFault, which the configuration has told before */
-  constructor(
-    sender: Sender,
-    shape: { readonly when?: string | undefined; readonly payload?: PayloadText | undefined },
-  ) {
+  constructor(sender: Sender, shape: Pick<CallbackOptions, 'when' | 'payload' | 'metadata'>) {
     this.#sender = sender;
     this.#when = shape.when === undefined ? null : new When(shape.when);
     this.#payload = shape.payload === undefined ? null : payloadOf(shape.payload);
+    this.#metadata = shape.metadata === undefined ? null : JSON.stringify(shape.metadata);
   }
 
   async send(event: OutgoingEvent, attempt: number, signal: AbortSignal): Promise<Outcome> {
@@ -45,7 +45,12 @@ export class ShapeSender implements Sender {
   #shape(event: OutgoingEvent): OutgoingEvent | null {
     const parts = partsOf(event);
     if (this.#when !== null && event.undecided === true && !this.#when.holds(parts)) return null;
-    return this.#payload === null ? event : { ...event, data: this.#payload.data(parts) };
+    if (this.#payload === null && this.#metadata === null) return event;
+    return {
+      ...event,
+      ...(this.#payload === null ? {} : { data: this.#payload.data(parts) }),
+      ...(this.#metadata === null ? {} : { metadata: this.#metadata }),
+    };
   }
 }
 

@@ -17,6 +17,7 @@ const whole = text.replaceAll(/^( *)#\| /gm, '$1');
 /** Where the names below are the user's own, or another program's. */
 const FREE_NAMES = [
   'callbacks[].deliver.headers',
+  'callbacks[].metadata',
   'log.topics.config',
   'tables[].columns.truncate',
 ];

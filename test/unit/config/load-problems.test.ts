@@ -48,6 +48,8 @@ callbacks:
     ['when: 1', '8:11', 'must be an expression in quotes'],
     ['payload: \'{"a": aftr.b}\'', '8:21', 'did you mean after?'],
     ["payload: 'after.a > 1'", '8:15', 'gives bool; write a map'],
+    ['metadata: {team: [a]}', '8:22', 'must be text, a number'],
+    [`metadata: {a: ${'x'.repeat(3000)}}`, '8:15', 'is over 2048 bytes'],
     ['payload: 1', '8:14', 'must be an expression in quotes, or {columns: […]}'],
   ])('reads %s at %s: %s', async (lines, place, message) => {
     const callback = `callbacks:\n  - name: a\n    tables: shop.a\n    deliver: { module: ./a.js }\n    ${lines}`;

@@ -1,8 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import type { Handler } from '../../../../src/deliver/callback/handler.ts';
+import { ModuleSender } from '../../../../src/deliver/callback/module-sender.ts';
+import { systemClock } from '../../../../src/shared/clock.ts';
 import { webhookBody } from '../../../../src/deliver/callback/standard-webhook.ts';
 import { rowEvent } from '../../../../src/deliver/callback/row-event.ts';
 import type { OutgoingEvent, Outcome, Sender } from '../../../../src/deliver/callback/sender.ts';
 import { ShapeSender } from '../../../../src/deliver/match/shape-sender.ts';
+import type { Metadata } from '../../../../src/deliver/callback-options.ts';
 import type { PayloadText } from '../../../../src/expression/payload.ts';
 
 function eventOf(after: string, undecided = false): OutgoingEvent {
@@ -23,7 +27,7 @@ function eventOf(after: string, undecided = false): OutgoingEvent {
 }
 
 async function send(
-  shape: { when?: string; payload?: PayloadText },
+  shape: { when?: string; payload?: PayloadText; metadata?: Metadata },
   event: OutgoingEvent,
 ): Promise<{ readonly outcome: Outcome; readonly sent: OutgoingEvent | undefined }> {
   const sent: OutgoingEvent[] = [];
@@ -56,6 +60,37 @@ describe('an event that is sent', () => {
       units: 9223372036854775806n,
       price: '10.10',
     });
+  });
+
+  it('bears the metadata of its callback, whatever its data', async () => {
+    const metadata = { team: 'logistics', tier: 2, urgent: true };
+    const written = '"metadata":{"team":"logistics","tier":2,"urgent":true},"data":{';
+    const whole = await send({ metadata }, eventOf('{"a":1}'));
+    expect(whole.sent === undefined ? '' : textOf(webhookBody(whole.sent))).toContain(
+      `${written}"key":{"id":9007199254740993},"before":null,"after":{"a":1}`,
+    );
+    const shaped = await send({ metadata, payload: '{"a": after.a}' }, eventOf('{"a":1}'));
+    expect(shaped.sent === undefined ? '' : textOf(webhookBody(shaped.sent))).toContain(
+      `${written}"a":1}}`,
+    );
+  });
+
+  it('hands the metadata to a handler', async () => {
+    const seen: unknown[] = [];
+    const handler: Handler = (_event, { metadata }) => {
+      seen.push(metadata);
+    };
+    const sender = new ModuleSender({
+      callback: 'a',
+      handler,
+      timeoutMs: 1_000,
+      clock: systemClock,
+    });
+    const { signal } = new AbortController();
+    const metadata = { team: 'logistics' };
+    await new ShapeSender(sender, { metadata }).send(eventOf('{"a":1}'), 1, signal);
+    await sender.send(eventOf('{"a":1}'), 1, signal);
+    expect(seen).toEqual([metadata, {}]);
   });
 
   it('is the event itself where nothing is asked of it', async () => {
