@@ -83,16 +83,10 @@ describe('a JSON document', () => {
     expect(rows).toHaveLength(COLUMNS.length + LARGE.length);
     const differing = rows.flatMap(({ after }, i) => {
       const [read, wanted] = [after?.[1]?.[1] ?? '', json(selected[i] ?? '')];
+      if (read === wanted) return [];
       const from = Array.from(wanted).findIndex((one, at) => one !== read[at]);
-      return read === wanted
-        ? []
-        : [
-            {
-              of: COLUMNS[i] ?? LARGE[i - COLUMNS.length],
-              read: read.slice(from, from + 80),
-              wanted: wanted.slice(from, from + 80),
-            },
-          ];
+      const [seen, meant] = [read, wanted].map((text) => text.slice(from, from + 80));
+      return [{ of: COLUMNS[i] ?? LARGE[i - COLUMNS.length], seen, meant }];
     });
     expect(differing).toEqual([]);
   });
