@@ -2,20 +2,19 @@
 
 import { z } from 'zod';
 import { RowcallError } from './errors.ts';
-import { GtidSet, parseGtid } from './gtid-set.ts';
+import { parseAnyGtid } from './executed-gtids.ts';
+import { GtidSet } from './gtid-set.ts';
+import { MariadbPosition } from './mariadb-gtid.ts';
 import type { Checkpoint } from './position.ts';
 
 /** Positions and counts: whole, not negative, below 2^53. */
 const count = z.int().min(0);
-const gtid = z.string().refine((text) => isFormed(() => parseGtid(text)), 'not a GTID');
+const gtid = z.string().refine((text) => isFormed(() => parseAnyGtid(text)), 'not a GTID');
 
 /** What is the same in all versions. */
 const common = {
   serverUuid: z.string().min(1),
-  gtidSet: z
-    .string()
-    .refine((text) => isFormed(() => GtidSet.parse(text)), 'not a GTID set')
-    .nullable(),
+  gtidSet: z.string().refine(isGtids, 'neither a GTID set nor a MariaDB position').nullable(),
   file: z.string().min(1),
   position: count.min(4),
   fileCreated: count,
@@ -112,6 +111,10 @@ export function parseCheckpoint(text: string): Checkpoint {
     'CHECKPOINT_UNREADABLE',
     `The checkpoint cannot be read: ${issues.join('; ')}`,
   );
+}
+
+function isGtids(text: string): boolean {
+  return isFormed(() => GtidSet.parse(text)) || isFormed(() => MariadbPosition.parse(text));
 }
 
 function isFormed(parse: () => unknown): boolean {

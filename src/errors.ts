@@ -58,6 +58,11 @@ export const ERRORS = {
     exit: 3,
     cure: 'This server lacks transactions that we have read. Point source at a server that has them, or bring them over by hand; or rowcall position set, knowing that their changes are in the log and not on this server.',
   },
+  GTID_OUT_OF_ORDER: {
+    retriable: false,
+    exit: 3,
+    cure: 'Two servers write into one domain at once, or a session set gtid_seq_no: give each writer a gtid_domain_id of its own and set gtid_strict_mode = ON on every server. Then rowcall position set behind the place named.',
+  },
   SOURCE_BEHIND: {
     retriable: true,
     exit: 1,

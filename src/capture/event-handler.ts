@@ -1,9 +1,10 @@
 /** One binlog event after another: transactions begin and end, rows become records. */
 
 import { RowcallError } from '../errors.ts';
+import { formatMariadbGtid } from '../mariadb-gtid.ts';
 import type { FilePosition } from '../position.ts';
 import { unreachable } from '../shared/assert.ts';
-import type { BinlogEvent } from './binlog/binlog-event.ts';
+import type { BinlogEvent, MariadbGtidEvent } from './binlog/binlog-event.ts';
 import { classifyQuery, type QueryKind } from './binlog/classify-query.ts';
 import { statementTarget } from './binlog/statement-target.ts';
 import { DdlEvents } from './ddl-events.ts';
@@ -88,12 +89,17 @@ export class EventHandler {
 
   #takeNow(event: Exclude<BinlogEvent, RowsEvent | QueryEvent>): void {
     const { place } = this.#parts;
+    if (isAside(event)) return;
     switch (event.type) {
       case 'format-description':
         this.#tables.clear(event.serverVersion);
         place.enterFile(event);
         return;
       case 'gtid':
+        place.begin(event);
+        return;
+      case 'mariadb-gtid':
+        refusePrepared(event);
         place.begin(event);
         return;
       case 'table-map':
@@ -104,14 +110,6 @@ export class EventHandler {
         return;
       case 'xa-prepare':
         throw malformed(event, 'XA_PREPARE without an XA START before it');
-      // The file's own place changes with its format description; the rest says nothing about rows.
-      case 'rotate':
-      case 'previous-gtids':
-      case 'rows-query':
-      case 'heartbeat':
-      case 'stop':
-      case 'harmless':
-        return;
       default:
         unreachable(event);
     }
@@ -246,6 +244,39 @@ export class EventHandler {
     this.#schemaChanges?.shape(place, route);
     return this.#rowEvents.take(event, route, place);
   }
+}
+
+/** The file's own place changes with its format description; the rest says nothing about rows. */
+type Aside = Extract<
+  BinlogEvent,
+  {
+    type:
+      'rotate' | 'previous-gtids' | 'gtid-list' | 'rows-query' | 'heartbeat' | 'stop' | 'harmless';
+  }
+>;
+
+const ASIDE: Readonly<Record<Aside['type'], true>> = {
+  rotate: true,
+  'previous-gtids': true,
+  'gtid-list': true,
+  'rows-query': true,
+  heartbeat: true,
+  stop: true,
+  harmless: true,
+};
+
+function isAside(event: BinlogEvent): event is Aside {
+  return event.type in ASIDE;
+}
+
+/** MariaDB tells before the rows that they may still be rolled back. */
+function refusePrepared(event: MariadbGtidEvent): void {
+  if (event.xa !== 'prepared') return;
+  throw new RowcallError(
+    'BINLOG_EVENT_UNSUPPORTED',
+    `${formatMariadbGtid(event.gtid)} is the first part of an XA transaction, whose rows may still be rolled back`,
+    { place: at(event) },
+  );
 }
 
 function at(event: BinlogEvent): string {

@@ -2,7 +2,7 @@
 
 import { filePlaceId } from '../../change-event.ts';
 import { RowcallError } from '../../errors.ts';
-import { formatGtid, GtidSet } from '../../gtid-set.ts';
+import { executedGtids, type ExecutedGtids, formatAnyGtid } from '../../executed-gtids.ts';
 import { formatPlace, madeTopic } from '../../position.ts';
 import type {
   Checkpoint,
@@ -15,7 +15,7 @@ import { assert, present } from '../../shared/assert.ts';
 import type { BinlogEvent, EventPlace } from '../binlog/binlog-event.ts';
 import { carriedOver, PreparedTransactions } from './prepared-transactions.ts';
 
-type GtidEvent = Extract<BinlogEvent, { type: 'gtid' }>;
+type GtidEvent = Extract<BinlogEvent, { type: 'gtid' | 'mariadb-gtid' }>;
 type FormatDescription = Extract<BinlogEvent, { type: 'format-description' }>;
 
 /** The transaction being read. */
@@ -60,7 +60,7 @@ export class Place {
   readonly serverUuid: string;
   readonly prepared: PreparedTransactions;
   readonly #routing: string;
-  readonly #gtids: GtidSet | null;
+  readonly #gtids: ExecutedGtids | null;
   /** Transactions cut by an earlier crash, whose rows up to the ordinals are in the log. */
   readonly #cut: Map<string, OpenTransaction>;
   /** A map, as a topic may be called `constructor`. */
@@ -87,7 +87,8 @@ export class Place {
   ) {
     this.serverUuid = server.uuid;
     this.#routing = server.routing;
-    this.#gtids = checkpoint.gtidSet === null ? null : GtidSet.parse(checkpoint.gtidSet);
+    const { gtidSet, serverUuid } = checkpoint;
+    this.#gtids = gtidSet === null ? null : executedGtids(gtidSet, serverUuid);
     const sameServer = server.uuid === checkpoint.serverUuid;
     // Places and header timestamps are a server's own: on another they would prove the wrong thing.
     this.#cut = new Map(
@@ -114,7 +115,7 @@ export class Place {
     return this.#open;
   }
 
-  get gtidSet(): GtidSet | null {
+  get gtidSet(): ExecutedGtids | null {
     return this.#gtids;
   }
 
@@ -144,11 +145,13 @@ export class Place {
   /**
    * @throws RowcallError POSITION_UNPROVEN: a transaction that was cut has another commit time now.
    *   GTID_MODE_CHANGED: transactions have GTIDs now, and our place has none.
+   *   GTID_OUT_OF_ORDER
    */
   begin(event: GtidEvent): Transaction {
     this.#refuseNewGtids(event);
     if (this.#open !== null) this.#endImplicitly(event);
-    const gtid = event.gtid === null ? null : formatGtid(event.gtid);
+    const gtid = event.gtid === null ? null : formatAnyGtid(event.gtid);
+    if (event.gtid !== null) this.#gtids?.requireNext(event.gtid);
     const id = gtid ?? this.#fileId(event);
     this.#proveCutIsSame(id, event);
     this.#file = event.file;
@@ -161,8 +164,9 @@ export class Place {
       commitUs,
       tables: new Map(),
       rows: 0,
-      explicit: false,
-      thread: null,
+      // MariaDB has no BEGIN: what is not a single event ends with a commit.
+      explicit: event.type === 'mariadb-gtid' && !event.standalone,
+      thread: event.type === 'mariadb-gtid' ? event.thread : null,
       held: null,
     };
     return this.#open;
@@ -296,8 +300,9 @@ export class Place {
       // Rows still being dropped are in the log: the greater ordinal is the true one.
       if (before === undefined || before.ordinal < counter.ordinal) tables[name] = { ...counter };
     }
-    const { commitUs, timestamp } = this.#open.begin;
-    return [...open, { transaction: this.#open.id, commitUs, timestamp, tables }];
+    const { begin, id: transaction } = this.#open;
+    const { timestamp } = begin;
+    return [...open, { transaction, commitUs: begin.commitUs, timestamp, tables }];
   }
 
   /**
@@ -307,9 +312,10 @@ export class Place {
   #proveCutIsSame(id: string, event: GtidEvent): void {
     const cut = this.#cut.get(id);
     if (cut === undefined) return;
+    const commitUs = event.commitUs;
     const [was, is] =
-      cut.commitUs !== null && event.commitUs !== null
-        ? [cut.commitUs, event.commitUs]
+      cut.commitUs !== null && commitUs !== null
+        ? [cut.commitUs, commitUs]
         : [cut.timestamp, event.timestamp];
     // Another server's timestamp says nothing; without commit times its GTID has to do.
     if (was === null || was === is) return;

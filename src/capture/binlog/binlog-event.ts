@@ -4,6 +4,7 @@
  */
 
 import type { Gtid } from '../../gtid-set.ts';
+import type { MariadbGtid } from '../../mariadb-gtid.ts';
 
 export type { Gtid } from '../../gtid-set.ts';
 
@@ -43,6 +44,20 @@ export interface EventXid {
   readonly formatId: number;
 }
 
+/** It begins a transaction in place of a BEGIN. */
+export interface MariadbGtidEvent extends EventHeader {
+  readonly type: 'mariadb-gtid';
+  readonly gtid: MariadbGtid;
+  /** MariaDB keeps none beside the header's time. */
+  readonly commitUs: null;
+  /** One event, without a commit behind it: DDL, and the outcome of an XA transaction. */
+  readonly standalone: boolean;
+  /** The first part of an XA transaction, or its outcome. */
+  readonly xa: 'prepared' | 'completed' | null;
+  /** Of the session; null before 11.5. */
+  readonly thread: number | null;
+}
+
 export type RowOperation = 'insert' | 'update' | 'delete';
 
 export type BinlogEvent =
@@ -67,6 +82,9 @@ export type BinlogEvent =
       readonly gtid: Gtid | null;
       readonly commitUs: number | null;
     } & EventHeader)
+  | MariadbGtidEvent
+  /** MariaDB's counterpart of PREVIOUS_GTIDS: the last GTID of each domain. Also sent where a dump leaves out. */
+  | ({ readonly type: 'gtid-list'; readonly list: string } & EventHeader)
   | ({
       readonly type: 'query';
       readonly schema: string;

@@ -83,14 +83,10 @@ export async function openBinlogStream(
   signal: AbortSignal,
 ): Promise<BinlogStream> {
   signal.throwIfAborted();
-  const { replica, serverId } = options;
-  const dump = encodeDumpRequest({ ...options, nonBlocking: options.nonBlocking === true });
-  const requests =
-    replica === undefined ? [dump] : [encodeRegistration(serverId, replica.host), dump];
   const connection = await connectUnless(options.connection, signal);
   try {
-    await abortable(announce(connection, options), signal);
-    return new DumpStream(connection, requests, options, signal);
+    const isMariadb = await abortable(announce(connection, options), signal);
+    return new DumpStream(connection, requestsOf(options, isMariadb), options, signal);
   } catch (error) {
     drop(connection);
     throw signal.aborted ? (signal.reason as Error) : sourceError(error, true);
@@ -98,22 +94,59 @@ export async function openBinlogStream(
 }
 
 /**
+ * MariaDB knows a replica under its server_id alone, and ends the older of two: a look at the binlog has none, which the
+ * server takes for a program that reads to the end of the log.
+ *
+ * @throws RowcallError POSITION_UNPROVEN, as `encodeDumpRequest`
+ */
+function requestsOf(options: BinlogStreamOptions, isMariadb: boolean): Buffer[] {
+  const { replica, nonBlocking = false } = options;
+  const serverId = isMariadb && replica === undefined ? 0 : options.serverId;
+  const dump = encodeDumpRequest({ ...options, serverId, nonBlocking });
+  if (replica === undefined) return [dump];
+  // Its list of replicas has no UUID: the host is all that can tell us from others.
+  const host = isMariadb ? `${replica.uuid}@${replica.host}` : replica.host;
+  return [encodeRegistration(serverId, host), dump];
+}
+
+/**
+ * What MariaDB needs to know of a replica; on MySQL these are variables like any other. Without the capability it
+ * writes its GTID events anew for old replicas.
+ */
+function mariadbVariables(start: DumpStart): string {
+  const variables = ['@mariadb_slave_capability = 4'];
+  if ('domains' in start) {
+    variables.push(
+      `@slave_connect_state = '${start.domains.toString()}'`,
+      `@slave_gtid_strict_mode = ${start.holes === true ? 0 : 1}`,
+      '@slave_gtid_ignore_duplicates = 0',
+    );
+  }
+  return variables.join(', ');
+}
+
+/**
  * Session variables that the dump thread reads, under their old and their new names. Announcing CRC32 is right
  * for files of both kinds: the server sends each as it is. By the uuid the server finds, and ends, a dump that
  * is taken for a dead connection of ours.
+ *
+ * @returns whether it is a MariaDB server
  */
 async function announce(
   connection: Connection,
-  { heartbeatMs, replica }: BinlogStreamOptions,
-): Promise<void> {
+  { heartbeatMs, replica, start }: BinlogStreamOptions,
+): Promise<boolean> {
   const period = BigInt(Math.round(heartbeatMs)) * 1_000_000n;
   const uuid = replica?.uuid ?? randomUUID();
   const sql =
     `SET @master_binlog_checksum = 'CRC32', @source_binlog_checksum = 'CRC32',` +
     ` @master_heartbeat_period = ${period}, @source_heartbeat_period = ${period},` +
     ` @slave_uuid = '${uuid}', @replica_uuid = '${uuid}',` +
-    ` SESSION net_write_timeout = ${NET_WRITE_TIMEOUT_S}`;
-  await connection.query({ sql, timeout: answerLimit(heartbeatMs) });
+    ` ${mariadbVariables(start)}, SESSION net_write_timeout = ${NET_WRITE_TIMEOUT_S}`;
+  const timeout = answerLimit(heartbeatMs);
+  await connection.query({ sql, timeout });
+  const [rows] = await connection.query({ sql: 'SELECT VERSION()', rowsAsArray: true, timeout });
+  return /mariadb/i.test(String((rows as unknown[][])[0]?.[0]));
 }
 
 /**
@@ -145,8 +178,7 @@ class DumpStream implements BinlogStream {
     this.#options = options;
     this.#signal = signal;
     const byGtid = !('file' in options.start);
-    const begin =
-      'gtidSet' in options.start ? { file: '', position: FIRST_POSITION } : options.start;
+    const begin = 'file' in options.start ? options.start : { file: '', position: FIRST_POSITION };
     this.#parser = new EventParser(begin, byGtid, options.bodies);
     const listener = {
       onEvent: (event: RawEvent): void => {
@@ -249,7 +281,11 @@ class DumpStream implements BinlogStream {
       bytes += packet.length;
       try {
         const event = this.#parse(packet);
-        if (event !== null) events.push(event);
+        if (event !== null) {
+          events.push(event);
+          // Rows that came compressed.
+          bytes += Math.max(0, event.bytes - packet.length);
+        }
         if (this.#payload !== null) break;
       } catch (error) {
         this.#fail(error as Error);

@@ -7,11 +7,19 @@
 import { RowcallError } from '../../errors.ts';
 import { encodeGtidSet } from '../../gtid-encoding.ts';
 import { GtidSet } from '../../gtid-set.ts';
+import type { MariadbPosition } from '../../mariadb-gtid.ts';
 import { formatPlace, type FilePosition } from '../../position.ts';
 import { FIRST_POSITION } from './event-parser.ts';
 
 /** By GTID: everything that the set does not hold. By place: everything from there on, of one server. */
-export type DumpStart = { readonly gtidSet: GtidSet } | DumpPlace;
+export type DumpStart = { readonly gtidSet: GtidSet } | DumpDomains | DumpPlace;
+
+/** Of MariaDB: everything that is behind the position. The server reads it from a variable of the session. */
+export interface DumpDomains {
+  readonly domains: MariadbPosition;
+  /** A number of the position need not exist, if one behind it does. Default: false. */
+  readonly holes?: boolean;
+}
 
 export interface DumpPlace extends FilePosition {
   /** The server has GTIDs on, so that its command by GTID can be used, which takes places of 64 bits. */
@@ -29,8 +37,12 @@ const COM_BINLOG_DUMP = 0x12;
 const COM_REGISTER_REPLICA = 0x15;
 const COM_BINLOG_DUMP_GTID = 0x1e;
 const NON_BLOCKING = 0x01;
-/** Heartbeats with 64-bit places (8.0.26 and later; before, the flag means nothing). */
-const HEARTBEAT_V2 = 0x02;
+/**
+ * To MySQL: heartbeats with 64-bit places (8.0.26 and later; before, the flag means nothing). To MariaDB the same bit
+ * says: with ANNOTATE_ROWS events. Those would leave gaps between places where they are not sent, and none of the
+ * events between them and the commit tells its place itself.
+ */
+const HEARTBEAT_V2_OR_ANNOTATE = 0x02;
 
 /** The server takes no longer name of a host. */
 const MAX_HOST_BYTES = 255;
@@ -59,9 +71,13 @@ export function encodeRegistration(serverId: number, host: string): Buffer {
  *   place cannot name.
  */
 export function encodeDumpRequest(request: DumpRequest): Buffer {
-  const flags = HEARTBEAT_V2 | (request.nonBlocking ? NON_BLOCKING : 0);
+  const flags = HEARTBEAT_V2_OR_ANNOTATE | (request.nonBlocking ? NON_BLOCKING : 0);
   // Asked for the file, as whatever has one (a checkpoint, say) is a place, even if it has a set too.
   const { start, serverId } = request;
+  // MariaDB has no command by GTID; with the variable set it ignores the place.
+  if ('domains' in start) {
+    return encodeByPlace({ file: '', position: FIRST_POSITION }, serverId, flags);
+  }
   if (!('file' in start)) {
     // No file name: the server finds the file by the set.
     return encodeByGtid(start.gtidSet, { file: '', position: FIRST_POSITION }, serverId, flags);

@@ -9,11 +9,13 @@ import type { BinlogEvent, ChecksumAlgorithm, EventHeader, RowOperation } from '
 import type { ByteCursor } from '../byte-cursor.ts';
 import { CODE } from './event-codes.ts';
 import { readClassicGtid, readTaggedGtid } from './gtid-event.ts';
+import { inflated, readGtidList, readMariadbGtid } from './mariadb-bodies.ts';
 
 /** What a file's format description tells about the events behind it. */
 export interface BinlogFormat {
   readonly checksum: ChecksumAlgorithm;
   readonly serverVersion: string;
+  readonly isMariadb: boolean;
   /** Length of the fixed part of each event code, from code 1 on. */
   readonly postHeaderLengths: Buffer;
 }
@@ -31,7 +33,8 @@ export function readFormat(body: ByteCursor, checksum: ChecksumAlgorithm): Binlo
   body.skip(4);
   const headerLength = body.u8();
   if (headerLength !== HEADER_BYTES) throw body.fail(`headers of ${headerLength} bytes`);
-  return { checksum, serverVersion, postHeaderLengths: Buffer.from(body.rest()) };
+  const isMariadb = /mariadb/i.test(serverVersion);
+  return { checksum, serverVersion, isMariadb, postHeaderLengths: Buffer.from(body.rest()) };
 }
 
 /** What a body's reader may need besides the body. */
@@ -47,7 +50,14 @@ function postHeaderLength({ code, format }: BodyContext): number {
   return format.postHeaderLengths[code - 1] ?? 0;
 }
 
-const readQuery: BodyReader = (body, context) => {
+const readQuery: BodyReader = (body, context) => readQueryOf(body, context, (text) => text.rest());
+
+/** @param textOf the statement, from where it stands in the event */
+function readQueryOf(
+  body: ByteCursor,
+  context: BodyContext,
+  textOf: (body: ByteCursor) => Buffer,
+): BinlogEvent {
   const fixed = postHeaderLength(context);
   if (fixed < 13) throw body.fail(`a fixed part of ${fixed} bytes`);
   const threadId = body.u32();
@@ -60,9 +70,14 @@ const readQuery: BodyReader = (body, context) => {
   const schema = body.slice(schemaLength).toString('utf8');
   if (body.u8() !== 0) throw body.fail('its schema name does not end where it should');
   // The text is in the client's character set; what is read of it (keywords, names) is for classification.
-  const sql = body.rest().toString('utf8');
+  const sql = textOf(body).toString('utf8');
   return { type: 'query', schema, sql, sqlMode, threadId, ...context.header };
-};
+}
+
+const readCompressedQuery: BodyReader = (body, context) =>
+  readQueryOf(body, context, (text) => inflated(text, NOTHING));
+
+const NOTHING = Buffer.alloc(0);
 
 const STATUS_FLAGS2 = 0;
 const STATUS_SQL_MODE = 1;
@@ -92,7 +107,7 @@ const readTableMap: BodyReader = (body, context) => {
 const END_OF_STATEMENT = 0x01;
 
 const readRows =
-  (operation: RowOperation): BodyReader =>
+  (operation: RowOperation, compressed = false): BodyReader =>
   (body, context) => {
     const fixed = postHeaderLength(context);
     if (fixed !== 6 && fixed !== 8 && fixed !== 10) {
@@ -106,9 +121,27 @@ const readRows =
       if (extra < 2) throw body.fail(`extra data of ${extra} bytes`);
       body.skip(extra - 2);
     }
-    const rows = body.rest();
-    return { type: 'rows', operation, tableId, endOfStatement, body: rows, ...context.header };
+    const rows = compressed ? inflatedRows(body, operation) : body.rest();
+    // What it takes in memory counts, not what came.
+    const bytes = Math.max(context.header.bytes, rows.length);
+    return {
+      type: 'rows',
+      operation,
+      tableId,
+      endOfStatement,
+      body: rows,
+      ...context.header,
+      bytes,
+    };
   };
+
+/** Packed width and column bitmaps stand uncompressed before the rows. */
+function inflatedRows(body: ByteCursor, operation: RowOperation): Buffer {
+  const from = body.at;
+  const width = body.packed('its number of columns');
+  body.skip(Math.ceil(width / 8) * (operation === 'update' ? 2 : 1));
+  return inflated(body, body.bytes.subarray(from, body.at));
+}
 
 const readUpdate = readRows('update');
 
@@ -192,6 +225,16 @@ const readTagged: BodyReader = (body, { header }) => {
   return { type: 'gtid', ...readTaggedGtid(body), ...header };
 };
 
+const readMariadb: BodyReader = (body, { header }) => readMariadbGtid(body, header);
+
+const readList: BodyReader = (body, { header }) => {
+  return { type: 'gtid-list', list: readGtidList(body), ...header };
+};
+
+const readAnnotation: BodyReader = (body, { header }) => {
+  return { type: 'rows-query', sql: body.rest().toString('utf8'), ...header };
+};
+
 /** Every code of class `decode` but those that the parser itself reads: format, rotate and payload. */
 export const BODY_READERS: ReadonlyMap<number, BodyReader> = new Map([
   [CODE.QUERY, readQuery],
@@ -213,4 +256,14 @@ export const BODY_READERS: ReadonlyMap<number, BodyReader> = new Map([
   [CODE.PARTIAL_UPDATE_ROWS, readPartialUpdate],
   [CODE.HEARTBEAT_V2, readHeartbeatV2],
   [CODE.GTID_TAGGED, readTagged],
+  [CODE.ANNOTATE_ROWS, readAnnotation],
+  [CODE.MARIADB_GTID, readMariadb],
+  [CODE.GTID_LIST, readList],
+  [CODE.QUERY_COMPRESSED, readCompressedQuery],
+  [CODE.WRITE_ROWS_COMPRESSED_V1, readRows('insert', true)],
+  [CODE.UPDATE_ROWS_COMPRESSED_V1, readRows('update', true)],
+  [CODE.DELETE_ROWS_COMPRESSED_V1, readRows('delete', true)],
+  [CODE.WRITE_ROWS_COMPRESSED, readRows('insert', true)],
+  [CODE.UPDATE_ROWS_COMPRESSED, readRows('update', true)],
+  [CODE.DELETE_ROWS_COMPRESSED, readRows('delete', true)],
 ] as const satisfies readonly (readonly [number, BodyReader])[]);

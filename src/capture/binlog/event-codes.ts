@@ -47,12 +47,23 @@ export const CODE = {
   TRANSACTION_PAYLOAD: 40,
   HEARTBEAT_V2: 41,
   GTID_TAGGED: 42,
+  ANNOTATE_ROWS: 160,
+  BINLOG_CHECKPOINT: 161,
+  MARIADB_GTID: 162,
+  GTID_LIST: 163,
+  START_ENCRYPTION: 164,
+  QUERY_COMPRESSED: 165,
+  WRITE_ROWS_COMPRESSED_V1: 166,
+  UPDATE_ROWS_COMPRESSED_V1: 167,
+  DELETE_ROWS_COMPRESSED_V1: 168,
+  WRITE_ROWS_COMPRESSED: 169,
+  UPDATE_ROWS_COMPRESSED: 170,
+  DELETE_ROWS_COMPRESSED: 171,
 } as const;
 
 const OLD = 'no server from 5.1 on writes it';
 const LOAD = 'it brings data in without row events';
 const CONTEXT = 'context of a statement that is logged as text; that QUERY event is what stops';
-const MARIADB = 'MariaDB is not supported yet';
 
 const ROW_FORMAT = "SET PERSIST binlog_format = 'ROW' (and in every session that sets its own).";
 
@@ -119,19 +130,32 @@ export const EVENT_CODES: readonly EventCode[] = [
   decode(CODE.TRANSACTION_PAYLOAD, 'TRANSACTION_PAYLOAD', 'a whole transaction, compressed'),
   decode(CODE.HEARTBEAT_V2, 'HEARTBEAT_V2', 'as HEARTBEAT, with a 64-bit place'),
   decode(CODE.GTID_TAGGED, 'GTID_TAGGED', 'a transaction begins, its GTID has a tag'),
-  stop(160, 'MARIADB_ANNOTATE_ROWS', MARIADB),
-  stop(161, 'MARIADB_BINLOG_CHECKPOINT', MARIADB),
-  stop(162, 'MARIADB_GTID', MARIADB),
-  stop(163, 'MARIADB_GTID_LIST', MARIADB),
-  stop(164, 'MARIADB_START_ENCRYPTION', MARIADB),
-  stop(165, 'MARIADB_QUERY_COMPRESSED', MARIADB),
-  stop(166, 'MARIADB_WRITE_ROWS_COMPRESSED_V1', MARIADB),
-  stop(167, 'MARIADB_UPDATE_ROWS_COMPRESSED_V1', MARIADB),
-  stop(168, 'MARIADB_DELETE_ROWS_COMPRESSED_V1', MARIADB),
-  stop(169, 'MARIADB_WRITE_ROWS_COMPRESSED', MARIADB),
-  stop(170, 'MARIADB_UPDATE_ROWS_COMPRESSED', MARIADB),
-  stop(171, 'MARIADB_DELETE_ROWS_COMPRESSED', MARIADB),
-  stop(172, 'MARIADB_PARTIAL_ROW_DATA', MARIADB),
+  decode(CODE.ANNOTATE_ROWS, 'MARIADB_ANNOTATE_ROWS', 'the statement behind the rows that follow'),
+  harmless(
+    CODE.BINLOG_CHECKPOINT,
+    'MARIADB_BINLOG_CHECKPOINT',
+    'the server recovers from a crash by it',
+  ),
+  decode(CODE.MARIADB_GTID, 'MARIADB_GTID', 'a transaction begins'),
+  decode(CODE.GTID_LIST, 'MARIADB_GTID_LIST', 'how far each domain was before this file'),
+  harmless(
+    CODE.START_ENCRYPTION,
+    'MARIADB_START_ENCRYPTION',
+    'the server decrypts what it sends; a file that has it cannot be read, and is refused',
+  ),
+  decode(CODE.QUERY_COMPRESSED, 'MARIADB_QUERY_COMPRESSED', 'as QUERY'),
+  decode(CODE.WRITE_ROWS_COMPRESSED_V1, 'MARIADB_WRITE_ROWS_COMPRESSED_V1', 'inserted rows'),
+  decode(CODE.UPDATE_ROWS_COMPRESSED_V1, 'MARIADB_UPDATE_ROWS_COMPRESSED_V1', 'updated rows'),
+  decode(CODE.DELETE_ROWS_COMPRESSED_V1, 'MARIADB_DELETE_ROWS_COMPRESSED_V1', 'deleted rows'),
+  decode(CODE.WRITE_ROWS_COMPRESSED, 'MARIADB_WRITE_ROWS_COMPRESSED', 'inserted rows'),
+  decode(CODE.UPDATE_ROWS_COMPRESSED, 'MARIADB_UPDATE_ROWS_COMPRESSED', 'updated rows'),
+  decode(CODE.DELETE_ROWS_COMPRESSED, 'MARIADB_DELETE_ROWS_COMPRESSED', 'deleted rows'),
+  stop(
+    172,
+    'MARIADB_PARTIAL_ROW_DATA',
+    'a part of a rows event that is too large for the limit that the server has for replicas',
+    'SET GLOBAL slave_max_allowed_packet = 1073741824; then rowcall position set behind the place named, once its rows were brought over by hand.',
+  ),
 ];
 
 const BY_CODE = new Map(EVENT_CODES.map((row) => [row.code, row]));

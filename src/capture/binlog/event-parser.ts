@@ -35,6 +35,14 @@ const INSIDE_TRANSACTION: ReadonlySet<number> = new Set([
   CODE.XA_PREPARE,
   CODE.PARTIAL_UPDATE_ROWS,
   CODE.TRANSACTION_PAYLOAD,
+  CODE.ANNOTATE_ROWS,
+  CODE.QUERY_COMPRESSED,
+  CODE.WRITE_ROWS_COMPRESSED_V1,
+  CODE.UPDATE_ROWS_COMPRESSED_V1,
+  CODE.DELETE_ROWS_COMPRESSED_V1,
+  CODE.WRITE_ROWS_COMPRESSED,
+  CODE.UPDATE_ROWS_COMPRESSED,
+  CODE.DELETE_ROWS_COMPRESSED,
 ]);
 
 /** Beside format descriptions, rotates and heartbeats: what tells where transactions begin. */
@@ -43,6 +51,8 @@ const READ_IN_SCAN: ReadonlySet<number> = new Set([
   CODE.ANONYMOUS_GTID,
   CODE.GTID_TAGGED,
   CODE.PREVIOUS_GTIDS,
+  CODE.MARIADB_GTID,
+  CODE.GTID_LIST,
   CODE.STOP,
 ]);
 
@@ -136,7 +146,7 @@ export class EventParser {
 
   #shown<E extends BinlogEvent | TransactionPayload>(event: E, bytes: Buffer, inner: boolean): E {
     return this.#bodies === 'show'
-      ? { ...event, shown: { code: bytes.readUInt8(4), inner } }
+      ? { ...event, bytes: bytes.readUInt32LE(9), shown: { code: bytes.readUInt8(4), inner } }
       : event;
   }
 
@@ -247,7 +257,7 @@ export class EventParser {
       return { file, position, endPosition: position, timestamp, serverId, bytes: length };
     }
     const expected = this.#position + length;
-    const endPosition = nextCongruent(expected, raw.end);
+    const endPosition = this.#isUnplaced(raw) ? expected : nextCongruent(expected, raw.end);
     if (endPosition !== expected && !(this.#gapsAllowed && !INSIDE_TRANSACTION.has(raw.code))) {
       throw malformed(
         name,
@@ -258,6 +268,15 @@ export class EventParser {
     this.#position = endPosition;
     const position = endPosition - length;
     return { file: this.#file, position, endPosition, timestamp, serverId, bytes: length };
+  }
+
+  /**
+   * MariaDB leaves the position out within a transaction, from 11.4 on as a rule: the event that ends it bears one
+   * again, and what was counted until then must agree with that.
+   */
+  #isUnplaced({ end, code }: RawHeader): boolean {
+    if (end !== 0 || this.#format?.isMariadb !== true) return false;
+    return INSIDE_TRANSACTION.has(code) || code === CODE.START_ENCRYPTION;
   }
 
   /** Sent at the beginning of each file, and again when a dump starts within one: then it has no place. */

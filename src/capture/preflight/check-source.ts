@@ -9,7 +9,8 @@ import { checkNameCase } from './check-name-case.ts';
 import { checkRetention } from './check-retention.ts';
 import { checkRowImage } from './check-row-image.ts';
 import { SETTINGS, checkSetting } from './required-settings.ts';
-import { hasReplicaNames, readVersion } from './server-place.ts';
+import { checkMariadb, checkMariadbSettings } from './mariadb/check-mariadb.ts';
+import { hasReplicaNames, parseVersion, readVersion } from './server-place.ts';
 import type { ServerVersion } from './server-place.ts';
 
 export interface Finding {
@@ -54,7 +55,8 @@ export async function checkSource(
   wishes: SourceWishes,
 ): Promise<readonly Finding[]> {
   const version = await readVersion(source);
-  // MariaDB and old servers have neither the variables nor the statements; asking on would bury the cause.
+  if (version.isMariaDb) return checkMariadb(source, version, wishes);
+  // Old servers have neither the variables nor the statements; asking on would bury the cause.
   const unfit = checkVersion(version);
   if (unfit !== null) return [unfit];
   const settings = await readSettings(source);
@@ -72,6 +74,9 @@ export function checkSettings(
   settings: ReadonlyMap<string, string>,
   wishes: Pick<SourceWishes, 'minimumRetentionMs' | 'requireFullImage'>,
 ): readonly Finding[] {
+  if (parseVersion(settings.get('version') ?? '').isMariaDb) {
+    return checkMariadbSettings(settings, wishes);
+  }
   return [
     ...SETTINGS.flatMap((setting) => checkSetting(setting, settings)),
     ...checkRowImage(settings, wishes.requireFullImage === true),
@@ -96,21 +101,11 @@ export function formatFinding(finding: Finding): string {
 }
 
 function checkVersion(version: ServerVersion): Finding | null {
-  if (version.isMariaDb) {
-    return {
-      check: 'version',
-      value: version.text,
-      want: 'MySQL 8.0 or newer',
-      why: 'MariaDB writes another binlog, which this version of Rowcall does not read.',
-      sql: '-- no statement helps: use a MySQL server as the source',
-      severity: 'error',
-    };
-  }
   if (version.major >= OLDEST) return null;
   return {
     check: 'version',
     value: version.text,
-    want: 'MySQL 8.0 or newer',
+    want: 'MySQL 8.0 or newer, or MariaDB 10.6 or newer',
     why: 'Older servers do not write column names and types beside the rows (binlog_row_metadata).',
     sql: '-- no statement helps: upgrade the server',
     severity: 'error',
@@ -129,13 +124,13 @@ export async function readAccount(source: SourceConnection): Promise<string> {
   return `'${account.slice(0, at)}'@'${account.slice(at + 1)}'`;
 }
 
-function checkServerId(settings: ReadonlyMap<string, string>, serverId: number): Finding[] {
+export function checkServerId(settings: ReadonlyMap<string, string>, serverId: number): Finding[] {
   if (Number(settings.get('server_id')) !== serverId) return [];
   const why = 'A source takes a reader with its own id for itself.';
   return [collision(`${serverId}, which is also the source itself`, why)];
 }
 
-function collision(value: string, why: string): Finding {
+export function collision(value: string, why: string): Finding {
   return {
     check: 'source.server_id',
     value,
@@ -214,7 +209,7 @@ async function checkReplicaStatus(
   ];
 }
 
-function missing(privilege: string, account: string, why: string): Finding {
+export function missing(privilege: string, account: string, why: string): Finding {
   return {
     check: 'grants',
     value: `no ${privilege}`,

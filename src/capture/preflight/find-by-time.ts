@@ -40,7 +40,14 @@ export async function findByTime(
   },
   signal: AbortSignal,
 ): Promise<FoundPlace> {
-  const now = Number(await at.source.value('SELECT UNIX_TIMESTAMP(NOW(6))')) * 1000;
+  await requirePast(timestampMs, at.source);
+  const file = await fileOfTime({ timestampMs, ...at }, server, at.access, signal);
+  return scan(file, timestampMs, server, { access: at.access, signal });
+}
+
+/** @throws RowcallError POSITION_UNPROVEN */
+export async function requirePast(timestampMs: number, source: SourceConnection): Promise<void> {
+  const now = Number(await source.value('SELECT UNIX_TIMESTAMP(NOW(6))')) * 1000;
   if (timestampMs > now) {
     throw new RowcallError(
       'POSITION_UNPROVEN',
@@ -48,19 +55,18 @@ export async function findByTime(
       { cure: 'Write a time that has passed, or latest.' },
     );
   }
-  // A file is dated in whole seconds, and begins before what stands in it is committed.
-  const before = timestampMs - (at.clocksApartMs ?? CLOCKS_APART_MS) - 1000;
-  const file = await fileOf({ timestampMs, before }, server, at.access, signal);
-  return scan(file, timestampMs, server, { access: at.access, signal });
 }
 
 /** The first file that a transaction of that time may stand in. One after another: a clock may have been set back. */
-async function fileOf(
-  { timestampMs, before }: { readonly timestampMs: number; readonly before: number },
-  server: ServerPlace,
+export async function fileOfTime(
+  time: { readonly timestampMs: number; readonly clocksApartMs?: number },
+  server: Pick<ServerPlace, 'files'>,
   access: DumpAccess,
   signal: AbortSignal,
 ): Promise<string> {
+  const { timestampMs, clocksApartMs = CLOCKS_APART_MS } = time;
+  // A file is dated in whole seconds, and begins before what stands in it is committed.
+  const before = timestampMs - clocksApartMs - 1000;
   const created = async (name: string): Promise<number> =>
     (await readPlace(access, { file: name, position: FIRST_POSITION }, signal)).fileCreated;
   let file = present(server.files[0], 'the oldest binlog file').name;

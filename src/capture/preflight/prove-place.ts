@@ -6,15 +6,17 @@
 import { RowcallError } from '../../errors.ts';
 import { GtidSet, formatGtid, parseGtid, type Gtid } from '../../gtid-set.ts';
 import { formatPlace, type Checkpoint } from '../../position.ts';
+import { isMariadbServer } from '../../executed-gtids.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { BinlogEvent } from '../binlog/binlog-event.ts';
 import type { DumpStart } from '../binlog/dump-request.ts';
 import type { SourceConnection } from '../binlog/source-connection.ts';
 import { lastOf } from './find-by-time.ts';
+import { proveMariadbPosition } from './mariadb/prove-position.ts';
 import { proveKept, purgedError, ServerLacksError } from './prove-sets.ts';
 import { readEvents, readPlace } from './read-place.ts';
 import type { DumpAccess } from './read-place.ts';
-import { isPurged, readServerPlace, readUpstream } from './server-place.ts';
+import { isPurged, readServerPlace, readUpstream, readVersion } from './server-place.ts';
 import type { ServerPlace } from './server-place.ts';
 
 type Last = Checkpoint['last'];
@@ -46,6 +48,10 @@ export async function provePlace(
   access: DumpAccess,
   signal: AbortSignal,
 ): Promise<ProvenPlace> {
+  if ((await readVersion(source)).isMariaDb) {
+    return proveMariadbPosition(source, checkpoint, access, signal);
+  }
+  requireMysql(checkpoint);
   if (checkpoint.gtidSet === null) {
     return proveWithoutGtids(await readServerPlace(source), checkpoint, access, signal);
   }
@@ -81,6 +87,15 @@ async function proveWithoutGtids(
   await proveByFile(checkpoint, server, access, signal);
   const { file, position, last } = checkpoint;
   return { start: { file, position }, serverUuid: server.uuid, last, executed: null };
+}
+
+function requireMysql(checkpoint: Checkpoint): void {
+  if (!isMariadbServer(checkpoint.serverUuid)) return;
+  throw new RowcallError(
+    'SERVER_CHANGED',
+    `Our place is on MariaDB server ${checkpoint.serverUuid}, this is a MySQL server`,
+    { place: formatPlace(checkpoint) },
+  );
 }
 
 /**

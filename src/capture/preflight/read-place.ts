@@ -6,7 +6,7 @@ import type { Clock } from '../../shared/clock.ts';
 import type { BinlogEvent } from '../binlog/binlog-event.ts';
 import { formatPlace } from '../../position.ts';
 import { openBinlogStream } from '../binlog/binlog-stream.ts';
-import type { DumpStart } from '../binlog/dump-request.ts';
+import type { DumpPlace, DumpStart } from '../binlog/dump-request.ts';
 import type { ReadBodies } from '../binlog/event-parser.ts';
 
 export interface DumpAccess {
@@ -80,6 +80,10 @@ export async function readPlace(
   return found;
 }
 
+function gtidsOf(start: Exclude<DumpStart, DumpPlace>): string {
+  return 'domains' in start ? start.domains.toString() : start.gtidSet.toString();
+}
+
 /** What a dump from a wrong offset comes to. */
 const NO_EVENT_THERE: ReadonlySet<string> = new Set([
   'BINLOG_DUMP_REFUSED',
@@ -89,7 +93,7 @@ const NO_EVENT_THERE: ReadonlySet<string> = new Set([
 ]);
 
 function unproven(message: string, start: DumpStart, cause?: unknown): RowcallError {
-  const place = 'file' in start ? formatPlace(start) : start.gtidSet.toString();
+  const place = 'file' in start ? formatPlace(start) : gtidsOf(start);
   return new RowcallError('POSITION_UNPROVEN', `The place cannot be read: ${message}`, {
     place,
     cause,

@@ -39,7 +39,8 @@ export async function readServerPlace(source: SourceConnection): Promise<ServerP
   };
 }
 
-async function readFiles(source: SourceConnection): Promise<BinlogFile[]> {
+/** Oldest first; never empty. @throws RowcallError as `readServerPlace` */
+export async function readFiles(source: SourceConnection): Promise<BinlogFile[]> {
   const rows = await source.query('SHOW BINARY LOGS');
   const files = rows.map((row) => {
     return { name: row['Log_name'] ?? '', bytes: Number(row['File_size']) };

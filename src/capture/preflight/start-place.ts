@@ -10,7 +10,8 @@ import { findByTime, type FoundPlace, lastOf } from './find-by-time.ts';
 import { proveKept, ServerLacksError } from './prove-sets.ts';
 import { readEvents, readPlace } from './read-place.ts';
 import type { DumpAccess } from './read-place.ts';
-import { readEndOfLog, readServerPlace } from './server-place.ts';
+import { startMariadbPosition } from './mariadb/start-position.ts';
+import { readEndOfLog, readServerPlace, readVersion } from './server-place.ts';
 import type { ServerPlace } from './server-place.ts';
 
 /** As configured: the end, the oldest file, what was seen already, a place, or a time. */
@@ -36,6 +37,9 @@ export async function startPlace(
   at: { readonly source: SourceConnection; readonly access: DumpAccess },
   signal: AbortSignal,
 ): Promise<Checkpoint> {
+  if ((await readVersion(at.source)).isMariaDb) {
+    return startMariadbPosition(start, routing, at, signal);
+  }
   const server = await readServerPlace(at.source);
   const found = await find(start, server, at, signal);
   return {
@@ -161,7 +165,7 @@ async function addUpTo(
     if (event.file !== start.file) break;
     if (event.endPosition > start.position) {
       if (event.position === start.position && BETWEEN_TRANSACTIONS.has(event.type)) break;
-      throw inside(start);
+      throw insidePlace(start);
     }
     if (event.type !== 'gtid') continue;
     if (event.gtid !== null) gtids.add(event.gtid);
@@ -172,7 +176,8 @@ async function addUpTo(
 
 const BETWEEN_TRANSACTIONS: ReadonlySet<string> = new Set(['gtid', 'rotate', 'stop']);
 
-function requireFile(start: FilePosition, server: ServerPlace): void {
+/** @throws RowcallError POSITION_PURGED, POSITION_UNPROVEN: there is no such place in the server's files */
+export function requireFile(start: FilePosition, server: Pick<ServerPlace, 'files'>): void {
   const place = { place: formatPlace(start) };
   const file = server.files.find(({ name }) => name === start.file);
   const oldest = present(server.files[0], 'the oldest binlog file');
@@ -193,7 +198,7 @@ function requireFile(start: FilePosition, server: ServerPlace): void {
   }
 }
 
-function inside(start: FilePosition): RowcallError {
+export function insidePlace(start: FilePosition): RowcallError {
   return new RowcallError('POSITION_UNPROVEN', 'No transaction begins there', {
     place: formatPlace(start),
     cure: 'Name a place where a transaction begins: SHOW BINLOG EVENTS IN the file lists them.',
