@@ -164,7 +164,7 @@ export class WorkloadSession {
       await transaction.insert(MARKS_TABLE, [{ tx }]);
       ending.changes = transaction.changes;
       const [result] = await connection.query<ResultSetHeader>('COMMIT');
-      const gtid = committedGtid(result);
+      const gtid = await gtidOfCommit(connection, result);
       if (gtid === undefined) throw new Error('the server told no GTID of a COMMIT');
       expected.committed(gtid, transaction.changes.byTable);
       return true;
@@ -184,7 +184,7 @@ export class WorkloadSession {
     const outcome = await this.attempt(async (connection) => {
       const [result] = await connection.query<ResultSetHeader>(sql);
       changes.add(table, 'row', result.affectedRows);
-      const gtid = committedGtid(result);
+      const gtid = await gtidOfCommit(connection, result);
       if (gtid !== undefined && result.affectedRows > 0) expected.committed(gtid, changes.byTable);
       return true;
     });
@@ -229,7 +229,7 @@ export class WorkloadSession {
     for (;;) {
       const rows = await this.attempt(async (connection) => {
         const [found] = await connection
-          .query<RowDataPacket[]>(`SELECT 1 FROM ${name} ${where} FOR SHARE`)
+          .query<RowDataPacket[]>(`SELECT 1 FROM ${name} ${where} LOCK IN SHARE MODE`)
           .catch((error: unknown) => {
             if (codeOf(error) === 'ER_NO_SUCH_TABLE') return [[]];
             throw error;
@@ -246,6 +246,28 @@ export class WorkloadSession {
   }
 }
 
+/** MariaDB has no OK packets with GTIDs, but a variable of the session. */
+async function gtidOfCommit(
+  connection: Connection,
+  result: ResultSetHeader,
+): Promise<string | undefined> {
+  const told = committedGtid(result);
+  if (told !== undefined || !(await isMariadb(connection))) return told;
+  const [rows] = await connection.query<RowDataPacket[]>('SELECT @@last_gtid AS gtid');
+  return String(rows[0]?.['gtid']);
+}
+
+const MARIADB = new WeakMap<Connection, boolean>();
+
+async function isMariadb(connection: Connection): Promise<boolean> {
+  const known = MARIADB.get(connection);
+  if (known !== undefined) return known;
+  const [rows] = await connection.query<RowDataPacket[]>('SELECT VERSION() AS version');
+  const is = String(rows[0]?.['version']).includes('MariaDB');
+  MARIADB.set(connection, is);
+  return is;
+}
+
 /** A connection whose OK packets tell GTIDs; made again and again until the server is back. */
 async function connect(url: string): Promise<Connection> {
   const deadlineMs = performance.now() + RECONNECT_TIMEOUT_MS;
@@ -255,7 +277,9 @@ async function connect(url: string): Promise<Connection> {
       const connection = await createConnection({ uri: url, flags: ['-FOUND_ROWS'] });
       // Without a listener a connection that breaks while idle would end the process.
       connection.on('error', () => undefined);
-      await connection.query('SET SESSION session_track_gtids = OWN_GTID');
+      if (!(await isMariadb(connection))) {
+        await connection.query('SET SESSION session_track_gtids = OWN_GTID');
+      }
       await connection.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED');
       return connection;
     } catch (error) {

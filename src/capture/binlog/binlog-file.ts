@@ -214,7 +214,7 @@ export class BinlogFile {
       throw this.#malformed(`an event of ${length} bytes begins there`);
     }
     // Before the length is believed: a damaged one must not pass for a file that is still being written.
-    if (end !== (this.#window.offset + length) % MAX_POSITION) {
+    if (end !== (this.#window.offset + length) % MAX_POSITION && !this.#mayLackEnd(end)) {
       throw this.#malformed(
         `no event begins there: ${length} bytes from there do not end at ${end}, as it says`,
       );
@@ -230,9 +230,18 @@ export class BinlogFile {
       : this.#window.take(length);
   }
 
+  /** MariaDB leaves the position out within a transaction. */
+  #mayLackEnd(end: number): boolean {
+    return end === 0 && this.#parser.isMariadb;
+  }
+
   /** Null for what is only read through; a payload's events come next. */
   #parse(raw: RawEvent): BinlogEvent | null {
     const event = this.#parser.parse(raw);
+    if (event.shown?.code === CODE.START_ENCRYPTION) {
+      // A server that sends it has decrypted what is behind it.
+      throw foreign('From here on the file is encrypted (START_ENCRYPTION)', event, ENCRYPTED_CURE);
+    }
     if (event.type !== 'transaction-payload') return event;
     this.#payload = new PayloadReader(event, (bytes) => this.#parser.parseInner(bytes, event));
     return describePayload(event);

@@ -110,6 +110,11 @@ export class EventParser {
     this.#gapsAllowed = gapsAllowed;
   }
 
+  /** Of the file that is read, as far as its format description was. */
+  get isMariadb(): boolean {
+    return this.#format?.isMariadb === true;
+  }
+
   get place(): FilePosition {
     return { file: this.#file, position: this.#position };
   }
@@ -275,7 +280,7 @@ export class EventParser {
    * again, and what was counted until then must agree with that.
    */
   #isUnplaced({ end, code }: RawHeader): boolean {
-    if (end !== 0 || this.#format?.isMariadb !== true) return false;
+    if (end !== 0 || !this.isMariadb) return false;
     return INSIDE_TRANSACTION.has(code) || code === CODE.START_ENCRYPTION;
   }
 

@@ -1,7 +1,9 @@
 /** What lies between two places, counted where the binlog still has it. */
 
 import { RowcallError } from '../../errors.ts';
+import { isMariadbServer } from '../../executed-gtids.ts';
 import { GtidSet } from '../../gtid-set.ts';
+import { MariadbPosition } from '../../mariadb-gtid.ts';
 import { type Checkpoint, comparePlaces, formatPlace } from '../../position.ts';
 import type { BinlogEvent } from '../binlog/binlog-event.ts';
 import type { DumpStart } from '../binlog/dump-request.ts';
@@ -9,9 +11,11 @@ import { decodeRows } from '../decode/rows.ts';
 import { TableMaps, type TableVersion } from '../decode/table-map.ts';
 import { readXaStatement } from '../xa/xid.ts';
 import { type DumpAccess, readEvents } from './read-place.ts';
+import { commonPosition, MariadbBetween } from './mariadb/between.ts';
+import type { MariadbState } from './mariadb/server-state.ts';
 import type { ServerPlace } from './server-place.ts';
 
-type GtidEvent = Extract<BinlogEvent, { type: 'gtid' }>;
+type AnyGtidEvent = Extract<BinlogEvent, { type: 'gtid' | 'mariadb-gtid' }>;
 type RowsEvent = Extract<BinlogEvent, { type: 'rows' }>;
 type RowCounts = Map<string, number>;
 
@@ -19,10 +23,15 @@ type RowCounts = Map<string, number>;
 export type Fate = 'again' | 'skipped';
 
 /** By GTID, which transactions; null where one of the places has none. */
-export interface MoveSets {
-  readonly again: GtidSet;
-  readonly skipped: GtidSet;
-}
+export type MoveSets =
+  | { readonly kind: 'mysql'; readonly again: GtidSet; readonly skipped: GtidSet }
+  | {
+      readonly kind: 'mariadb';
+      readonly again: MariadbBetween;
+      readonly skipped: MariadbBetween;
+      /** Where both places have been. */
+      readonly common: MariadbPosition;
+    };
 
 export interface Tally {
   /** Transactions of these that the server has purged, or never had: they cannot be counted. */
@@ -45,12 +54,22 @@ const MAX_BYTES = 256 * 1024 * 1024;
 
 export function setsBetween(now: Checkpoint, next: Checkpoint): MoveSets | null {
   if (now.gtidSet === null || next.gtidSet === null) return null;
+  const kinds = [now, next].map(({ serverUuid }) => isMariadbServer(serverUuid));
+  if (kinds[0] !== kinds[1]) return null;
+  if (kinds[0] === true) return positionsBetween(now.gtidSet, next.gtidSet);
   const [seen, wanted] = [GtidSet.parse(now.gtidSet), GtidSet.parse(next.gtidSet)];
-  return { again: seen.subtract(wanted), skipped: wanted.subtract(seen) };
+  return { kind: 'mysql', again: seen.subtract(wanted), skipped: wanted.subtract(seen) };
+}
+
+function positionsBetween(now: string, next: string): MoveSets {
+  const [seen, wanted] = [MariadbPosition.parse(now), MariadbPosition.parse(next)];
+  const again = new MariadbBetween(wanted, seen);
+  const skipped = new MariadbBetween(seen, wanted);
+  return { kind: 'mariadb', again, skipped, common: commonPosition(seen, wanted) };
 }
 
 export interface SurveyAccess {
-  readonly server: ServerPlace;
+  readonly server: ServerPlace | MariadbState;
   readonly access: DumpAccess;
   /** Whether a rule could capture the table. */
   readonly captured: (schema: string, table: string) => boolean;
@@ -72,7 +91,7 @@ export async function surveyMove(
   signal: AbortSignal,
 ): Promise<MoveSurvey | null> {
   const route = setsBetween(now, next);
-  const plan = route === null ? planByPlace(now, next) : planByGtid(route, at.server);
+  const plan = route === null ? planByPlace(now, next) : planBySets(route, at.server);
   if (plan === null) return null;
   const survey = new Survey(plan, at);
   try {
@@ -96,10 +115,46 @@ interface Plan {
   readonly start: DumpStart | null;
   readonly gone: Readonly<Record<Fate, bigint>>;
   /** Whether the transaction lies between; `end`: nothing behind it does. */
-  readonly fateOf: (event: GtidEvent, counted: bigint) => Fate | 'end' | null;
+  readonly fateOf: (event: AnyGtidEvent, counted: bigint) => Fate | 'end' | null;
 }
 
-function planByGtid({ again, skipped }: MoveSets, server: ServerPlace): Plan | null {
+function planBySets(sets: MoveSets, server: ServerPlace | MariadbState): Plan | null {
+  if (sets.kind === 'mysql') return 'gtids' in server ? planByGtid(sets, server) : null;
+  return 'purged' in server ? planByDomain(sets, server) : null;
+}
+
+function planByDomain(
+  { again, skipped, common }: Extract<MoveSets, { kind: 'mariadb' }>,
+  { purged }: MariadbState,
+): Plan {
+  const gone = { again: again.sizeUpTo(purged), skipped: skipped.sizeUpTo(purged) };
+  const start = common.clone();
+  for (const gtid of purged.entries()) start.raise(gtid);
+  // A domain is done with at its last number; what is gone will not come.
+  const due = new Map(
+    [...again.ends, ...skipped.ends]
+      .filter((gtid) => !purged.covers(gtid))
+      .map((gtid) => [gtid.domain, gtid.seq]),
+  );
+  return {
+    start: due.size === 0 ? null : { domains: start, holes: true },
+    gone,
+    fateOf: (event) => {
+      if (due.size === 0) return 'end';
+      if (event.type === 'gtid') return null;
+      const { gtid } = event;
+      const last = due.get(gtid.domain);
+      if (last !== undefined && gtid.seq >= last) due.delete(gtid.domain);
+      if (again.contains(gtid)) return 'again';
+      return skipped.contains(gtid) ? 'skipped' : null;
+    },
+  };
+}
+
+function planByGtid(
+  { again, skipped }: Extract<MoveSets, { kind: 'mysql' }>,
+  server: ServerPlace,
+): Plan | null {
   if (server.gtids === null) return null;
   const { executed, purged } = server.gtids;
   const there = executed.subtract(purged);
@@ -109,8 +164,9 @@ function planByGtid({ again, skipped }: MoveSets, server: ServerPlace): Plan | n
     // All but those is called seen, so that the server sends nothing else of what it had.
     start: wanted.isEmpty ? null : { gtidSet: executed.subtract(wanted) },
     gone: { again: lackingAgain.size, skipped: lackingSkipped.size },
-    fateOf: ({ gtid }, counted) => {
+    fateOf: (event, counted) => {
       if (counted >= wanted.size) return 'end';
+      const gtid = event.type === 'gtid' ? event.gtid : null;
       if (gtid === null || !wanted.contains(gtid)) return null;
       return again.contains(gtid) ? 'again' : 'skipped';
     },
@@ -169,7 +225,7 @@ class Survey {
   take(event: BinlogEvent): boolean {
     this.#bytes += event.bytes;
     const { maxBytes = MAX_BYTES } = this.#at;
-    if (event.type === 'gtid') {
+    if (event.type === 'gtid' || event.type === 'mariadb-gtid') {
       const fate = this.#plan.fateOf(event, this.#counted);
       if (fate === 'end') return false;
       if (this.#bytes > maxBytes) {
@@ -181,7 +237,7 @@ class Survey {
       if (fate === null) return true;
       this.#counted += 1n;
       this.#tallies[fate].transactions += 1;
-    } else if (event.type === 'format-description') this.#tables.clear();
+    } else if (event.type === 'format-description') this.#tables.clear(event.serverVersion);
     else if (event.type === 'table-map') this.#tables.put(event);
     else if (event.type === 'query') this.#query(event.sql);
     else if (event.type === 'xa-prepare') this.#prepare(event.onePhase);

@@ -6,14 +6,15 @@ import {
   type MoveSurvey,
   setsBetween,
 } from '../../capture/preflight/survey-move.ts';
+import { isMariadbServer } from '../../executed-gtids.ts';
 import { GtidSet, parseGtid } from '../../gtid-set.ts';
+import { MariadbPosition, parseMariadbGtid } from '../../mariadb-gtid.ts';
 import { type Checkpoint, comparePlaces, formatPlace } from '../../position.ts';
 
 /** Lines of what comes again and what is skipped by going from `now` to `next`; the former as `position show` has it. */
 export function describeMove(now: Checkpoint, next: Checkpoint): string {
   const sets = setsBetween(now, next);
-  const lines =
-    sets === null ? byPlace(now, next) : byGtid(now, sets, GtidSet.parse(next.gtidSet ?? ''));
+  const lines = sets === null ? byPlace(now, next) : byGtid(now, sets, next);
   if (now.prepared.length > 0) {
     lines.push(
       `prepared ${now.prepared.length} XA ${noun(now.prepared.length)} noted no more: what is committed from there on is searched for in the binlog`,
@@ -57,12 +58,12 @@ function noun(count: number | bigint): string {
   return Number(count) === 1 ? 'transaction' : 'transactions';
 }
 
-function byGtid(now: Checkpoint, { again, skipped }: MoveSets, next: GtidSet): string[] {
+function byGtid(now: Checkpoint, { again, skipped }: MoveSets, next: Checkpoint): string[] {
   const lines = [`again    ${tell(again)}`, `skipped  ${tell(skipped)}`];
   for (const { transaction, tables } of now.open) {
     const rows = Object.values(tables).reduce((sum, { ordinal }) => sum + ordinal, 0);
     lines.push(
-      next.contains(parseGtid(transaction))
+      isSeen(next, transaction)
         ? `cut      ${transaction}: ${rows} of its rows are in the log, the rest is skipped`
         : `again    ${transaction} from its beginning: ${rows} of its rows are in the log already`,
     );
@@ -70,7 +71,14 @@ function byGtid(now: Checkpoint, { again, skipped }: MoveSets, next: GtidSet): s
   return lines;
 }
 
-function tell(set: GtidSet): string {
+/** Whether the transaction lies before the place. */
+function isSeen({ gtidSet, serverUuid }: Checkpoint, transaction: string): boolean {
+  return isMariadbServer(serverUuid)
+    ? MariadbPosition.parse(gtidSet ?? '').covers(parseMariadbGtid(transaction))
+    : GtidSet.parse(gtidSet ?? '').contains(parseGtid(transaction));
+}
+
+function tell(set: MoveSets['again']): string {
   if (set.isEmpty) return 'nothing';
   return `${set.toString()} (${set.size} ${noun(set.size)})`;
 }

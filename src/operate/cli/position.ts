@@ -3,7 +3,7 @@
 import { formatCheckpoint, parseCheckpoint } from '../../checkpoint.ts';
 import { withSource } from '../../capture/binlog/source-connection.ts';
 import { chooseServer } from '../../capture/preflight/choose-server.ts';
-import { readServerPlace } from '../../capture/preflight/server-place.ts';
+import { readAnyServer } from '../../capture/preflight/any-server.ts';
 import { type Start, startPlace } from '../../capture/preflight/start-place.ts';
 import { type MoveSurvey, surveyMove } from '../../capture/preflight/survey-move.ts';
 import { createRouter } from '../../capture/route/router.ts';
@@ -161,7 +161,7 @@ async function findPlace(
   const captured = (schema: string, table: string): boolean => router.couldCapture(schema, table);
   const { found } = await chooseServer(servers, ({ connection }) =>
     withSource(connection, signal, async (source) => {
-      const { uuid } = await readServerPlace(source);
+      const { uuid } = await readAnyServer(source);
       if (typeof start !== 'string' && 'file' in start && servers.length > 1) {
         requireServer(uuid, now, start);
       }
@@ -170,7 +170,7 @@ async function findPlace(
       const place = await startPlace(start, routingHash(config.tables), at, signal);
       if (now === null) return { found: place, survey: null };
       // Asked again: the new place may be ahead of what the server had before.
-      const between = { server: await readServerPlace(source), access, captured };
+      const between = { server: await readAnyServer(source), access, captured };
       const survey = await surveyMove(now, place, between, signal);
       return { found: place, survey };
     }),

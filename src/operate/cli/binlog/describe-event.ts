@@ -2,7 +2,7 @@
 
 import type { BinlogEvent } from '../../../capture/binlog/binlog-event.ts';
 import { type EventCode, eventCode, EVENT_CODES } from '../../../capture/binlog/event-codes.ts';
-import { formatGtid } from '../../../gtid-set.ts';
+import { formatAnyGtid } from '../../../executed-gtids.ts';
 import type { PlacedEvent } from './place-events.ts';
 
 /** Names as they stand in JSON; a text is shown as it is. */
@@ -24,6 +24,12 @@ const DESCRIPTIONS: { readonly [T in BinlogEvent['type']]?: Describe<T> } = {
     return { next_file: nextFile, next_position: nextPosition };
   },
   'previous-gtids': ({ set }) => ({ gtids: set }),
+  'gtid-list': ({ list }) => ({ gtids: list }),
+  'mariadb-gtid': ({ standalone, xa, thread }) => ({
+    standalone,
+    ...(xa === null ? {} : { xa }),
+    ...(thread === null ? {} : { thread }),
+  }),
   gtid: ({ commitUs }) => {
     const known = commitUs !== null && commitUs > 0;
     return { committed: known ? isoTime(Math.floor(commitUs / 1000)) : null };
@@ -64,7 +70,7 @@ export function codeOf(event: BinlogEvent): EventCode {
 }
 
 export function gtidText({ gtid }: PlacedEvent): string | null {
-  return gtid === null ? null : formatGtid(gtid);
+  return gtid === null ? null : formatAnyGtid(gtid);
 }
 
 /** To the second where there is no fraction. */

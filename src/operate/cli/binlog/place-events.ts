@@ -1,28 +1,26 @@
 /** Events with what the ones before them tell: the transaction, its time, the table of the rows. */
 
-import type { BinlogEvent, Gtid } from '../../../capture/binlog/binlog-event.ts';
+import type { BinlogEvent } from '../../../capture/binlog/binlog-event.ts';
 import { classifyQuery } from '../../../capture/binlog/classify-query.ts';
 import { TableMaps, type TableVersion } from '../../../capture/decode/table-map.ts';
 import { readXaStatement } from '../../../capture/xa/xid.ts';
-import { RowcallError } from '../../../errors.ts';
-import { formatPlace } from '../../../position.ts';
+import type { AnyGtid } from '../../../executed-gtids.ts';
 
 export interface PlacedEvent {
   readonly event: BinlogEvent;
   /** Of its transaction; null outside of one, without GTIDs, and where the beginning was not read. */
-  readonly gtid: Gtid | null;
+  readonly gtid: AnyGtid | null;
   /** When its transaction was committed, else began; of an event outside of one, its own. */
   readonly timeMs: number;
   /** Of a TABLE_MAP and of rows; null where no map named it. */
   readonly table: TableVersion | null;
 }
 
-const MARIADB_ENCRYPTION = 164;
-
 /** The file's own events, which belong to no transaction. */
 const OF_THE_FILE: ReadonlySet<string> = new Set([
   'format-description',
   'previous-gtids',
+  'gtid-list',
   'rotate',
   'stop',
   'heartbeat',
@@ -34,7 +32,7 @@ const OUTCOMES: ReadonlySet<string> = new Set(['COMMIT', 'ROLLBACK']);
 /** Takes the events of one or several files in order. */
 export class EventPlacer {
   readonly #tables = new TableMaps();
-  #gtid: Gtid | null = null;
+  #gtid: AnyGtid | null = null;
   #timeMs: number | null = null;
   /** A GTID event, or the one of an anonymous transaction, told of the transaction at hand. */
   #isAnnounced = false;
@@ -45,14 +43,11 @@ export class EventPlacer {
     return this.#isOpen;
   }
 
-  /** @throws RowcallError BINLOG_FILE_FOREIGN; BINLOG_EVENT_MALFORMED of a table map */
+  /** @throws RowcallError BINLOG_EVENT_MALFORMED of a table map */
   take(event: BinlogEvent): PlacedEvent {
-    if (event.type === 'format-description') this.#enterFile(event.serverVersion, event);
-    if (event.shown?.code === MARIADB_ENCRYPTION) {
-      throw foreign('From here on the file is encrypted (START_ENCRYPTION)', event);
-    }
+    if (event.type === 'format-description') this.#tables.clear(event.serverVersion);
     if (OF_THE_FILE.has(event.type)) this.#end();
-    if (event.type === 'gtid') this.#begin(event);
+    if (event.type === 'gtid' || event.type === 'mariadb-gtid') this.#begin(event);
     if (event.type === 'query') this.#query(event);
     const placed = {
       event,
@@ -64,19 +59,13 @@ export class EventPlacer {
     return placed;
   }
 
-  #enterFile(serverVersion: string, event: BinlogEvent): void {
-    this.#tables.clear(serverVersion);
-    if (/mariadb/i.test(serverVersion)) {
-      throw foreign(`MariaDB ${serverVersion} wrote it, whose binlog is not supported yet`, event);
-    }
-  }
-
-  #begin(event: Extract<BinlogEvent, { type: 'gtid' }>): void {
+  #begin(event: Extract<BinlogEvent, { type: 'gtid' | 'mariadb-gtid' }>): void {
     this.#gtid = event.gtid;
     const { commitUs, timestamp } = event;
     this.#timeMs = commitUs === null || commitUs === 0 ? timestamp * 1000 : commitUs / 1000;
     this.#isAnnounced = true;
-    this.#isOpen = false;
+    // MariaDB has no BEGIN.
+    this.#isOpen = event.type === 'mariadb-gtid' && !event.standalone;
   }
 
   #commit(): void {
@@ -107,8 +96,4 @@ export class EventPlacer {
     if (event.type === 'table-map') return this.#tables.put(event);
     return event.type === 'rows' ? (this.#tables.get(event.tableId) ?? null) : null;
   }
-}
-
-function foreign(message: string, event: BinlogEvent): RowcallError {
-  return new RowcallError('BINLOG_FILE_FOREIGN', message, { place: formatPlace(event) });
 }

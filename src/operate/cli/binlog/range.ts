@@ -2,7 +2,14 @@
 
 import { FIRST_POSITION } from '../../../capture/binlog/event-parser.ts';
 import { RowcallError } from '../../../errors.ts';
+import { type AnyGtid, formatAnyGtid } from '../../../executed-gtids.ts';
 import { GtidSet } from '../../../gtid-set.ts';
+import {
+  formatMariadbGtid,
+  isMariadbGtid,
+  type MariadbGtid,
+  parseMariadbGtid,
+} from '../../../mariadb-gtid.ts';
 import { fileNumber, type FilePosition } from '../../../position.ts';
 import { globPattern } from '../../../shared/glob.ts';
 import type { PlacedEvent } from './place-events.ts';
@@ -17,8 +24,13 @@ export interface Wanted {
   readonly from: Bound | null;
   readonly to: Bound | null;
   readonly tables: readonly string[];
-  readonly gtids: GtidSet | null;
+  readonly gtids: WantedGtids | null;
 }
+
+/** A set of MySQL, or single GTIDs of MariaDB: there a list of them is no position here, but those transactions. */
+export type WantedGtids =
+  | { readonly kind: 'mysql'; readonly set: GtidSet }
+  | { readonly kind: 'mariadb'; readonly gtids: readonly MariadbGtid[] };
 
 const TIME = /^\d{4}-\d{2}-\d{2}(?:[Tt ]|$)/;
 const ZONED = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:[Zz]|[+-]\d{2}:\d{2})$/;
@@ -65,8 +77,21 @@ export function parseWanted(options: {
     from: from === undefined ? null : parseBound(from, '--from'),
     to: to === undefined ? null : parseBound(to, '--to'),
     tables: table,
-    gtids: gtid === undefined ? null : GtidSet.parse(gtid),
+    gtids: gtid === undefined ? null : parseGtids(gtid),
   };
+}
+
+function parseGtids(text: string): WantedGtids {
+  const parts = text.split(',');
+  return parts.every(isMariadbGtid)
+    ? { kind: 'mariadb', gtids: parts.map(parseMariadbGtid) }
+    : { kind: 'mysql', set: GtidSet.parse(text) };
+}
+
+function isAmong(gtid: AnyGtid, wanted: WantedGtids): boolean {
+  if (wanted.kind === 'mysql') return 'uuid' in gtid && wanted.set.contains(gtid);
+  const text = formatAnyGtid(gtid);
+  return wanted.gtids.some((one) => formatMariadbGtid(one) === text);
 }
 
 /**
@@ -96,7 +121,7 @@ export class EventFilter {
     const { gtid, table } = placed;
     const { gtids } = this.#wanted;
     if (!this.#isInRange(placed)) return false;
-    if (gtids !== null && (gtid === null || !gtids.contains(gtid))) return false;
+    if (gtids !== null && (gtid === null || !isAmong(gtid, gtids))) return false;
     return this.#wantsTable(table?.name ?? null);
   }
 

@@ -6,19 +6,18 @@ import { FIRST_POSITION } from '../../../capture/binlog/event-parser.ts';
 import type { SourceConnection } from '../../../capture/binlog/source-connection.ts';
 import { firstReachable } from '../../../capture/preflight/first-reachable.ts';
 import { type DumpAccess, readPlace } from '../../../capture/preflight/read-place.ts';
-import {
-  readServerPlace,
-  readVersion,
-  type ServerPlace,
-} from '../../../capture/preflight/server-place.ts';
+import { readAnyServer } from '../../../capture/preflight/any-server.ts';
+import type { MariadbState } from '../../../capture/preflight/mariadb/server-state.ts';
+import type { ServerPlace } from '../../../capture/preflight/server-place.ts';
 import { loadConfig } from '../../../config/load.ts';
 import { RowcallError } from '../../../errors.ts';
+import { MariadbPosition } from '../../../mariadb-gtid.ts';
 import { abortable } from '../../../shared/abort.ts';
 import { present } from '../../../shared/assert.ts';
 import { systemClock } from '../../../shared/clock.ts';
 import { sourceServers } from '../../../source-connection.ts';
 import type { CliIo } from '../io.ts';
-import type { Wanted } from './range.ts';
+import type { Wanted, WantedGtids } from './range.ts';
 
 const QUEUE_BYTES = 8 * 1024 * 1024;
 
@@ -51,13 +50,12 @@ export async function withServerEvents(
   }
 }
 
-async function placeOf(source: SourceConnection, signal: AbortSignal): Promise<ServerPlace> {
+async function placeOf(
+  source: SourceConnection,
+  signal: AbortSignal,
+): Promise<ServerPlace | MariadbState> {
   try {
-    const { isMariaDb, text } = await abortable(readVersion(source), signal);
-    if (!isMariaDb) return await abortable(readServerPlace(source), signal);
-    throw new RowcallError('SOURCE_UNFIT', `The source is ${text}: MariaDB is not supported yet`, {
-      cure: 'Use a MySQL server as the source.',
-    });
+    return await abortable(readAnyServer(source), signal);
   } finally {
     await source.close();
   }
@@ -65,7 +63,7 @@ async function placeOf(source: SourceConnection, signal: AbortSignal): Promise<S
 
 async function startOf(
   { from, gtids }: Wanted,
-  server: ServerPlace,
+  server: ServerPlace | MariadbState,
   access: DumpAccess,
   signal: AbortSignal,
 ): Promise<DumpStart> {
@@ -73,17 +71,42 @@ async function startOf(
   const oldest = present(names.at(0), 'the oldest binlog file');
   const newest = present(names.at(-1), 'the newest binlog file');
   if (from?.type === 'place') {
-    const gtidsOn = server.gtids !== null;
+    const gtidsOn = 'gtids' in server && server.gtids !== null;
     return { file: from.file ?? newest, position: from.position, gtids: gtidsOn };
   }
   if (from?.type === 'earliest') return { file: oldest, position: FIRST_POSITION };
   if (from?.type === 'time') return fileOfTime(names, from.ms, access, signal);
-  if (gtids === null) return { file: newest, position: FIRST_POSITION };
+  return gtids === null ? { file: newest, position: FIRST_POSITION } : startOfGtids(gtids, server);
+}
+
+function startOfGtids(gtids: WantedGtids, server: ServerPlace | MariadbState): DumpStart {
+  if (!('gtids' in server)) return beforeAll(gtids, server);
   if (server.gtids === null) {
     throw new RowcallError('USAGE', 'The source has GTIDs off', { cure: 'Use --from and --to.' });
   }
+  if (gtids.kind === 'mariadb') throw otherKind('MySQL');
   // The server leaves out what we claim to have: all but what is asked for.
-  return { gtidSet: server.gtids.executed.union(server.gtids.purged).subtract(gtids) };
+  return { gtidSet: server.gtids.executed.union(server.gtids.purged).subtract(gtids.set) };
+}
+
+/** Behind what stands before each of them, which need not be there; of the other domains nothing older. */
+function beforeAll(gtids: WantedGtids, { last }: MariadbState): DumpStart {
+  if (gtids.kind === 'mysql') throw otherKind('MariaDB');
+  const domains = new MariadbPosition();
+  const asked = new Set(gtids.gtids.map(({ domain }) => domain));
+  for (const gtid of last) if (!asked.has(gtid.domain)) domains.raise(gtid);
+  for (const domain of asked) {
+    const inDomain = gtids.gtids.filter((gtid) => gtid.domain === domain);
+    const [first] = inDomain.sort((left, right) => (left.seq < right.seq ? -1 : 1));
+    if (first !== undefined && first.seq > 1n) domains.add({ ...first, seq: first.seq - 1n });
+  }
+  return { domains, holes: true };
+}
+
+function otherKind(kind: string): RowcallError {
+  return new RowcallError('USAGE', `The source is a ${kind} server, whose GTIDs look otherwise`, {
+    cure: 'Name GTIDs of the source: domain-server-number of MariaDB, a set of MySQL.',
+  });
 }
 
 /** The newest file that was begun by then: what was committed later stands in it, or behind it. */
