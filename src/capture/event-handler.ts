@@ -1,10 +1,9 @@
 /** One binlog event after another: transactions begin and end, rows become records. */
 
 import { RowcallError } from '../errors.ts';
-import { formatMariadbGtid } from '../mariadb-gtid.ts';
 import type { FilePosition } from '../position.ts';
 import { unreachable } from '../shared/assert.ts';
-import type { BinlogEvent, MariadbGtidEvent } from './binlog/binlog-event.ts';
+import type { BinlogEvent } from './binlog/binlog-event.ts';
 import { classifyQuery, type QueryKind } from './binlog/classify-query.ts';
 import { statementTarget } from './binlog/statement-target.ts';
 import { DdlEvents } from './ddl-events.ts';
@@ -99,8 +98,7 @@ export class EventHandler {
         place.begin(event);
         return;
       case 'mariadb-gtid':
-        refusePrepared(event);
-        place.begin(event);
+        this.#xa.begin(event, place.begin(event));
         return;
       case 'table-map':
         this.#tables.put(event);
@@ -267,16 +265,6 @@ const ASIDE: Readonly<Record<Aside['type'], true>> = {
 
 function isAside(event: BinlogEvent): event is Aside {
   return event.type in ASIDE;
-}
-
-/** MariaDB tells before the rows that they may still be rolled back. */
-function refusePrepared(event: MariadbGtidEvent): void {
-  if (event.xa !== 'prepared') return;
-  throw new RowcallError(
-    'BINLOG_EVENT_UNSUPPORTED',
-    `${formatMariadbGtid(event.gtid)} is the first part of an XA transaction, whose rows may still be rolled back`,
-    { place: at(event) },
-  );
 }
 
 function at(event: BinlogEvent): string {

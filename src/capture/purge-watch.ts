@@ -10,7 +10,7 @@ import type { SourceServer } from './binlog/source-server.ts';
 import { retentionSeconds } from './preflight/check-retention.ts';
 import { forecastPurge, type PurgeForecast, ReadingPace } from './preflight/purge-forecast.ts';
 import { readPlace } from './preflight/read-place.ts';
-import { readServerPlace } from './preflight/server-place.ts';
+import { readAnyServer } from './preflight/any-server.ts';
 import { PurgedPrepared } from './xa/purged-prepared.ts';
 
 const LOOK_EVERY_MS = 60_000;
@@ -108,7 +108,7 @@ export class PurgeWatch {
       async (source) => {
         // Asked first: what is prepared meanwhile is in a file that is not listed.
         const open = prepared();
-        const seen = await readServerPlace(source);
+        const seen = await readAnyServer(source);
         const { files } = seen;
         this.#purged.look(open, seen);
         const settings = await source.query(

@@ -53,7 +53,7 @@ export interface MariadbGtidEvent extends EventHeader {
   /** One event, without a commit behind it: DDL, and the outcome of an XA transaction. */
   readonly standalone: boolean;
   /** The first part of an XA transaction, or its outcome. */
-  readonly xa: 'prepared' | 'completed' | null;
+  readonly xa: { readonly part: 'prepared' | 'completed'; readonly xid: EventXid } | null;
   /** Of the session; null before 11.5. */
   readonly thread: number | null;
 }

@@ -60,6 +60,7 @@ const READ_IN_SCAN: ReadonlySet<number> = new Set([
 const READ_IN_OUTCOMES: ReadonlySet<number> = new Set([
   ...READ_IN_SCAN,
   CODE.QUERY,
+  CODE.QUERY_COMPRESSED,
   CODE.XA_PREPARE,
   CODE.TRANSACTION_PAYLOAD,
 ]);

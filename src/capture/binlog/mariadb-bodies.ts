@@ -23,26 +23,30 @@ export function readMariadbGtid(body: ByteCursor, header: EventHeader): MariadbG
   const domain = body.u32();
   const flags = body.u8();
   if ((flags & GROUP_COMMIT) !== 0) body.skip(8);
-  const xa = xaOf(flags);
-  if (xa !== null) {
-    body.skip(4);
-    body.skip(body.u8() + body.u8());
-  } else if ((flags & GROUP_COMMIT) === 0) {
-    // Filled up to the length that it had first.
-    body.skip(Math.min(6, body.remaining));
-  }
+  const part = partOf(flags);
+  const xa = part === null ? null : { part, xid: readXid(body) };
   const thread = readThread(body);
   const standalone = (flags & STANDALONE) !== 0;
   const gtid = { domain, server: header.serverId, seq };
   return { type: 'mariadb-gtid', gtid, commitUs: null, standalone, xa, thread, ...header };
 }
 
-function xaOf(flags: number): MariadbGtidEvent['xa'] {
+type XaPart = NonNullable<MariadbGtidEvent['xa']>;
+
+function partOf(flags: number): XaPart['part'] | null {
   if ((flags & XA_PREPARED) !== 0) return 'prepared';
   return (flags & XA_COMPLETED) !== 0 ? 'completed' : null;
 }
 
+function readXid(body: ByteCursor): XaPart['xid'] {
+  const formatId = body.u32();
+  const [gtridLength, bqualLength] = [body.u8(), body.u8()];
+  const gtrid = body.slice(gtridLength).toString('hex');
+  return { gtrid, bqual: body.slice(bqualLength).toString('hex'), formatId };
+}
+
 function readThread(body: ByteCursor): number | null {
+  // An event that would be shorter than it was first is filled up with zeros: no flags.
   if (body.remaining === 0) return null;
   const flags = body.u8();
   if ((flags & EXTRA.MULTI_ENGINE) !== 0) body.skip(1);

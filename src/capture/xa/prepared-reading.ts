@@ -1,12 +1,12 @@
 /** Whether what is read again is the transaction that was prepared, and where it ends. */
 
 import { RowcallError } from '../../errors.ts';
-import { formatGtid } from '../../gtid-set.ts';
+import { formatAnyGtid } from '../../executed-gtids.ts';
 import { formatPlace, type PreparedTransaction } from '../../position.ts';
-import type { BinlogEvent } from '../binlog/binlog-event.ts';
-import { isXidOf, readXaStatement } from './xid.ts';
+import type { BinlogEvent, MariadbGtidEvent } from '../binlog/binlog-event.ts';
+import { isXidOf, readXaStatement, xidOf } from './xid.ts';
 
-type GtidEvent = Extract<BinlogEvent, { type: 'gtid' }>;
+type GtidEvent = Extract<BinlogEvent, { type: 'gtid' | 'mariadb-gtid' }>;
 type FormatDescription = Extract<BinlogEvent, { type: 'format-description' }>;
 
 /** Of the dump and the file, wherever they stand. */
@@ -14,6 +14,7 @@ const OF_THE_DUMP: ReadonlySet<string> = new Set<BinlogEvent['type']>([
   'format-description',
   'rotate',
   'previous-gtids',
+  'gtid-list',
   'heartbeat',
   'harmless',
 ]);
@@ -47,7 +48,8 @@ export class PreparedReading {
   take(event: BinlogEvent): boolean {
     if (event.type === 'format-description') this.#proveFile(event);
     if (OF_THE_DUMP.has(event.type)) return false;
-    return event.type === 'gtid' ? this.#begin(event) : this.#takeWithin(event);
+    const begins = event.type === 'gtid' || event.type === 'mariadb-gtid';
+    return begins ? this.#begin(event) : this.#takeWithin(event);
   }
 
   /** The log ended before the transaction did. */
@@ -64,7 +66,7 @@ export class PreparedReading {
     if (this.#state === 'over') return false;
     if (this.#state !== 'before') throw this.#unproven('another transaction begins within', event);
     const { gtid, commitUs, timestamp, at } = this.#prepared;
-    const found = event.gtid === null ? null : formatGtid(event.gtid);
+    const found = event.gtid === null ? null : formatAnyGtid(event.gtid);
     if (found !== gtid) {
       throw this.#unproven(`${found ?? 'an anonymous transaction'} stands there`, event);
     }
@@ -74,8 +76,15 @@ export class PreparedReading {
       ? commitUs === event.commitUs
       : at === null || timestamp === event.timestamp;
     if (!isSame) throw this.#unproven('a transaction of another time stands there', event);
-    this.#state = 'begun';
+    this.#state = event.type === 'gtid' ? 'begun' : this.#startedBy(event);
     return false;
+  }
+
+  /** MariaDB's GTID event has the xid, and no XA START follows. */
+  #startedBy(event: MariadbGtidEvent): 'within' {
+    const { xa } = event;
+    if (xa?.part === 'prepared' && xidOf(xa.xid) === this.#prepared.xid) return 'within';
+    throw this.#unproven('it is not one of that xid', event);
   }
 
   #takeWithin(event: BinlogEvent): boolean {

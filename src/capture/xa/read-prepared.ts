@@ -1,7 +1,8 @@
 /** The rows of prepared transactions, from the source's binlog: by a dump of their own beside that of the capture. */
 
 import { RowcallError } from '../../errors.ts';
-import { GtidSet, parseGtid } from '../../gtid-set.ts';
+import { GtidSet } from '../../gtid-set.ts';
+import { parseMariadbGtid } from '../../mariadb-gtid.ts';
 import {
   fileNumber,
   type FilePosition,
@@ -14,8 +15,11 @@ import type { DumpStart } from '../binlog/dump-request.ts';
 import { FIRST_POSITION } from '../binlog/event-parser.ts';
 import { answerLimit, SourceConnection } from '../binlog/source-connection.ts';
 import { type DumpAccess, readEvents } from '../preflight/read-place.ts';
-import { readServerPlace, type ServerPlace } from '../preflight/server-place.ts';
+import { readAnyServer } from '../preflight/any-server.ts';
+import { justBefore, type MariadbState } from '../preflight/mariadb/server-state.ts';
+import type { ServerPlace } from '../preflight/server-place.ts';
 import type { PreparedSource, PreparedStream } from './prepared-source.ts';
+import { isPurgedGtid } from './purged-prepared.ts';
 import { XidSearch } from './xid-search.ts';
 
 /** Raw events that may wait here, while as many wait in the capture's own dump. */
@@ -60,7 +64,7 @@ export class BinlogPreparedSource implements PreparedSource {
     );
     for (const { name } of files) {
       const end = name === before.file ? before.position : Infinity;
-      const file = { name, end, gtids: server.gtids !== null };
+      const file = { name, end, gtids: hasGtids(server) };
       const found = await this.#findIn(file, xid).catch((error: unknown) =>
         this.#refused(error, name, xid),
       );
@@ -97,40 +101,54 @@ export class BinlogPreparedSource implements PreparedSource {
     return search.found;
   }
 
-  async #serverPlace(): Promise<ServerPlace> {
+  async #serverPlace(): Promise<ServerPlace | MariadbState> {
     const { connection, heartbeatMs } = this.#access;
     const limit = answerLimit(heartbeatMs);
     const source = await SourceConnection.open(connection, this.#signal, limit);
     try {
-      return await readServerPlace(source);
+      return await readAnyServer(source);
     } finally {
       await source.close();
     }
   }
 }
 
-function startOf(prepared: PreparedTransaction, server: ServerPlace): DumpStart {
+/** A dump by place may take the command by GTID, of MySQL alone. */
+function hasGtids(server: ServerPlace | MariadbState): boolean {
+  return 'gtids' in server && server.gtids !== null;
+}
+
+function startOf(prepared: PreparedTransaction, server: ServerPlace | MariadbState): DumpStart {
   const { xid, gtid, at } = prepared;
   requireSent(prepared, server);
   if (at !== null) {
     if (!server.files.some(({ name }) => name === at.file)) {
       throw preparedMissing(xid, `the source no longer has ${at.file}`, at);
     }
-    return { file: at.file, position: at.position, gtids: server.gtids !== null };
+    return { file: at.file, position: at.position, gtids: hasGtids(server) };
   }
-  if (gtid === null || server.gtids === null) {
+  if (gtid === null || ('gtids' in server && server.gtids === null)) {
     throw preparedMissing(xid, 'without GTIDs they cannot be found on another server', null);
   }
-  const { purged, executed } = server.gtids;
-  if (purged.contains(parseGtid(gtid))) {
+  if (isPurgedGtid(gtid, server)) {
     throw preparedMissing(xid, `this server has purged ${gtid}, which prepared it`, null);
   }
+  if ('purged' in server) {
+    return { domains: justBefore([parseMariadbGtid(gtid)], server), holes: true };
+  }
+  if (server.gtids === null) throw new Error('Assertion failed: it has no place');
+  const { executed } = server.gtids;
   // All but this one: the server finds the file.
   return { gtidSet: executed.subtract(GtidSet.parse(gtid)) };
 }
 
 /** Mode ON refuses to send what has no GTID, mode OFF what has one: it was prepared before a change. */
-function requireSent({ xid, gtid, at }: PreparedTransaction, { gtidMode }: ServerPlace): void {
+function requireSent(
+  { xid, gtid, at }: PreparedTransaction,
+  server: ServerPlace | MariadbState,
+): void {
+  if (!('gtidMode' in server)) return;
+  const { gtidMode } = server;
   if (gtidMode !== (gtid === null ? 'ON' : 'OFF')) return;
   throw new RowcallError(
     'SOURCE_UNFIT',

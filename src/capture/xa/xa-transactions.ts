@@ -3,7 +3,7 @@
  * GTID of its own, the QUERY `XA START`, the rows, `XA END`, and XA_PREPARE; the outcome, `XA COMMIT` or `XA ROLLBACK`,
  * is a transaction of its own and may come days later. ONE PHASE differs in a flag of XA_PREPARE alone. Measured on
  * 9.7: a compressed payload holds all of it from XA START to XA_PREPARE; changes of tables without transactions stand
- * in others before it.
+ * in others before it. MariaDB writes no XA START: its GTID event has the xid, and tells which of the two parts it begins.
  */
 
 import { RowcallError } from '../../errors.ts';
@@ -12,7 +12,7 @@ import { present } from '../../shared/assert.ts';
 import { failpoint } from '../../shared/failpoint.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { HeldTransaction, Place, Transaction } from '../append/place.ts';
-import type { BinlogEvent } from '../binlog/binlog-event.ts';
+import type { BinlogEvent, MariadbGtidEvent } from '../binlog/binlog-event.ts';
 import { classifyQuery, type QueryKind } from '../binlog/classify-query.ts';
 import { TableMaps } from '../decode/table-map.ts';
 import type { EventWork } from '../event-work.ts';
@@ -20,7 +20,7 @@ import { KeptEvents } from './kept-events.ts';
 import { PreparedReading } from './prepared-reading.ts';
 import type { PreparedSource, PreparedStream } from './prepared-source.ts';
 import { preparedMissing } from './read-prepared.ts';
-import { isXidOf, readXaStatement, type XaStatement } from './xid.ts';
+import { isXidOf, readXaStatement, xidOf } from './xid.ts';
 
 type QueryEvent = Extract<BinlogEvent, { type: 'query' }>;
 type RowsEvent = Extract<BinlogEvent, { type: 'rows' }>;
@@ -85,6 +85,11 @@ export class XaTransactions {
     this.#parts = parts;
   }
 
+  /** MariaDB writes no XA START: the GTID event tells that the rows behind it are those of an XA transaction. */
+  begin(event: MariadbGtidEvent, transaction: Transaction): void {
+    if (event.xa?.part === 'prepared') this.#hold(xidOf(event.xa.xid), transaction);
+  }
+
   /** An XA statement outside of a held transaction: its beginning, or an outcome. */
   query(event: QueryEvent): Promise<void> | undefined {
     const statement = readXaStatement(event.sql);
@@ -95,7 +100,8 @@ export class XaTransactions {
     }
     switch (statement.verb) {
       case 'START':
-        this.#hold(statement, transaction, event);
+        this.#hold(statement.xid, transaction);
+        this.#kept.add(event);
         return undefined;
       case 'COMMIT':
         return this.#commit(statement.xid, event);
@@ -131,11 +137,10 @@ export class XaTransactions {
     }
   }
 
-  #hold(statement: XaStatement, transaction: Transaction, event: QueryEvent): void {
+  #hold(xid: string, transaction: Transaction): void {
     transaction.explicit = true;
-    transaction.held = { xid: statement.xid, captured: false };
+    transaction.held = { xid, captured: false };
     this.#kept.begin(transaction.begin);
-    this.#kept.add(event);
   }
 
   /** What a statement did is looked at when the transaction is committed: it may be none of ours by then. */

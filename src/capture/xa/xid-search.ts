@@ -1,11 +1,11 @@
 /** What a file of the binlog says of one xid. */
 
-import { formatGtid } from '../../gtid-set.ts';
+import { formatAnyGtid } from '../../executed-gtids.ts';
 import type { PreparedTransaction } from '../../position.ts';
 import type { BinlogEvent } from '../binlog/binlog-event.ts';
-import { isXidOf, readXaStatement } from './xid.ts';
+import { isXidOf, readXaStatement, xidOf } from './xid.ts';
 
-type GtidEvent = Extract<BinlogEvent, { type: 'gtid' }>;
+type GtidEvent = Extract<BinlogEvent, { type: 'gtid' | 'mariadb-gtid' }>;
 type QueryEvent = Extract<BinlogEvent, { type: 'query' }>;
 type XaPrepareEvent = Extract<BinlogEvent, { type: 'xa-prepare' }>;
 
@@ -31,10 +31,16 @@ export class XidSearch {
     if (event.type === 'format-description') this.#fileCreated = event.created;
     else if (event.type === 'query') this.#query(event);
     else if (event.type === 'xa-prepare') this.#prepare(event);
-    else if (event.type === 'gtid') {
-      this.#begin = event;
-      this.#started = false;
+    else if (event.type === 'gtid') this.#beginBy(event, false);
+    else if (event.type === 'mariadb-gtid') {
+      const { xa } = event;
+      this.#beginBy(event, xa?.part === 'prepared' && xidOf(xa.xid) === this.#xid);
     }
+  }
+
+  #beginBy(event: GtidEvent, started: boolean): void {
+    this.#begin = event;
+    this.#started = started;
   }
 
   #query(event: QueryEvent): void {
@@ -52,7 +58,7 @@ export class XidSearch {
     }
     const { file, position, commitUs, timestamp, gtid } = this.#begin;
     this.#found = {
-      ...{ xid: this.#xid, gtid: gtid === null ? null : formatGtid(gtid), commitUs, timestamp },
+      ...{ xid: this.#xid, gtid: gtid === null ? null : formatAnyGtid(gtid), commitUs, timestamp },
       captured: true,
       at: { file, position, fileCreated: this.#fileCreated },
     };

@@ -28,6 +28,11 @@ export function formatXid(gtrid: string, bqual: string, formatId: bigint): strin
   return `X'${gtrid}',X'${bqual}',${formatId}`;
 }
 
+/** With the lowest 32 bits of the format id: the whole xid where MariaDB wrote it, whose GTID events have no more. */
+export function xidOf({ gtrid, bqual, formatId }: EventXid): string {
+  return formatXid(gtrid, bqual, BigInt(formatId));
+}
+
 const NUMBER_BITS = 32;
 
 /** The event cuts the format id to 32 bits, so that only the statements name the whole xid. */

@@ -7,6 +7,7 @@ import type { Checkpoint } from '../../../src/position.ts';
 import { systemClock } from '../../../src/shared/clock.ts';
 import { eventually } from '../../support/eventually.ts';
 import { MemoryChangeLog, MemoryLogStore } from '../../support/memory-change-log.ts';
+import { isMariadb } from '../../support/mariadb.ts';
 import { freshDatabase, withConnection } from '../../support/mysql.ts';
 import { type CaptureRun, runCapture } from './capture-run.ts';
 
@@ -94,7 +95,7 @@ function rowOf({
   const { id, total_order: total } = event.transaction;
   return {
     text: `${operation} ${table.slice(table.indexOf('.') + 1)} ${image?.id} ${image?.v.slice(0, 10)}`,
-    transaction: id.includes('%2E') ? id : id.slice(id.lastIndexOf(':') + 1),
+    transaction: id.includes('%2E') ? id : (/(\d+)$/.exec(id)?.[1] ?? ''),
     total,
     source: event.source,
   };
@@ -103,7 +104,8 @@ function rowOf({
 /** Waits until the capture has read all that is in the server's log. */
 export async function caughtUp(scene: Scene, run: CaptureRun): Promise<void> {
   const end = await withConnection(scene.on.url, async (connection) => {
-    const [rows] = await connection.query('SHOW BINARY LOG STATUS');
+    const end = isMariadb(scene.on) ? 'SHOW MASTER STATUS' : 'SHOW BINARY LOG STATUS';
+    const [rows] = await connection.query(end);
     return (rows as { File: string; Position: number }[])[0];
   });
   await eventually(() => {
@@ -114,7 +116,8 @@ export async function caughtUp(scene: Scene, run: CaptureRun): Promise<void> {
 /** The numbers of the server's last so many transactions. */
 export async function lastNumbers(on: MysqlServer, count: number): Promise<string[]> {
   const executed = await withConnection(on.url, async (connection) => {
-    const [rows] = await connection.query('SELECT @@gtid_executed AS g');
+    const variable = isMariadb(on) ? '@@gtid_binlog_pos' : '@@gtid_executed';
+    const [rows] = await connection.query(`SELECT ${variable} AS g`);
     return (rows as { g: string }[])[0]?.g ?? '';
   });
   const last = Number(/(\d+)$/.exec(executed)?.[1]);
@@ -150,6 +153,11 @@ interface XaRow {
 /** What a failed test left prepared would be in the way of the next. */
 export async function rollBackAll(on: MysqlServer): Promise<void> {
   await withConnection(on.url, async (connection) => {
+    if (isMariadb(on)) {
+      const [named] = await connection.query("XA RECOVER FORMAT='SQL'");
+      for (const { data } of named as XaRow[]) await connection.query(`XA ROLLBACK ${data}`);
+      return;
+    }
     const [rows] = await connection.query('XA RECOVER CONVERT XID');
     for (const row of rows as XaRow[]) {
       const hex = row.data.slice(2);

@@ -19,7 +19,13 @@ import type { ProvenPlace } from '../prove-place.ts';
 import { secondsText } from '../prove-sets.ts';
 import { type DumpAccess, readEvents, readPlace } from '../read-place.ts';
 import { isPurged } from '../server-place.ts';
-import { hasLogged, isReplica, type MariadbState, readMariadbState } from './server-state.ts';
+import {
+  hasLogged,
+  isReplica,
+  justBefore,
+  type MariadbState,
+  readMariadbState,
+} from './server-state.ts';
 import { FIRST_POSITION } from '../../binlog/event-parser.ts';
 
 type Last = Checkpoint['last'];
@@ -227,10 +233,7 @@ async function firstOf(
   access: DumpAccess,
   signal: AbortSignal,
 ): Promise<MariadbGtidEvent | null> {
-  const before = new MariadbPosition();
-  for (const one of state.last) if (one.domain !== gtid.domain) before.raise(one);
-  if (gtid.seq > 1n) before.add({ ...gtid, seq: gtid.seq - 1n });
-  const start = { domains: before, holes: true };
+  const start = { domains: justBefore([gtid], state), holes: true };
   for await (const event of readEvents(access, start, signal)) {
     if (event.type !== 'mariadb-gtid' || event.gtid.domain !== gtid.domain) continue;
     return event;

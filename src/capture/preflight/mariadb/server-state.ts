@@ -54,6 +54,26 @@ export function hasLogged({ last }: Pick<MariadbState, 'last'>, gtid: MariadbGti
   );
 }
 
+/**
+ * Where a dump begins that is to send these transactions first, and of other domains nothing that was there. The number
+ * before the first of a domain need not exist.
+ */
+export function justBefore(
+  gtids: readonly MariadbGtid[],
+  { last }: Pick<MariadbState, 'last'>,
+): MariadbPosition {
+  const position = new MariadbPosition();
+  const asked = new Set(gtids.map(({ domain }) => domain));
+  for (const gtid of last) if (!asked.has(gtid.domain)) position.raise(gtid);
+  for (const domain of asked) {
+    const inDomain = gtids.filter((gtid) => gtid.domain === domain);
+    const [first] = inDomain.sort((left, right) => (left.seq < right.seq ? -1 : 1));
+    // From the domain's beginning on, it is left out.
+    if (first !== undefined && first.seq > 1n) position.add({ ...first, seq: first.seq - 1n });
+  }
+  return position;
+}
+
 /** The end of the log, and how far each domain is there. */
 export async function readMariadbEnd(
   source: SourceConnection,

@@ -2,6 +2,7 @@
 
 import type { BinlogEvent } from '../../../capture/binlog/binlog-event.ts';
 import { type EventCode, eventCode, EVENT_CODES } from '../../../capture/binlog/event-codes.ts';
+import { xidOf } from '../../../capture/xa/xid.ts';
 import { formatAnyGtid } from '../../../executed-gtids.ts';
 import type { PlacedEvent } from './place-events.ts';
 
@@ -27,7 +28,7 @@ const DESCRIPTIONS: { readonly [T in BinlogEvent['type']]?: Describe<T> } = {
   'gtid-list': ({ list }) => ({ gtids: list }),
   'mariadb-gtid': ({ standalone, xa, thread }) => ({
     standalone,
-    ...(xa === null ? {} : { xa }),
+    ...(xa === null ? {} : { xa: xa.part, xid: xidOf(xa.xid) }),
     ...(thread === null ? {} : { thread }),
   }),
   gtid: ({ commitUs }) => {
@@ -37,9 +38,7 @@ const DESCRIPTIONS: { readonly [T in BinlogEvent['type']]?: Describe<T> } = {
   query: ({ schema, sql, threadId }) => ({ schema, statement: sql, thread: threadId }),
   'rows-query': ({ sql }) => ({ statement: sql }),
   xid: ({ xid }) => ({ xid: xid.toString() }),
-  'xa-prepare': ({ xid: { gtrid, bqual, formatId }, onePhase }) => {
-    return { xid: `X'${gtrid}',X'${bqual}',${formatId}`, one_phase: onePhase };
-  },
+  'xa-prepare': ({ xid, onePhase }) => ({ xid: xidOf(xid), one_phase: onePhase }),
   'table-map': ({ tableId }, { table }) => {
     const columns = table?.columns.filter(({ hidden }) => !hidden).map(({ name }) => name) ?? [];
     return { table_id: tableId, columns: columns.some((name) => name === '') ? null : columns };

@@ -7,11 +7,10 @@ import type { SourceConnection } from '../../../capture/binlog/source-connection
 import { firstReachable } from '../../../capture/preflight/first-reachable.ts';
 import { type DumpAccess, readPlace } from '../../../capture/preflight/read-place.ts';
 import { readAnyServer } from '../../../capture/preflight/any-server.ts';
-import type { MariadbState } from '../../../capture/preflight/mariadb/server-state.ts';
+import { justBefore, type MariadbState } from '../../../capture/preflight/mariadb/server-state.ts';
 import type { ServerPlace } from '../../../capture/preflight/server-place.ts';
 import { loadConfig } from '../../../config/load.ts';
 import { RowcallError } from '../../../errors.ts';
-import { MariadbPosition } from '../../../mariadb-gtid.ts';
 import { abortable } from '../../../shared/abort.ts';
 import { present } from '../../../shared/assert.ts';
 import { systemClock } from '../../../shared/clock.ts';
@@ -89,18 +88,9 @@ function startOfGtids(gtids: WantedGtids, server: ServerPlace | MariadbState): D
   return { gtidSet: server.gtids.executed.union(server.gtids.purged).subtract(gtids.set) };
 }
 
-/** Behind what stands before each of them, which need not be there; of the other domains nothing older. */
-function beforeAll(gtids: WantedGtids, { last }: MariadbState): DumpStart {
+function beforeAll(gtids: WantedGtids, server: MariadbState): DumpStart {
   if (gtids.kind === 'mysql') throw otherKind('MariaDB');
-  const domains = new MariadbPosition();
-  const asked = new Set(gtids.gtids.map(({ domain }) => domain));
-  for (const gtid of last) if (!asked.has(gtid.domain)) domains.raise(gtid);
-  for (const domain of asked) {
-    const inDomain = gtids.gtids.filter((gtid) => gtid.domain === domain);
-    const [first] = inDomain.sort((left, right) => (left.seq < right.seq ? -1 : 1));
-    if (first !== undefined && first.seq > 1n) domains.add({ ...first, seq: first.seq - 1n });
-  }
-  return { domains, holes: true };
+  return { domains: justBefore(gtids.gtids, server), holes: true };
 }
 
 function otherKind(kind: string): RowcallError {
