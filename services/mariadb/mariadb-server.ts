@@ -20,6 +20,8 @@ function mariadbSettings(options: MysqlOptions, random: number): string[] {
     '--binlog-row-metadata=FULL',
     `--binlog-expire-logs-seconds=${WEEK_SECONDS}`,
     '--gtid-strict-mode=ON',
+    // From 11.4 on nothing is purged that no replica has read, unless so.
+    '--loose-slave-connections-needed-for-purge=0',
     // Of its own accord it takes latin1 before 11.6; packages set what MySQL has.
     '--character-set-server=utf8mb4',
     '--max-allowed-packet=1G',

@@ -4,6 +4,7 @@ import { RowcallError } from '../errors.ts';
 import type { FilePosition } from '../position.ts';
 import { unreachable } from '../shared/assert.ts';
 import type { BinlogEvent } from './binlog/binlog-event.ts';
+import { isAside } from './binlog/aside.ts';
 import { classifyQuery, type QueryKind } from './binlog/classify-query.ts';
 import { statementTarget } from './binlog/statement-target.ts';
 import { DdlEvents } from './ddl-events.ts';
@@ -242,29 +243,6 @@ export class EventHandler {
     this.#schemaChanges?.shape(place, route);
     return this.#rowEvents.take(event, route, place);
   }
-}
-
-/** The file's own place changes with its format description; the rest says nothing about rows. */
-type Aside = Extract<
-  BinlogEvent,
-  {
-    type:
-      'rotate' | 'previous-gtids' | 'gtid-list' | 'rows-query' | 'heartbeat' | 'stop' | 'harmless';
-  }
->;
-
-const ASIDE: Readonly<Record<Aside['type'], true>> = {
-  rotate: true,
-  'previous-gtids': true,
-  'gtid-list': true,
-  'rows-query': true,
-  heartbeat: true,
-  stop: true,
-  harmless: true,
-};
-
-function isAside(event: BinlogEvent): event is Aside {
-  return event.type in ASIDE;
 }
 
 function at(event: BinlogEvent): string {

@@ -14,17 +14,19 @@ export async function startOwnMariadb(options: MariadbOptions = {}): Promise<Mys
   return server;
 }
 
-/** The kinds of servers that can be a source, each with how a test starts one of its own. */
-export const SOURCES: readonly (readonly [
-  title: string,
-  start: (options?: Pick<MariadbOptions, 'args' | 'fast'>) => Promise<MysqlServer>,
-])[] = [
-  ['MySQL', (options = {}) => startOwnMysql({ fast: true, ...options })],
-  ...MARIADB_VERSIONS.map(
-    (version) =>
-      [`MariaDB ${version}`, (options = {}) => startOwnMariadb({ version, ...options })] as const,
-  ),
-];
+/** The kinds of servers that can be a source. */
+export const SOURCES = ['MySQL', ...MARIADB_VERSIONS] as const;
+
+/** One of the test's own, as `startOwnMariadb`. */
+export function startOwnSource(
+  kind: (typeof SOURCES)[number],
+  options: Pick<MariadbOptions, 'args' | 'fast'> = {},
+): Promise<MysqlServer> {
+  const { fast = true, ...rest } = options;
+  return kind === 'MySQL'
+    ? startOwnMysql({ ...rest, fast })
+    : startOwnMariadb({ ...rest, fast, version: kind });
+}
 
 export function isMariadb({ version }: Pick<MysqlServer, 'version'>): boolean {
   return version.includes('MariaDB');

@@ -23,6 +23,8 @@ const BY_ERRNO: ReadonlyMap<number, ErrorCode> = new Map([
     (errno) => [errno, 'SOURCE_LOST'] as const,
   ),
   [ERRNO_DUMP_FAILED, 'BINLOG_DUMP_REFUSED'],
+  // ER_SLAVE_SAME_ID of MariaDB: another reader came with our server_id. MySQL says so by the errno above.
+  [4052, 'BINLOG_DUMP_REFUSED'],
 ]);
 
 /** System errors and those of mysql2. Lost once connected, unreachable before. */

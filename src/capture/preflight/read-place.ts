@@ -16,7 +16,7 @@ export interface DumpAccess {
   readonly clock: Clock;
 }
 
-const QUEUE_BYTES = 1024 * 1024;
+const LOOK = { maxQueueBytes: 1024 * 1024, nonBlocking: true } as const;
 
 /**
  * The events from a place on, to the end of the log or until the caller has seen enough. Bodies of row changes
@@ -30,8 +30,10 @@ export async function* readEvents(
   signal: AbortSignal,
   bodies: ReadBodies = 'scan',
 ): AsyncGenerator<BinlogEvent, void, void> {
+  // One by one: with the identity of a replica, which whoever asks may have, it would end the capture's own dump.
+  const { connection, serverId, heartbeatMs, clock } = access;
   const stream = await openBinlogStream(
-    { ...access, start, maxQueueBytes: QUEUE_BYTES, nonBlocking: true, bodies },
+    { connection, serverId, heartbeatMs, clock, start, ...LOOK, bodies },
     signal,
   );
   try {

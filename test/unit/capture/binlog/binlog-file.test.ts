@@ -277,6 +277,46 @@ describe('rowcall binlog of a file', () => {
   });
 });
 
+describe.each(['mariadb-10.11.000001', 'mariadb-11.4.000001'])('%s', (name) => {
+  it('is read with GTIDs of every domain, compressed events and an XA transaction', async () => {
+    const { code, out } = await binlog(fixture(name), '--json', '--table', 'shop.items');
+    expect(code).toBe(0);
+    const events = out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+      .filter(({ rows }) => rows !== undefined);
+    const summary = events.map(({ type, gtid, rows }) => [
+      type,
+      gtid,
+      (rows as readonly unknown[]).length,
+    ]);
+    expect(summary).toEqual([
+      ['WRITE_ROWS_V1', '0-5-3', 2],
+      ['UPDATE_ROWS_V1', '0-5-4', 1],
+      ['DELETE_ROWS_V1', '3-5-1', 1],
+      ['WRITE_ROWS_V1', '0-5-5', 1],
+      ['WRITE_ROWS_V1', '0-5-5', 1],
+      ['MARIADB_WRITE_ROWS_COMPRESSED_V1', '0-5-6', 2],
+      ['MARIADB_UPDATE_ROWS_COMPRESSED_V1', '0-5-7', 1],
+      ['MARIADB_DELETE_ROWS_COMPRESSED_V1', '0-5-8', 2],
+      ['WRITE_ROWS_V1', '0-5-10', 1],
+    ]);
+  });
+
+  it('shows the transactions that are asked for', async () => {
+    const { out } = await binlog(fixture(name), '--json', '--gtid', '3-5-1,0-5-11');
+    const types = out
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { readonly type: string }).type);
+    expect(types).toEqual([
+      ...['MARIADB_GTID', 'MARIADB_ANNOTATE_ROWS', 'TABLE_MAP', 'DELETE_ROWS_V1', 'XID'],
+      ...['MARIADB_GTID', 'QUERY'],
+    ]);
+  });
+});
+
 describe('a binlog file that is not whole', () => {
   it('ends where it ends while it is still being written', async () => {
     const { code, err } = await binlog(IN_USE);
