@@ -1,6 +1,7 @@
 /** DDL of captured tables: a TRUNCATE or DROP becomes an event, what changes rows unseen is told. */
 
 import type { TableName } from '../position.ts';
+import { RowcallError } from '../errors.ts';
 import { formatPlace } from '../position.ts';
 import { present } from '../shared/assert.ts';
 import type { Clock } from '../shared/clock.ts';
@@ -44,12 +45,30 @@ export class DdlEvents {
   /** A statement that is its own transaction, which its caller ends with nothing awaited in between. */
   take(event: QueryEvent): void {
     const { transaction } = this.#parts.place;
+    if (transaction === null) return;
     // Behind BEGIN it is about temporary tables: any other DDL ends the transaction before it.
-    if (transaction === null || transaction.explicit) return;
+    if (transaction.explicit) {
+      if (transaction.begin.type === 'mariadb-gtid') this.#refuseReplaced(event);
+      return;
+    }
     const hint = ddlHint(event.sql, event.schema, event.sqlMode);
     if (hint !== null) this.#parts.schemaChanges?.statement(event, transaction, event.sql, hint);
     if (hint?.effect === 'truncate') this.#truncate(event, transaction, hint);
     if (hint?.effect === 'some') this.#warn(event, hint);
+  }
+
+  /** MariaDB's CREATE OR REPLACE TABLE … SELECT: the rows that go and those that come are one transaction. */
+  #refuseReplaced(event: QueryEvent): void {
+    const hint = ddlHint(event.sql, event.schema, event.sqlMode);
+    if (hint?.effect !== 'truncate' || this.#routesOf(hint.targets).length === 0) return;
+    throw new RowcallError(
+      'BINLOG_EVENT_UNSUPPORTED',
+      `${hint.kind} within a transaction takes all rows of a captured table`,
+      {
+        place: formatPlace(event),
+        cure: 'Use TRUNCATE TABLE and INSERT … SELECT instead. Bring the rows over by hand, then rowcall position set behind the place named.',
+      },
+    );
   }
 
   #truncate(event: QueryEvent, transaction: Transaction, { kind, targets }: DdlHint): void {

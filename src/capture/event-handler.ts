@@ -187,8 +187,11 @@ export class EventHandler {
    * tables have neither of a captured table, are passed over.
    */
   #refuseStatement(event: QueryEvent, kind: 'create-query' | 'statement-dml'): void {
-    // Behind a BEGIN it can only be a temporary table: any other CREATE TABLE ends the transaction before it.
-    if (kind === 'create-query' && this.#parts.place.transaction?.explicit === true) return;
+    const transaction = this.#parts.place.transaction;
+    // Behind a BEGIN it can only be a temporary table: any other CREATE TABLE ends the transaction before it. MariaDB
+    // has no BEGIN, and logs such a statement as a transaction like any other.
+    const isBehindBegin = transaction?.explicit === true && transaction.begin.type === 'gtid';
+    if (kind === 'create-query' && isBehindBegin) return;
     const target = statementTarget(event.sql, event.schema);
     if (target !== null && SYSTEM_SCHEMAS.has(target.schema)) return;
     const table = target === null ? '' : ` of ${target.schema}.${target.table}`;

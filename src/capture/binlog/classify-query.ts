@@ -54,6 +54,9 @@ export function classifyQuery(sql: string, sqlMode = 0): QueryKind {
   if (first === 'ROLLBACK') return rollbackKind(sql, afterFirst);
   if (first === 'START') return nextWord(sql, afterFirst)[0] === 'TRANSACTION' ? 'begin' : 'other';
   if (first === 'CREATE') return createKind(sql, afterFirst, sqlMode);
+  if (first === 'SET' && nextWord(sql, afterFirst)[0] === 'STATEMENT') {
+    return withinSet(sql, afterFirst, sqlMode);
+  }
   return 'other';
 }
 
@@ -64,9 +67,28 @@ function rollbackKind(sql: string, start: number): QueryKind {
   return word === 'TO' ? 'rollback-to' : 'rollback';
 }
 
+/** MariaDB: SET STATEMENT variable = value, … FOR statement. Where none is found, it may be any. */
+function withinSet(sql: string, start: number, sqlMode: number): QueryKind {
+  const FOR = /\bFOR\s/gi;
+  FOR.lastIndex = start;
+  const kinds: QueryKind[] = [];
+  for (let found = FOR.exec(sql); found !== null; found = FOR.exec(sql)) {
+    kinds.push(classifyQuery(sql.slice(FOR.lastIndex), sqlMode));
+  }
+  // A value may hold the word, too: what any of them could be is taken for what it is.
+  return kinds.find((kind) => kind !== 'other') ?? (kinds.length === 0 ? 'statement-dml' : 'other');
+}
+
+/** CREATE OR REPLACE, of MariaDB. */
+function behindOrReplace(sql: string, start: number): number {
+  const [or, afterOr] = nextWord(sql, start);
+  const [replace, end] = nextWord(sql, afterOr);
+  return or === 'OR' && replace === 'REPLACE' ? end : start;
+}
+
 /** The server writes START TRANSACTION at the very end of the statement that it makes from CREATE TABLE … SELECT. */
 function createKind(sql: string, start: number, sqlMode: number): QueryKind {
-  const [first, afterFirst] = nextWord(sql, start);
+  const [first, afterFirst] = nextWord(sql, behindOrReplace(sql, start));
   const [word, end] = first === 'TEMPORARY' ? nextWord(sql, afterFirst) : [first, afterFirst];
   if (word !== 'TABLE') return 'other';
   if (/\bSTART\s+TRANSACTION\s*;?\s*$/i.test(sql.slice(-64))) return 'create-select';

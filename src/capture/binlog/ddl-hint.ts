@@ -126,10 +126,14 @@ function created(reader: Reader, schema: string): DdlHint | null {
     reader.takeIfExists();
     return hint('CREATE DATABASE', 'none', readDatabase(reader));
   }
+  const replaces = reader.take('OR') && reader.take('REPLACE');
   if (reader.take('TABLE')) {
     reader.takeIfExists();
     const target = readTarget(reader, schema);
-    return target === null ? null : hint('CREATE TABLE', 'none', [target]);
+    if (target === null) return null;
+    return replaces
+      ? hint('CREATE OR REPLACE TABLE', 'truncate', [target])
+      : hint('CREATE TABLE', 'none', [target]);
   }
   for (const word of ['UNIQUE', 'FULLTEXT', 'SPATIAL']) reader.take(word);
   return reader.take('INDEX') ? index('CREATE INDEX', reader, schema) : null;
