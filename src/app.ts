@@ -12,7 +12,6 @@ import { configWarnings, drainTimeoutMs } from './config/warnings.ts';
 import type { CallbackOptions } from './deliver/callback-options.ts';
 import { ClaimSender } from './deliver/callback/claim-sender.ts';
 import type { Handler } from './deliver/callback/handler.ts';
-import { HttpSender } from './deliver/callback/http-sender.ts';
 import { loadHandler, ModuleSender } from './deliver/callback/module-sender.ts';
 import type { Sender } from './deliver/callback/sender.ts';
 import { ShapeSender } from './deliver/match/shape-sender.ts';
@@ -20,6 +19,7 @@ import { Deliver } from './deliver/deliver.ts';
 import { DeliverInTurn } from './deliver/deliver-in-turn.ts';
 import { openCursors } from './deliver/intake/open-cursors.ts';
 import { RowcallError } from './errors.ts';
+import { httpSender } from './http-callback.ts';
 import type { ChangeLog } from './log/change-log.ts';
 import { formatLogFinding, requireUsableLog } from './log/finding.ts';
 import { RetentionKeeper } from './log/retention-keeper.ts';
@@ -259,12 +259,9 @@ export class App {
           : present(handlers[name], `the handler of ${name}`);
       return new ModuleSender({ callback: name, handler, timeoutMs: deliver.timeoutMs, clock });
     }
-    const headers = Object.entries(deliver.headers).map(([key, value]) => [key, value.reveal()]);
-    return new HttpSender({
-      ...deliver,
+    return httpSender(deliver, {
+      pipeline: this.#config.name,
       callback: name,
-      headers: Object.fromEntries(headers) as Record<string, string>,
-      secrets: deliver.secrets.map((secret) => secret.reveal()),
       concurrency,
       version: VERSION,
       clock,

@@ -346,6 +346,11 @@ export const ERRORS = {
     exit: 1,
     cure: 'The address is private or not https. Set deliver.allow_private_network if that is meant.',
   },
+  CALLBACK_TLS: {
+    retriable: false,
+    exit: 2,
+    cure: 'deliver.tls must name PEM files that this account may read: ca, and cert with its key.',
+  },
   DELIVERY_FAILED: { retriable: true, exit: 1, cure: 'See the answer of the endpoint.' },
 
   // The program

@@ -13,12 +13,15 @@ export interface TlsFiles {
 
 /** Which section it is, and the code of what is wrong with its files. */
 export interface TlsSection {
-  readonly name: 'source.tls' | 'log.tls';
-  readonly code: 'SOURCE_TLS' | 'LOG_TLS';
+  readonly name: 'source.tls' | 'log.tls' | 'deliver.tls';
+  readonly code: 'SOURCE_TLS' | 'LOG_TLS' | 'CALLBACK_TLS';
 }
 
 /** @throws RowcallError of the section's code when a file cannot be read */
-export async function readTlsFiles(tls: TlsConfig, section: TlsSection): Promise<TlsFiles> {
+export async function readTlsFiles(
+  tls: Pick<TlsConfig, 'ca' | 'cert' | 'key'>,
+  section: TlsSection,
+): Promise<TlsFiles> {
   const [ca, cert, key] = await Promise.all(
     [tls.ca, tls.cert, tls.key].map((path) => readPem(path, section)),
   );

@@ -4,11 +4,10 @@
  * the schema's own; whatever is not of the expected form is left to the schema.
  */
 
-import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { isPrivateHost } from '../shared/public-address.ts';
+import { checkDelivery } from './check-delivery.ts';
 import { checkFormats, checkTables } from './check-tables.ts';
-import type { OptionPath, Problem } from './problems.ts';
+import type { Problem } from './problems.ts';
 import { parseDuration, parseSize } from './quantities.ts';
 import { isPattern, listsMeet } from './table-globs.ts';
 import { has, list, NOTHING, problem, section, texts, type Section } from './written.ts';
@@ -200,81 +199,4 @@ function checkRetry(retry: Section, index: number): Problem[] {
       'maximum_interval must be at least initial_interval',
     ),
   ];
-}
-
-/** What only a request over HTTP has. */
-const HTTP_ONLY = ['method', 'headers', 'format', 'secrets', 'allow_private_network', 'max_body'];
-
-function checkDelivery(
-  callback: Section,
-  index: number,
-  { handled, files, baseDir }: CrossCheckContext & { readonly handled: boolean },
-): Problem[] {
-  const path = ['callbacks', index, 'deliver'] as const;
-  const deliver = section(callback['deliver']);
-  const ways = ['url', 'module'].filter((key) => has(deliver, key));
-  const found: Problem[] = [];
-  if (handled) {
-    for (const key of ways) {
-      found.push(
-        problem([...path, key], 'does not go with a handler given in code; remove it', 'key'),
-      );
-    }
-  } else if (ways.length === 0) {
-    found.push(
-      problem(
-        path,
-        'says nowhere to deliver; write url: https://… or module: ./handlers/orders.js',
-      ),
-    );
-  } else if (ways.length === 2) {
-    found.push(problem([...path, 'module'], 'does not go with url; write one or the other', 'key'));
-  }
-  if (has(deliver, 'url')) return [...found, ...checkTarget(deliver, path)];
-  if (ways.length === 0 && !handled) return found;
-  if (files) found.push(...checkModule(deliver['module'], path, baseDir));
-  for (const key of HTTP_ONLY) {
-    if (has(deliver, key)) found.push(problem([...path, key], 'belongs to url; remove it', 'key'));
-  }
-  return found;
-}
-
-function checkModule(module: unknown, path: OptionPath, baseDir: string): Problem[] {
-  if (typeof module !== 'string' || existsSync(resolve(baseDir, module))) return [];
-  const text = `there is no such file: ${resolve(baseDir, module)}; correct the path, which begins in the folder of the configuration`;
-  return [problem([...path, 'module'], text)];
-}
-
-function checkTarget(deliver: Section, path: OptionPath): Problem[] {
-  const found: Problem[] = [];
-  const { url } = deliver;
-  if (!has(deliver, 'secrets')) {
-    found.push(
-      problem(
-        [...path, 'secrets'],
-        'is required with url; write ["${SHOP_SECRET}"], and make one with: echo "whsec_$(openssl rand -base64 32)"',
-      ),
-    );
-  }
-  const target = typeof url === 'string' ? URL.parse(url) : null;
-  const guarded = target !== null && deliver['allow_private_network'] !== true;
-  if (guarded && target.protocol === 'http:') {
-    found.push(
-      problem([...path, 'url'], 'is plain http; write https, or add allow_private_network: true'),
-    );
-  }
-  if (guarded && isPrivateHost(target.hostname)) {
-    const text = `leads to ${target.hostname}, which is no public address; write another, or add allow_private_network: true`;
-    found.push(problem([...path, 'url'], text));
-  }
-  const names = Object.keys(section(deliver['headers']));
-  names.forEach((name, index) => {
-    const first = names.findIndex((other) => other.toLowerCase() === name.toLowerCase());
-    if (first < index) {
-      found.push(
-        problem([...path, 'headers', name], 'stands twice, in another case; keep one', 'key'),
-      );
-    }
-  });
-  return found;
 }

@@ -17,5 +17,4 @@ export const LATER_KEYS: Readonly<Record<string, readonly string[]>> = {
 export const LATER_VALUES: Readonly<Record<string, readonly string[]>> = {
   'checkpoint.type': ['file'],
   'state.type': ['mysql'],
-  'callbacks.deliver.format': ['cloudevents-binary', 'cloudevents-structured', 'raw'],
 };

@@ -2,16 +2,11 @@
 
 import { stringify } from 'yaml';
 import { formatDuration, formatSize } from './quantities.ts';
+import { printDeliver } from './print-deliver.ts';
 import { formatHostAndPort } from './scalars.ts';
-import type {
-  CallbackConfig,
-  Config,
-  DeliverConfig,
-  LogConfig,
-  SourceConfig,
-  TableRule,
-} from './schema.ts';
+import type { CallbackConfig, Config, LogConfig, SourceConfig, TableRule } from './schema.ts';
 import { MASK, type Secret } from './secret.ts';
+import { withoutNull } from './without-null.ts';
 
 /**
  * The names and units are those of the file, so that what is printed reads as a configuration. Passwords,
@@ -37,13 +32,6 @@ export function printConfig(config: Config): string {
     },
     // An alias for a value that happens to be shared would only puzzle the reader.
     { aliasDuplicateObjects: false, lineWidth: 0 },
-  );
-}
-
-/** Absent options are left out, as in a file. */
-function withoutNull(section: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(section).filter(([, value]) => value !== null && value !== undefined),
   );
 }
 
@@ -193,31 +181,4 @@ export function printCallback(callback: CallbackConfig): Record<string, unknown>
     },
     lanes: { max_events: lanes.maxEvents, max_bytes: formatSize(lanes.maxBytes) },
   });
-}
-
-function printDeliver(deliver: DeliverConfig): Record<string, unknown> {
-  const timeout = formatDuration(deliver.timeoutMs);
-  switch (deliver.type) {
-    case 'handler':
-      return { timeout };
-    case 'module':
-      return { module: deliver.path, timeout };
-    case 'http':
-      return {
-        url: maskQuery(deliver.url),
-        method: deliver.method,
-        headers: Object.fromEntries(Object.keys(deliver.headers).map((name) => [name, MASK])),
-        timeout,
-        format: deliver.format,
-        secrets: deliver.secrets.map(masked),
-        allow_private_network: deliver.allowPrivateNetwork,
-        max_body: formatSize(deliver.maxBodyBytes),
-      };
-  }
-}
-
-/** Endpoints often take a token there. */
-function maskQuery(text: string): string {
-  const query = text.indexOf('?');
-  return query < 0 ? text : `${text.slice(0, query)}?${MASK}`;
 }

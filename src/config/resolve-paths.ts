@@ -35,11 +35,19 @@ function resolveLog(log: LogConfig, from: Resolve): LogConfig {
   return { ...log, claimCheck, path: from(log.path) };
 }
 
-function resolveTls({ mode, ca, cert, key }: TlsConfig, from: Resolve): TlsConfig {
+function resolveTls(tls: TlsConfig, from: Resolve): TlsConfig {
+  return { mode: tls.mode, ...resolveFiles(tls, from) };
+}
+
+type TlsFiles = Pick<TlsConfig, 'ca' | 'cert' | 'key'>;
+
+function resolveFiles({ ca, cert, key }: TlsFiles, from: Resolve): TlsFiles {
   const maybe = (path: string | null): string | null => (path === null ? null : from(path));
-  return { mode, ca: maybe(ca), cert: maybe(cert), key: maybe(key) };
+  return { ca: maybe(ca), cert: maybe(cert), key: maybe(key) };
 }
 
 function resolveDeliver(deliver: DeliverConfig, from: Resolve): DeliverConfig {
-  return deliver.type === 'module' ? { ...deliver, path: from(deliver.path) } : deliver;
+  if (deliver.type === 'module') return { ...deliver, path: from(deliver.path) };
+  if (deliver.type === 'handler' || deliver.tls === null) return deliver;
+  return { ...deliver, tls: resolveFiles(deliver.tls, from) };
 }

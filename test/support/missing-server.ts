@@ -31,7 +31,7 @@ export async function orSkipProject<T>(
 }
 
 /** Where a machine judges, a test that did not run must not look like one that passed. */
-function isCi(): boolean {
+export function isCi(): boolean {
   const value = process.env['CI'];
   return value !== undefined && value !== '' && value !== 'false' && value !== '0';
 }

@@ -46,13 +46,36 @@ export type Phase = 'connecting' | 'exchanging';
 /** undici's codes for a request that it would not send: our fault, not the endpoint's. */
 const UNSENDABLE: ReadonlySet<string> = new Set(['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED']);
 
+/** What an endpoint says of our certificate. With TLS 1.3 it says so only after the handshake, in the request's place. */
+const CERTIFICATE_REFUSED =
+  /^ERR_SSL_(?:TLSV1|TLSV13|SSLV3)_ALERT_(?:HANDSHAKE_FAILURE|NO_CERTIFICATE|BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_REVOKED|CERTIFICATE_EXPIRED|CERTIFICATE_UNKNOWN|UNKNOWN_CA|ACCESS_DENIED|CERTIFICATE_REQUIRED)$/;
+
+/** What to do about codes of TLS, whose own words name no option. */
+const TLS_CURES: ReadonlyMap<string, string> = new Map([
+  ...[
+    'DEPTH_ZERO_SELF_SIGNED_CERT',
+    'SELF_SIGNED_CERT_IN_CHAIN',
+    'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+    'UNABLE_TO_GET_ISSUER_CERT',
+    'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  ].map((code) => [code, 'name the authority that signed it in deliver.tls.ca'] as const),
+  ['CERT_HAS_EXPIRED', "the endpoint's certificate must be renewed there"],
+  ['CERT_NOT_YET_VALID', "compare this machine's clock with the endpoint's certificate"],
+  ['ERR_SSL_WRONG_VERSION_NUMBER', 'the endpoint speaks no TLS at this port'],
+]);
+
 export function classifyError(error: unknown, phase: Phase): Outcome {
   const code = codeOf(error) ?? 'error';
   const message = error instanceof Error ? error.message : String(error);
-  const unreachable = phase === 'connecting' && !UNSENDABLE.has(code);
+  const refused = CERTIFICATE_REFUSED.test(code);
+  const unreachable = refused || (phase === 'connecting' && !UNSENDABLE.has(code));
+  const cure = refused
+    ? 'the endpoint wants another client certificate than deliver.tls.cert'
+    : TLS_CURES.get(code);
+  const text = message === '' ? code : `${code}: ${message}`;
   return {
     kind: unreachable ? 'unreachable' : 'failed',
-    error: boundedError(message === '' ? code : `${code}: ${message}`),
+    error: boundedError(cure === undefined ? text : `${text}; ${cure}`),
   };
 }
 

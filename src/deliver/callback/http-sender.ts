@@ -2,28 +2,24 @@
 
 import type { KeyObject } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { Pool } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { Clock } from '../../shared/clock.ts';
 import { classifyError } from './classify.ts';
+import { endpointDispatcher, type ProxyOptions } from './endpoint-dispatcher.ts';
 import { Exchange } from './exchange.ts';
-import { guardedConnector, plainConnector, type Resolve } from './outgoing-guard.ts';
+import { type HandshakeOptions, WebhookPermission } from './webhook-permission.ts';
+import type { Resolve, TlsIdentity } from './outgoing-guard.ts';
+import { requestFormat, type RequestFormat, type RequestFormatName } from './request-format.ts';
 import type { Outcome, OutgoingEvent, Sender } from './sender.ts';
+import { signingKey } from './signature.ts';
 import { Slots } from './slots.ts';
-import {
-  bodyBytes,
-  signingKey,
-  type WebhookBody,
-  webhookBody,
-  webhookHeaders,
-} from './standard-webhook.ts';
+import { bodyBytes, type WebhookBody, webhookHeaders } from './standard-webhook.ts';
 
 /** Measured: more sockets to one host halve the rate. Attempts beyond them wait, before their time begins. */
 const MAX_SOCKETS = 64;
-/** Shorter than what servers commonly wait without saying so (5 s), so that we close first. */
-const KEEP_ALIVE_MS = 4_000;
 /** A header that would override ours would break signature, identity or framing. */
 const OURS =
-  /^(?:webhook-.*|rowcall-.*|traceparent|content-type|content-length|transfer-encoding|host|connection|expect|upgrade|keep-alive|te|trailer)$/;
+  /^(?:webhook-.*|rowcall-.*|ce-.*|traceparent|proxy-authorization|content-type|content-length|transfer-encoding|host|connection|expect|upgrade|keep-alive|te|trailer)$/;
 /** RFC 9110, 5.6.2 and 5.5: a token; and a value on one line. */
 const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 const HEADER_VALUE = /^[\t\u0020-\u007e\u0080-\u00ff]*$/;
@@ -31,6 +27,8 @@ const HEADER_VALUE = /^[\t\u0020-\u007e\u0080-\u00ff]*$/;
 const MIN_REDACTED_CHARACTERS = 6;
 
 export interface HttpSenderOptions {
+  /** The configuration's name. */
+  readonly pipeline: string;
   readonly callback: string;
   readonly url: string;
   readonly method: 'POST' | 'PUT' | 'PATCH';
@@ -38,7 +36,8 @@ export interface HttpSenderOptions {
   readonly headers: Readonly<Record<string, string>>;
   /** Of the whole exchange, milliseconds. */
   readonly timeoutMs: number;
-  /** `whsec_…`, at least one. */
+  readonly format: RequestFormatName;
+  /** `whsec_…` or `whsk_…`; without one nothing is signed. */
   readonly secrets: readonly string[];
   /** Lets the URL lead to private addresses and plain http. */
   readonly allowPrivateNetwork: boolean;
@@ -47,8 +46,10 @@ export interface HttpSenderOptions {
   readonly concurrency: number;
   readonly version: string;
   readonly clock: Clock;
-  /** Certificates to trust instead of Node's own, PEM. */
-  readonly ca?: string;
+  readonly tls?: TlsIdentity;
+  readonly proxy?: ProxyOptions;
+  /** Asks the endpoint for leave first. */
+  readonly handshake?: HandshakeOptions;
   /** For tests of the outgoing guard. */
   readonly resolve?: Resolve;
 }
@@ -60,36 +61,34 @@ export interface HttpSenderOptions {
  */
 export class HttpSender implements Sender {
   readonly #options: HttpSenderOptions;
-  readonly #pool: Pool;
+  readonly #endpoint: Dispatcher;
+  readonly #permission: WebhookPermission | null;
   readonly #slots: Slots;
+  readonly #origin: string;
   readonly #path: string;
+  readonly #format: RequestFormat;
   readonly #keys: readonly KeyObject[];
   readonly #headers: readonly string[];
   readonly #secrets: readonly string[];
 
   /** @throws TypeError when a header is one of ours, or is no HTTP header: the configuration refuses those before */
   constructor(options: HttpSenderOptions) {
-    const { timeoutMs, ca, resolve } = options;
+    const { timeoutMs, allowPrivateNetwork, tls, proxy, resolve, handshake, clock } = options;
     const url = new URL(options.url);
     const sockets = Math.min(options.concurrency, MAX_SOCKETS);
-    const connector = {
-      timeoutMs,
-      ...(ca === undefined ? {} : { ca }),
-      ...(resolve === undefined ? {} : { resolve }),
-    };
     this.#options = options;
     this.#slots = new Slots(sockets);
-    this.#pool = new Pool(url.origin, {
-      connections: sockets,
-      pipelining: 1,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      // The attempt's own timer is the only one: these two see parts of an exchange.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      connect: options.allowPrivateNetwork
-        ? plainConnector(connector)
-        : guardedConnector(connector),
+    this.#endpoint = endpointDispatcher({
+      url,
+      sockets,
+      timeoutMs,
+      allowPrivateNetwork,
+      ...(tls === undefined ? {} : { tls }),
+      ...(proxy === undefined ? {} : { proxy }),
+      ...(resolve === undefined ? {} : { resolve }),
     });
+    this.#format = requestFormat(options.format, options.pipeline);
+    this.#origin = url.origin;
     this.#path = `${url.pathname}${url.search}`;
     this.#keys = options.secrets.map(signingKey);
     this.#headers = [
@@ -98,12 +97,26 @@ export class HttpSender implements Sender {
       ...checkedHeaders(options.headers),
     ];
     this.#secrets = secretTexts(options);
+    this.#permission =
+      handshake === undefined
+        ? null
+        : new WebhookPermission({
+            ...handshake,
+            endpoint: this.#endpoint,
+            target: this.#origin,
+            path: this.#path,
+            headers: this.#headers,
+            timeoutMs,
+            clock,
+          });
   }
 
   async send(event: OutgoingEvent, attempt: number, signal: AbortSignal): Promise<Outcome> {
     if (!this.#slots.tryTake()) await this.#slots.take(signal);
     try {
       signal.throwIfAborted();
+      const refusal = await this.#permission?.refusal(signal);
+      if (refusal !== undefined && refusal !== null) return refusal;
       return await this.#attempt(event, attempt, signal);
     } finally {
       this.#slots.release();
@@ -111,14 +124,16 @@ export class HttpSender implements Sender {
   }
 
   async close(): Promise<void> {
-    await this.#pool.destroy();
+    await this.#endpoint.destroy();
   }
 
   #attempt(event: OutgoingEvent, attempt: number, signal: AbortSignal): Promise<Outcome> {
     const { maxBodyBytes, clock, callback } = this.#options;
     let body: WebhookBody;
+    let own: readonly string[];
     try {
-      body = webhookBody(event);
+      body = this.#format.body(event);
+      own = this.#format.headers(event);
     } catch (error) {
       return Promise.resolve(classifyError(error, 'exchanging'));
     }
@@ -128,12 +143,15 @@ export class HttpSender implements Sender {
       return Promise.resolve({ kind: 'failed', error });
     }
     const timestamp = Math.floor(clock.now() / 1000);
-    const headers = webhookHeaders({ event, body, callback, attempt, timestamp, keys: this.#keys });
+    const { contentType } = this.#format;
+    const keys = this.#keys;
+    const ours = webhookHeaders({ event, contentType, body, callback, attempt, timestamp, keys });
+    const headers = [...ours, ...own, ...this.#headers];
     const [whole, ...more] = body;
-    if (more.length === 0) return this.#exchange([...headers, ...this.#headers], whole, signal);
+    if (more.length === 0) return this.#exchange(headers, whole, signal);
     // Pieces of a known length, not chunks: receivers need not know how it was sent.
-    const length = ['content-length', String(bytes)];
-    return this.#exchange([...headers, ...length, ...this.#headers], Readable.from(body), signal);
+    headers.push('content-length', String(bytes));
+    return this.#exchange(headers, Readable.from(body), signal);
   }
 
   #exchange(headers: string[], body: Uint8Array | Readable, signal: AbortSignal): Promise<Outcome> {
@@ -154,7 +172,8 @@ export class HttpSender implements Sender {
         },
       });
       signal.addEventListener('abort', onAbort, { once: true });
-      this.#pool.dispatch({ path: this.#path, method, headers, body }, exchange);
+      const request = { origin: this.#origin, path: this.#path, method, headers, body };
+      this.#endpoint.dispatch(request, exchange);
     });
   }
 
@@ -174,10 +193,11 @@ function checkedHeaders(headers: Readonly<Record<string, string>>): string[] {
 }
 
 /** What an endpoint might repeat in its answer and nobody may read there: whole values, and their last words. */
-function secretTexts({ headers, secrets }: HttpSenderOptions): string[] {
-  const texts = [...secrets, ...Object.values(headers)].flatMap((text) => {
+function secretTexts({ headers, secrets, proxy }: HttpSenderOptions): string[] {
+  const login = proxy?.authorization ?? '';
+  const texts = [...secrets, ...Object.values(headers), login].flatMap((text) => {
     const whole = text.trim();
-    return [whole, whole.slice(whole.lastIndexOf(' ') + 1), whole.replace(/^whsec_/, '')];
+    return [whole, whole.slice(whole.lastIndexOf(' ') + 1), whole.replace(/^(?:whsec|whsk)_/, '')];
   });
   // The longest first: a part taken out of a whole would leave the rest of it.
   return [...new Set(texts)]

@@ -16,11 +16,19 @@ const resolveAll: Resolve = (host, callback) => {
   dnsLookup(host, { all: true }, callback);
 };
 
+/** PEM texts. */
+export interface TlsIdentity {
+  /** Certificates to trust instead of Node's own. */
+  readonly ca?: string;
+  /** Our own certificate and its key, for endpoints that ask for one. */
+  readonly cert?: string;
+  readonly key?: string;
+}
+
 export interface ConnectorOptions {
   /** Of connecting, the TLS handshake included; milliseconds, kept to within half a second. */
   readonly timeoutMs: number;
-  /** Certificates to trust instead of Node's own, PEM. */
-  readonly ca?: string;
+  readonly tls?: TlsIdentity;
   /** For tests: how names are resolved, and how a socket is connected. */
   readonly resolve?: Resolve;
   readonly connect?: buildConnector.connector;
@@ -67,14 +75,14 @@ export function guardedConnector(options: ConnectorOptions): buildConnector.conn
 }
 
 function connectorOf(
-  { timeoutMs, ca }: ConnectorOptions,
+  { timeoutMs, tls }: ConnectorOptions,
   lookup?: LookupFunction,
 ): buildConnector.connector {
   return buildConnector({
     timeout: timeoutMs,
     // Over HTTP/2 one connection would carry many attempts and end them together.
     allowH2: false,
-    ...(ca === undefined ? {} : { ca }),
+    ...tls,
     ...(lookup === undefined ? {} : { lookup }),
   });
 }

@@ -167,6 +167,25 @@ describe('options that depend on each other', () => {
     ['url without secrets', delivering({ url: http.url }), ['callbacks[0].deliver.secrets']],
     ['plain http', delivering({ ...http, url: 'http://a.b' }), ['callbacks[0].deliver.url']],
     [
+      'a login beside the header of one',
+      delivering({
+        ...http,
+        headers: { Authorization: 'x' },
+        auth: { type: 'bearer', token: 't' },
+      }),
+      ['callbacks[0].deliver.headers.Authorization'],
+    ],
+    [
+      'a certificate of ours without its key',
+      delivering({ ...http, tls: { cert: 'c' } }),
+      ['callbacks[0].deliver.tls.cert'],
+    ],
+    [
+      'options of url beside a module',
+      delivering({ module: 'x.js', proxy: 'http://p', handshake: { origin: 'a.b' } }),
+      ['callbacks[0].deliver.proxy', 'callbacks[0].deliver.handshake'],
+    ],
+    [
       'options of url beside module',
       delivering({ module: 'x.js', method: 'PUT', max_body: '1MiB' }),
       ['callbacks[0].deliver.method', 'callbacks[0].deliver.max_body'],

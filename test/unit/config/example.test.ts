@@ -40,8 +40,13 @@ function shownOptions(): Set<string> {
   expect(document.errors).toEqual([]);
   visit(document.toJS(), '');
   // A key that stands twice keeps its last value alone: the alternatives on one line are read by themselves.
-  for (const [, key = '', flow = ''] of text.matchAll(/^ *#\| (start|from): (\{.*\}) #/gm)) {
-    visit(parse(flow), key === 'start' ? 'source.start' : 'callbacks[].from');
+  const places = {
+    start: 'source.start',
+    from: 'callbacks[].from',
+    auth: 'callbacks[].deliver.auth',
+  } as const;
+  for (const [, key, flow = ''] of text.matchAll(/^ *#\| (start|from|auth): (\{.*\}) #/gm)) {
+    visit(parse(flow), places[key as keyof typeof places]);
   }
   return shown;
 }

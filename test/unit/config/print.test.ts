@@ -20,7 +20,10 @@ const config = parseConfig(
         deliver: {
           url: 'https://h/x?token=hunter2',
           secrets: [SECRET],
-          headers: { authorization: 'Bearer hunter2' },
+          headers: { 'x-token': 'Bearer hunter2' },
+          auth: { type: 'basic', user: 'me', password: 'hunter2' },
+          proxy: 'http://me:hunter2@proxy',
+          handshake: { origin: 'shop.example' },
         },
       },
       { name: 'code', tables: 'shop.b' },

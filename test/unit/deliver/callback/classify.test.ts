@@ -80,6 +80,22 @@ describe('an error', () => {
     expect(classifyError(ours, 'connecting').kind).toBe('failed');
   });
 
+  it('of an endpoint that refuses our certificate is the endpoint’s, also after the handshake', () => {
+    for (const code of [
+      'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',
+      'ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE',
+      'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA',
+    ]) {
+      const alert = Object.assign(new Error('tls alert'), { code });
+      expect(classifyError(alert, 'exchanging')).toEqual({
+        kind: 'unreachable',
+        error: `${code}: tls alert; the endpoint wants another client certificate than deliver.tls.cert`,
+      });
+    }
+    const other = Object.assign(new Error('x'), { code: 'ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR' });
+    expect(classifyError(other, 'exchanging').kind).toBe('failed');
+  });
+
   it('of any text is one printable line of at most 300 characters', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 4000 }), (text) => {

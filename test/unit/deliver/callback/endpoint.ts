@@ -116,7 +116,9 @@ export async function deadPort(): Promise<number> {
 
 export function httpSender(url: string, change: Partial<HttpSenderOptions> = {}): HttpSender {
   const sender = new HttpSender({
+    pipeline: 'shop',
     callback: 'supply-chain',
+    format: 'standard-webhooks',
     url,
     method: 'POST',
     headers: {},

@@ -1,0 +1,50 @@
+/** The forms of a request: what stands in its body, and which headers say so. */
+
+import { binaryCloudEvent, headerText, structuredCloudEvent } from './cloud-event.ts';
+import type { OutgoingEvent } from './sender.ts';
+import { webhookBody, type WebhookBody } from './standard-webhook.ts';
+
+export type RequestFormatName =
+  'standard-webhooks' | 'cloudevents-binary' | 'cloudevents-structured' | 'raw';
+
+/**
+ * Invariant: an event's body and headers are the same bytes on every attempt. What an attempt adds (its
+ * number, time, signature) are headers that every format has, `webhookHeaders`.
+ */
+export interface RequestFormat {
+  readonly contentType: string;
+  /** @throws RowcallError ENVELOPE_INVALID */
+  body(event: OutgoingEvent): WebhookBody;
+  /** Of this format alone: names and values in turn. @throws RowcallError ENVELOPE_INVALID */
+  headers(event: OutgoingEvent): readonly string[];
+}
+
+const none = (): readonly string[] => [];
+
+const standardWebhook: RequestFormat = {
+  contentType: 'application/json',
+  body: webhookBody,
+  headers: none,
+};
+
+/** The value as the default format of records has it, whatever the format of the topic; or the callback's `payload`. */
+const raw: RequestFormat = {
+  contentType: 'application/json',
+  body: ({ value, data }) => [data ?? value],
+  headers: ({ metadata }) =>
+    metadata === undefined ? [] : ['rowcall-metadata', headerText(metadata)],
+};
+
+/** @param pipeline the configuration's name, a part of what CloudEvents call the source */
+export function requestFormat(name: RequestFormatName, pipeline: string): RequestFormat {
+  switch (name) {
+    case 'standard-webhooks':
+      return standardWebhook;
+    case 'cloudevents-binary':
+      return binaryCloudEvent(pipeline);
+    case 'cloudevents-structured':
+      return structuredCloudEvent(pipeline);
+    case 'raw':
+      return raw;
+  }
+}
