@@ -11,8 +11,10 @@ import type { CallbackConfig, Config } from './config/schema.ts';
 import { configWarnings, drainTimeoutMs } from './config/warnings.ts';
 import type { CallbackOptions } from './deliver/callback-options.ts';
 import { ClaimSender } from './deliver/callback/claim-sender.ts';
-import type { Handler } from './deliver/callback/handler.ts';
-import { loadHandler, ModuleSender } from './deliver/callback/module-sender.ts';
+import type { Handler, OperationHandlers } from './deliver/callback/handler.ts';
+import { handlerOf, loadHandler } from './deliver/callback/load-handler.ts';
+import { ModuleSender } from './deliver/callback/module-sender.ts';
+import { ThreadSender } from './deliver/callback/thread-sender.ts';
 import type { Sender } from './deliver/callback/sender.ts';
 import { ShapeSender } from './deliver/match/shape-sender.ts';
 import { Deliver } from './deliver/deliver.ts';
@@ -25,7 +27,6 @@ import { formatLogFinding, requireUsableLog } from './log/finding.ts';
 import { RetentionKeeper } from './log/retention-keeper.ts';
 import { AdminServer } from './operate/admin/server.ts';
 import { abortable } from './shared/abort.ts';
-import { present } from './shared/assert.ts';
 import { LargeWork } from './shared/large-work.ts';
 import type { Clock, Random } from './shared/clock.ts';
 import { closeAfter } from './shared/close-after.ts';
@@ -54,7 +55,7 @@ export interface AppParts {
   /** Captures at once, whoever else does; only a log in Kafka can be taken over. */
   readonly takeOver: boolean;
   /** Handlers given in code, by callback. */
-  readonly handlers: Readonly<Record<string, Handler>>;
+  readonly handlers: Readonly<Record<string, Handler | OperationHandlers>>;
 }
 
 /**
@@ -250,13 +251,17 @@ export class App {
     );
   }
 
-  async #buildSender({ name, deliver, concurrency }: CallbackConfig): Promise<Sender> {
+  async #buildSender(callback: CallbackConfig): Promise<Sender> {
     const { clock, handlers } = this.#parts;
+    const { name, deliver, operations, concurrency } = callback;
+    if (deliver.type === 'module' && deliver.thread) {
+      return ThreadSender.open({ ...deliver, callback: name, operations, clock });
+    }
     if (deliver.type !== 'http') {
       const handler =
         deliver.type === 'module'
-          ? await loadHandler(deliver.path)
-          : present(handlers[name], `the handler of ${name}`);
+          ? await loadHandler(deliver.path, operations)
+          : handlerOf(handlers[name], operations, `the handler of ${name}`);
       return new ModuleSender({ callback: name, handler, timeoutMs: deliver.timeoutMs, clock });
     }
     return httpSender(deliver, {

@@ -339,7 +339,7 @@ export const ERRORS = {
   HANDLER_INVALID: {
     retriable: false,
     exit: 2,
-    cure: 'deliver.module must export a function `handle(event, context)`.',
+    cure: 'Give a function `handle(event, context)`, or one for each operation: onInsert, onUpdate, onDelete, onRead, onTruncate.',
   },
   TARGET_REFUSED: {
     retriable: true,

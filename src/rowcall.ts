@@ -2,18 +2,33 @@
 
 import { App } from './app.ts';
 import { loadConfig, parseConfig } from './config/load.ts';
-import type { Handler } from './deliver/callback/handler.ts';
+import type { Handler, OperationHandlers } from './deliver/callback/handler.ts';
 import { systemClock, systemRandom } from './shared/clock.ts';
 import { type Logger, silentLogger } from './shared/logger.ts';
 
-export type { Handler, HandlerContext, RowEvent } from './deliver/callback/handler.ts';
+export type {
+  DeleteEvent,
+  Handler,
+  HandlerContext,
+  InsertEvent,
+  OperationHandlers,
+  ReadEvent,
+  Row,
+  RowEvent,
+  TruncateEvent,
+  UpdateEvent,
+} from './deliver/callback/handler.ts';
+export { NonRetryableError, RetryAfterError } from './deliver/callback/handler-errors.ts';
 export type { Metadata } from './deliver/callback-options.ts';
 export { RowcallError, type ErrorCode } from './errors.ts';
 export type { Logger } from './shared/logger.ts';
 
 export interface CreateRowcallOptions {
-  /** By callback name: called instead of `deliver.url` or `deliver.module`. */
-  readonly handlers?: Readonly<Record<string, Handler>>;
+  /**
+   * By callback name: called instead of `deliver.url` or `deliver.module`. A function for all events, or one for each
+   * operation that the callback asks for. They run in this thread: one that blocks it stalls everything.
+   */
+  readonly handlers?: Readonly<Record<string, Handler | OperationHandlers>>;
   /** A pino logger, or anything with debug, info, warn and error. Default: silent. */
   readonly logger?: Logger;
   /** Environment for `${NAME}` in a configuration file: pass `process.env`. Default: empty, so that none is found. */

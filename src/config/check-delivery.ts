@@ -36,6 +36,21 @@ export function checkDelivery(
   const path = ['callbacks', index, 'deliver'] as const;
   const deliver = section(callback['deliver']);
   const ways = ['url', 'module'].filter((key) => has(deliver, key));
+  const found = checkWays(ways, handled, path);
+  if (has(deliver, 'thread') && !has(deliver, 'module')) {
+    found.push(problem([...path, 'thread'], 'belongs to module; remove it', 'key'));
+  }
+  if (has(deliver, 'url')) return [...found, ...checkTarget(deliver, path)];
+  if (ways.length === 0 && !handled) return found;
+  if (files) found.push(...checkModule(deliver['module'], path, baseDir));
+  for (const key of HTTP_ONLY) {
+    if (has(deliver, key)) found.push(problem([...path, key], 'belongs to url; remove it', 'key'));
+  }
+  return found;
+}
+
+/** One way to deliver, and one only. */
+function checkWays(ways: readonly string[], handled: boolean, path: OptionPath): Problem[] {
   const found: Problem[] = [];
   if (handled) {
     for (const key of ways) {
@@ -52,12 +67,6 @@ export function checkDelivery(
     );
   } else if (ways.length === 2) {
     found.push(problem([...path, 'module'], 'does not go with url; write one or the other', 'key'));
-  }
-  if (has(deliver, 'url')) return [...found, ...checkTarget(deliver, path)];
-  if (ways.length === 0 && !handled) return found;
-  if (files) found.push(...checkModule(deliver['module'], path, baseDir));
-  for (const key of HTTP_ONLY) {
-    if (has(deliver, key)) found.push(problem([...path, key], 'belongs to url; remove it', 'key'));
   }
   return found;
 }

@@ -11,7 +11,7 @@ export function printDeliver(deliver: DeliverConfig): Record<string, unknown> {
     case 'handler':
       return { timeout };
     case 'module':
-      return { module: deliver.path, timeout };
+      return { module: deliver.path, thread: deliver.thread, timeout };
     case 'http':
       return withoutNull({
         url: maskQuery(deliver.url),

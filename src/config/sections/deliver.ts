@@ -134,7 +134,11 @@ const written = z.strictObject({
     .describe('Endpoint; https, or http with allow_private_network.'),
   module: path('./handlers/orders.js')
     .optional()
-    .describe('File whose export `handle` is called in this process, instead of url.'),
+    .describe('File whose export `handle`, or `onInsert` and the like, is called, instead of url.'),
+  thread: z
+    .boolean()
+    .default(false)
+    .describe('Runs module in a thread of its own, so that it stalls nobody when it blocks.'),
   method: z.enum(['POST', 'PUT', 'PATCH']).default('POST').describe('HTTP method; with url.'),
   headers: headersSchema.prefault({}),
   timeout: duration(['10ms', '1h'])
@@ -173,7 +177,7 @@ function toDelivery(deliver: z.output<typeof written>) {
   if (deliver.url === undefined) {
     return deliver.module === undefined
       ? { type: 'handler' as const, timeoutMs }
-      : { type: 'module' as const, path: deliver.module, timeoutMs };
+      : { type: 'module' as const, path: deliver.module, thread: deliver.thread, timeoutMs };
   }
   return {
     type: 'http' as const,

@@ -4,7 +4,7 @@ import type { Outcome } from './sender.ts';
 
 const MAX_ERROR_CHARACTERS = 300;
 /** A Retry-After beyond this is this: later times would leave the range of a date. */
-const MAX_RETRY_AFTER_MS = 100 * 365 * 86_400_000;
+export const MAX_RETRY_AFTER_MS = 100 * 365 * 86_400_000;
 
 export interface Answer {
   readonly status: number;

@@ -26,6 +26,39 @@ export interface RowEvent<T = Row> {
   readonly payload?: Row;
 }
 
+/** What each operation is known to have. A column that a partial row image lacks is absent all the same. */
+export interface InsertEvent<T = Row> extends RowEvent<T> {
+  readonly operation: 'insert';
+  readonly before: null;
+  readonly after: T;
+}
+
+export interface UpdateEvent<T = Row> extends RowEvent<T> {
+  readonly operation: 'update';
+  readonly before: T;
+  readonly after: T;
+}
+
+export interface DeleteEvent<T = Row> extends RowEvent<T> {
+  readonly operation: 'delete';
+  readonly before: T;
+  readonly after: null;
+}
+
+/** A row of a snapshot. */
+export interface ReadEvent<T = Row> extends RowEvent<T> {
+  readonly operation: 'read';
+  readonly before: null;
+  readonly after: T;
+}
+
+export interface TruncateEvent<T = Row> extends RowEvent<T> {
+  readonly operation: 'truncate';
+  readonly key: null;
+  readonly before: null;
+  readonly after: null;
+}
+
 export interface HandlerContext {
   /** Aborts at deliver.timeout, and when the process stops waiting: what is done afterwards counts for nothing. */
   readonly signal: AbortSignal;
@@ -38,10 +71,19 @@ export interface HandlerContext {
 }
 
 /**
- * Resolve: delivered. Throw: tried again by the callback's retry policy. Until then the next event of the same key
- * waits. A method's type, because its parameters are compared both ways: a handler of `RowEvent<Order>` may stand
+ * Resolve: delivered. Throw: tried again by the callback's retry policy, but with a NonRetryableError or
+ * RetryAfterError as they say. Until then the next event of the same key waits. A method's type, because its parameters are compared both ways: a handler of `RowEvent<Order>` may stand
  * where any handler is wanted, if `Order` is a type and not an interface.
  */
 export type Handler<T = Row> = {
   handle(event: RowEvent<T>, context: HandlerContext): Promise<void> | void;
 }['handle'];
+
+/** In the place of one handler for all: one for each operation that the callback asks for. Resolve and throw as there. */
+export interface OperationHandlers<T = Row> {
+  onInsert?(event: InsertEvent<T>, context: HandlerContext): Promise<void> | void;
+  onUpdate?(event: UpdateEvent<T>, context: HandlerContext): Promise<void> | void;
+  onDelete?(event: DeleteEvent<T>, context: HandlerContext): Promise<void> | void;
+  onRead?(event: ReadEvent<T>, context: HandlerContext): Promise<void> | void;
+  onTruncate?(event: TruncateEvent<T>, context: HandlerContext): Promise<void> | void;
+}

@@ -1,53 +1,15 @@
 /** Callbacks in process: a handler given in code, or exported by a module. */
 
-import { existsSync } from 'node:fs';
-import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
 import { RowcallError } from '../../errors.ts';
 import { abortable } from '../../shared/abort.ts';
 import type { Clock } from '../../shared/clock.ts';
-import { boundedError } from './classify.ts';
+import { boundedError, MAX_RETRY_AFTER_MS } from './classify.ts';
 import type { Handler } from './handler.ts';
+import { isNonRetryable, retryAfterOf } from './handler-errors.ts';
 import { rowEvent } from './row-event.ts';
 import type { Metadata } from '../callback-options.ts';
 import type { Outcome, OutgoingEvent, Sender } from './sender.ts';
-
-/** @throws RowcallError HANDLER_INVALID */
-export async function loadHandler(path: string): Promise<Handler> {
-  let module: unknown;
-  try {
-    module = await import(pathToFileURL(path).href);
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    throw new RowcallError('HANDLER_INVALID', `The module cannot be loaded: ${message}`, {
-      place: path,
-      cure: loadCure(path, error),
-      cause: error,
-    });
-  }
-  const handle: unknown =
-    typeof module === 'object' && module !== null ? Reflect.get(module, 'handle') : undefined;
-  if (typeof handle !== 'function') {
-    throw new RowcallError('HANDLER_INVALID', 'The module does not export a function `handle`', {
-      place: path,
-    });
-  }
-  return handle as Handler;
-}
-
-/** An import that the module makes fails with the same code as a module that is not there: only the file tells. */
-function loadCure(path: string, error: unknown): string {
-  const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
-  if (code === 'ERR_MODULE_NOT_FOUND') {
-    return existsSync(path)
-      ? 'The module imports another one that is not there: see the message, and install it.'
-      : 'There is no such file: correct deliver.module, which is relative to the configuration file.';
-  }
-  if (error instanceof SyntaxError) {
-    return 'It cannot be parsed as an ES module: name it .mjs or set "type": "module" in its package.json, and correct what the message names.';
-  }
-  return 'Loading it threw the error named: correct the module.';
-}
 
 export interface ModuleSenderOptions {
   readonly callback: string;
@@ -94,7 +56,7 @@ export class ModuleSender implements Sender {
     } catch (error) {
       // The first to end it tells the outcome: a stop after the time-out changes nothing.
       if (signal.aborted && abort.signal.reason === signal.reason) throw signal.reason;
-      return { kind: 'failed', error: boundedError(textOf(error)) };
+      return failure(error, clock.now());
     } finally {
       cancel();
       signal.removeEventListener('abort', onAbort);
@@ -104,6 +66,14 @@ export class ModuleSender implements Sender {
   close(): Promise<void> {
     return Promise.resolve();
   }
+}
+
+function failure(thrown: unknown, nowMs: number): Outcome {
+  const error = boundedError(textOf(thrown));
+  if (isNonRetryable(thrown)) return { kind: 'failed', error, final: true };
+  const retryAfterMs = retryAfterOf(thrown, nowMs);
+  if (retryAfterMs === null) return { kind: 'failed', error };
+  return { kind: 'failed', error, retryAfterMs: Math.min(retryAfterMs, MAX_RETRY_AFTER_MS) };
 }
 
 /** What a handler threw, which may be anything. */

@@ -39,6 +39,8 @@ export type Outcome =
       readonly error: string;
       readonly retryAfterMs?: number;
       readonly shape?: boolean;
+      /** No further attempt can succeed: the event is exhausted at once. */
+      readonly final?: true;
     }
   | { readonly kind: 'unreachable'; readonly error: string };
 

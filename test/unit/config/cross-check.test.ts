@@ -181,6 +181,11 @@ describe('options that depend on each other', () => {
       ['callbacks[0].deliver.tls.cert'],
     ],
     [
+      'a thread for what is no module',
+      delivering({ ...http, thread: true }),
+      ['callbacks[0].deliver.thread'],
+    ],
+    [
       'options of url beside a module',
       delivering({ module: 'x.js', proxy: 'http://p', handshake: { origin: 'a.b' } }),
       ['callbacks[0].deliver.proxy', 'callbacks[0].deliver.handshake'],

@@ -44,6 +44,23 @@ describe('deliver', () => {
     },
   );
 
+  it('turns every way of calling an endpoint into its name and unit', () => {
+    const deliver = {
+      secrets: [SECRET],
+      auth: { type: 'basic', user: 'rowcall', password: 'p' },
+      tls: { ca: 'ca.pem', cert: '/c.pem', key: 'k.pem' },
+      proxy: 'http://me:a%3Ab@proxy:3128',
+      handshake: { origin: 'shop.example.com', rate: 60 },
+    };
+    const [callback] = configOf(deliver).callbacks;
+    expect(JSON.parse(JSON.stringify(callback?.deliver))).toMatchObject({
+      login: { type: 'basic', user: 'rowcall', password: '***' },
+      tls: { ca: '/etc/rowcall/ca.pem', cert: '/c.pem', key: '/etc/rowcall/k.pem' },
+      proxy: { url: 'http://proxy:3128', user: 'me', password: '***' },
+      handshake: { origin: 'shop.example.com', ratePerMinute: 60 },
+    });
+  });
+
   it('takes private keys beside shared secrets', () => {
     expect(() => configOf({ secrets: [SECRET, privateKey()] })).not.toThrow();
   });

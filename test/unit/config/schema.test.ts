@@ -30,6 +30,8 @@ const callbackWith = (change: object): object => ({ callbacks: [{ ...CALLBACK, .
 const httpWith = (change: object): object =>
   callbackWith({ deliver: { url: 'https://h', secrets: [SECRET], ...change } });
 
+const PLAIN_ENDPOINT = { login: null, tls: null, proxy: null, handshake: null };
+
 describe('the mapping from YAML to the program', () => {
   it('turns every option into its name and unit', () => {
     const config = parse({
@@ -78,10 +80,6 @@ describe('the mapping from YAML to the program', () => {
             timeout: '1m',
             format: 'standard-webhooks',
             secrets: [SECRET],
-            auth: { type: 'basic', user: 'rowcall', password: 'p' },
-            tls: { ca: 'ca.pem', cert: '/c.pem', key: 'k.pem' },
-            proxy: 'http://me:a%3Ab@proxy:3128',
-            handshake: { origin: 'shop.example.com', rate: 60 },
             allow_private_network: true,
             max_body: '1KiB',
           },
@@ -158,10 +156,7 @@ describe('the mapping from YAML to the program', () => {
             timeoutMs: 60_000,
             format: 'standard-webhooks',
             secrets: ['***'],
-            login: { type: 'basic', user: 'rowcall', password: '***' },
-            tls: { ca: '/etc/rowcall/ca.pem', cert: '/c.pem', key: '/etc/rowcall/k.pem' },
-            proxy: { url: 'http://proxy:3128', user: 'me', password: '***' },
-            handshake: { origin: 'shop.example.com', ratePerMinute: 60 },
+            ...PLAIN_ENDPOINT,
             allowPrivateNetwork: true,
             maxBodyBytes: 1024,
           },
@@ -240,11 +235,8 @@ describe('the mapping from YAML to the program', () => {
     expect(config.source.servers).toMatchObject([
       { host: null, socketPath: '/etc/rowcall/mysql.sock' },
     ]);
-    expect(config.callbacks[0]?.deliver).toEqual({
-      type: 'module',
-      path: '/etc/rowcall/a.js',
-      timeoutMs: 5000,
-    });
+    const deliver = { type: 'module', path: '/etc/rowcall/a.js', thread: false, timeoutMs: 5000 };
+    expect(config.callbacks[0]?.deliver).toEqual(deliver);
   });
 
   it('leaves ${} in an object alone', () => {

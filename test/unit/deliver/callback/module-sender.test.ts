@@ -1,16 +1,15 @@
-import { execFile } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import type {
   Handler,
   HandlerContext,
   RowEvent,
 } from '../../../../src/deliver/callback/handler.ts';
-import { loadHandler, ModuleSender } from '../../../../src/deliver/callback/module-sender.ts';
+import {
+  NonRetryableError,
+  RetryAfterError,
+} from '../../../../src/deliver/callback/handler-errors.ts';
+import { ModuleSender } from '../../../../src/deliver/callback/module-sender.ts';
 import { systemClock } from '../../../../src/shared/clock.ts';
-import { tempDir } from '../../../support/temp-dir.ts';
 import { SAMPLE_ID, sampleEvent } from './sample-event.ts';
 
 const never = new AbortController().signal;
@@ -124,6 +123,51 @@ describe('a callback in process', () => {
     finish();
   });
 
+  it('that says that no attempt can succeed has failed for good', async () => {
+    // Another copy of this package has classes of its own.
+    const foreign = Object.assign(new Error('no such order'), {
+      name: 'NonRetryableError',
+      [Symbol.for('rowcall.non-retryable')]: true,
+    });
+    for (const thrown of [new NonRetryableError('no such order'), foreign]) {
+      const outcome = await sender(() => Promise.reject(thrown)).send(sampleEvent(), 1, never);
+      expect(outcome).toEqual({
+        kind: 'failed',
+        error: 'NonRetryableError: no such order',
+        final: true,
+      });
+    }
+    const named = Object.assign(new Error('x'), { name: 'NonRetryableError' });
+    const outcome = await sender(() => Promise.reject(named)).send(sampleEvent(), 1, never);
+    expect(outcome).not.toHaveProperty('final');
+  });
+
+  it.each([
+    [1500, 1500],
+    [0, 0],
+    [new Date(1_700_000_060_000), 60_000],
+    [new Date(1_600_000_000_000), 0],
+    [1e300, 3_153_600_000_000],
+  ])('that asks for another attempt after %s is waited for', async (after, retryAfterMs) => {
+    const clock = { ...systemClock, now: () => 1_700_000_000_000 };
+    const handler = (): never => {
+      throw new RetryAfterError('later', after);
+    };
+    const one = new ModuleSender({ callback: 'audit', handler, timeoutMs: 1000, clock });
+    expect(await one.send(sampleEvent(), 1, never)).toEqual({
+      kind: 'failed',
+      error: 'RetryAfterError: later',
+      retryAfterMs,
+    });
+  });
+
+  it.each([-1, Number.NaN, Number.POSITIVE_INFINITY, new Date(Number.NaN)])(
+    'cannot ask for another attempt after %s',
+    (after) => {
+      expect(() => new RetryAfterError('later', after)).toThrow(RangeError);
+    },
+  );
+
   it('is told of a stop, and the attempt rejects with its reason', async () => {
     const stop = new AbortController();
     const reason = new Error('stopping');
@@ -154,51 +198,5 @@ describe('a callback in process', () => {
         error: expect.stringContaining('ENVELOPE_INVALID') as string,
       });
     }
-  });
-});
-
-describe('a module', () => {
-  it('is called by its export handle', async () => {
-    const path = join(tempDir(), 'handler.mjs');
-    await writeFile(path, 'export async function handle(event) { throw new Error(event.table); }');
-    const outcome = await sender(await loadHandler(path)).send(sampleEvent(), 1, never);
-    expect(outcome).toEqual({ kind: 'failed', error: 'Error: shop.orders' });
-  });
-
-  it.each([
-    ['has no handle', 'export const handler = () => {};'],
-    ['has a handle that is no function', 'export const handle = 7;'],
-    ['does not parse', 'export const = ;'],
-    ['throws', "throw new Error('no database');"],
-  ])('that %s is refused', async (_what, text) => {
-    const path = join(tempDir(), 'handler.mjs');
-    await writeFile(path, text);
-    await expect(loadHandler(path)).rejects.toMatchObject({ code: 'HANDLER_INVALID', place: path });
-  });
-
-  it.each([
-    ['that is not there', null, 'There is no such file'],
-    ['that imports what is not there', "import './nothing.mjs';", 'imports another one'],
-    ['that has no handle', 'export const other = 1;', 'must export a function `handle'],
-  ])('%s is refused with its cure', async (_what, text, cure) => {
-    const path = join(tempDir(), 'cured.mjs');
-    if (text !== null) await writeFile(path, text);
-    await expect(loadHandler(path)).rejects.toMatchObject({
-      code: 'HANDLER_INVALID',
-      place: path,
-      cure: expect.stringContaining(cure) as string,
-    });
-  });
-
-  it('that does not parse is refused with its cure', async () => {
-    const path = join(tempDir(), 'unparsed.mjs');
-    await writeFile(path, 'export const = ;');
-    // In a process of its own: the test runner parses modules itself, and fails with an error of its own.
-    const sender = new URL('../../../../src/deliver/callback/module-sender.ts', import.meta.url);
-    const script = `import { loadHandler } from ${JSON.stringify(sender.href)};
-      await loadHandler(${JSON.stringify(path)}).catch(({ code, cure }) => console.log(code, cure));`;
-    const args = ['--input-type=module', '--eval', script];
-    const { stdout } = await promisify(execFile)(process.execPath, args);
-    expect(stdout).toMatch(/^HANDLER_INVALID .*name it \.mjs or set "type": "module"/);
   });
 });
