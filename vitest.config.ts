@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 /**
@@ -16,7 +17,13 @@ interface Options {
   readonly exclude?: readonly string[];
 }
 
-const project = (name: string, options: Options): { test: Record<string, unknown> } => ({
+/** The examples import the package by its name, as its users do; here they get its sources. */
+const alias = {
+  'rowcall/receiver': fileURLToPath(new URL('src/receiver/receiver.ts', import.meta.url)),
+};
+
+const project = (name: string, options: Options): object => ({
+  resolve: { alias },
   test: {
     name,
     include: [options.include ?? `test/${name}/**/*.test.ts`],

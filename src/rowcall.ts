@@ -18,8 +18,8 @@ export type {
   TruncateEvent,
   UpdateEvent,
 } from './deliver/callback/handler.ts';
-export { NonRetryableError, RetryAfterError } from './deliver/callback/handler-errors.ts';
 export type { Metadata } from './deliver/callback-options.ts';
+export { NonRetryableError, RetryAfterError } from './handler-errors.ts';
 export { RowcallError, type ErrorCode } from './errors.ts';
 export type { Logger } from './shared/logger.ts';
 

@@ -33,6 +33,8 @@ describe('the fences', () => {
     ['src/state/state-store.ts', '../config/schema.ts'],
     ['src/config/load.ts', '../capture/capture.ts'],
     ['src/config/load.ts', '../log/change-log.ts'],
+    ['src/receiver/receiver.ts', '../deliver/deliver.ts'],
+    ['src/receiver/receiver.ts', '../errors.ts'],
     ['src/shared/abort.ts', '../log/change-log.ts'],
     ['src/shared/abort.ts', '../config/load.ts'],
     ['src/app.ts', './log/embedded/embedded-log.ts'],

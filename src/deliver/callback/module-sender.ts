@@ -6,7 +6,7 @@ import { abortable } from '../../shared/abort.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { boundedError, MAX_RETRY_AFTER_MS } from './classify.ts';
 import type { Handler } from './handler.ts';
-import { isNonRetryable, retryAfterOf } from './handler-errors.ts';
+import { isNonRetryable, retryAfterOf } from '../../handler-errors.ts';
 import { rowEvent } from './row-event.ts';
 import type { Metadata } from '../callback-options.ts';
 import type { Outcome, OutgoingEvent, Sender } from './sender.ts';

@@ -4,10 +4,7 @@ import type {
   HandlerContext,
   RowEvent,
 } from '../../../../src/deliver/callback/handler.ts';
-import {
-  NonRetryableError,
-  RetryAfterError,
-} from '../../../../src/deliver/callback/handler-errors.ts';
+import { NonRetryableError, RetryAfterError } from '../../../../src/handler-errors.ts';
 import { ModuleSender } from '../../../../src/deliver/callback/module-sender.ts';
 import { systemClock } from '../../../../src/shared/clock.ts';
 import { SAMPLE_ID, sampleEvent } from './sample-event.ts';

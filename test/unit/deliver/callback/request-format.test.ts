@@ -150,6 +150,28 @@ describe('raw', () => {
   });
 });
 
+describe('a payload and metadata', () => {
+  const event = sampleEvent(undefined, {
+    data: Buffer.from('{"order":7}'),
+    metadata: '{"team":"Zoë"}',
+  });
+
+  it.each(['cloudevents-structured', 'cloudevents-binary'] as const)(
+    'are data and extension of %s',
+    async (format) => {
+      const [arrival] = await sent(format, event);
+      const expected = { data: { order: 7 }, metadata: '{"team":"Zoë"}' };
+      expect(cloudEvent(arrival)).toMatchObject(expected);
+    },
+  );
+
+  it('are body and header of raw', async () => {
+    const [{ headers, body }] = await sent('raw', event);
+    expect(body).toBe('{"order":7}');
+    expect(decodeURIComponent(headers['rowcall-metadata'] ?? '')).toBe('{"team":"Zoë"}');
+  });
+});
+
 describe('a method', () => {
   it.each(['POST', 'PUT', 'PATCH'] as const)('%s is what the endpoint sees', async (method) => {
     const endpoint = await httpEndpoint();

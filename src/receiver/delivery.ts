@@ -1,0 +1,91 @@
+/** A verified request as a handler sees it. */
+
+import { headerOf, type RequestHeaders } from './verify.ts';
+
+export interface Delivery {
+  /** `webhook-id`: the same on every attempt. Signed, as the body is; what stands in other headers is not. */
+  readonly id: string;
+  /** The callback's name; null where the sender is not Rowcall. */
+  readonly callback: string | null;
+  /** From 1. */
+  readonly attempt: number;
+  /** The event's place in its topic and partition, so written that text order is order. */
+  readonly sequence: string | null;
+  /** What the sequences of one key are counted by; null for a table without a key. */
+  readonly orderKey: string | null;
+  /** Where to complete it, where the callback has `deliver.async`. */
+  readonly completionUrl: string | null;
+  readonly headers: RequestHeaders;
+  readonly body: Uint8Array;
+  /** The body parsed: integers beyond 2^53 as bigint. @throws SyntaxError */
+  json(): unknown;
+}
+
+export function deliveryOf(id: string, headers: RequestHeaders, body: Uint8Array): Delivery {
+  const text = (name: string): string | null => headerOf(headers, name) ?? null;
+  const attempt = Number(text('rowcall-attempt') ?? 1);
+  const sequence = text('rowcall-sequence');
+  const isSequence = sequence !== null && /^\d{20}$/.test(sequence);
+  return {
+    id,
+    callback: text('rowcall-callback'),
+    attempt: Number.isSafeInteger(attempt) && attempt >= 1 ? attempt : 1,
+    sequence: isSequence ? sequence : null,
+    orderKey: isSequence ? orderKeyOf(text, body) : null,
+    completionUrl: text('rowcall-completion-url'),
+    headers,
+    body,
+    json: () => parseExact(body),
+  };
+}
+
+/** Callback, topic, partition and the event's key: the same for all events of one row. */
+function orderKeyOf(text: (name: string) => string | null, body: Uint8Array): string | null {
+  const place = ['rowcall-callback', 'rowcall-topic', 'rowcall-partition'].map(text);
+  const key = keyOf(body);
+  return key === undefined || place.includes(null) ? null : JSON.stringify([...place, key]);
+}
+
+/** Of `data` in a webhook and a structured CloudEvent, of the body in a binary one; as text, or undefined. */
+function keyOf(body: Uint8Array): string | undefined {
+  let parsed: unknown;
+  try {
+    parsed = parseExact(body);
+  } catch (error) {
+    // Not JSON is for the handler to say: here it is only without a key.
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+  const key = member(member(parsed, 'data') ?? parsed, 'key');
+  if (key === undefined || key === null) return undefined;
+  return JSON.stringify(key, (_name, value: unknown) =>
+    typeof value === 'bigint' ? `${value}n` : value,
+  );
+}
+
+function member(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
+}
+
+interface ParseContext {
+  readonly source?: string;
+}
+
+type ExactParse = (
+  text: string,
+  revive: (key: string, value: unknown, context: ParseContext) => unknown,
+) => unknown;
+
+/** A number that a double would round is an exact bigint. */
+function parseExact(body: Uint8Array): unknown {
+  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8');
+  // Node 21 and newer give the source text of each number; the library's types do not know it yet.
+  return (JSON.parse as ExactParse)(text, (_key, value, { source }) =>
+    typeof value === 'number' &&
+    !Number.isSafeInteger(value) &&
+    source !== undefined &&
+    /^-?\d+$/.test(source)
+      ? BigInt(source)
+      : value,
+  );
+}
