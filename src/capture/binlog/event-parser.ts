@@ -282,7 +282,8 @@ export class EventParser {
    */
   #isUnplaced({ end, code }: RawHeader): boolean {
     if (end !== 0 || !this.isMariadb) return false;
-    return INSIDE_TRANSACTION.has(code) || code === CODE.START_ENCRYPTION;
+    // These tell where a transaction begins: without a place of their own a gap before them would not be seen.
+    return code !== CODE.MARIADB_GTID && code !== CODE.GTID_LIST;
   }
 
   /** Sent at the beginning of each file, and again when a dump starts within one: then it has no place. */

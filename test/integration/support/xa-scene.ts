@@ -88,11 +88,12 @@ function rowOf({
   const event = JSON.parse(Buffer.from(value ?? []).toString('utf8')) as {
     readonly before: { id: number; v: string } | null;
     readonly after: { id: number; v: string } | null;
-    readonly transaction: { readonly id: string; readonly total_order: number };
+    /** Null of a truncate. */
+    readonly transaction: { readonly id: string; readonly total_order: number } | null;
     readonly source: Readonly<Record<string, unknown>>;
   };
   const image = event.after ?? event.before;
-  const { id, total_order: total } = event.transaction;
+  const { id = '', total_order: total = 0 } = event.transaction ?? {};
   return {
     text: `${operation} ${table.slice(table.indexOf('.') + 1)} ${image?.id} ${image?.v.slice(0, 10)}`,
     transaction: id.includes('%2E') ? id : (/(\d+)$/.exec(id)?.[1] ?? ''),
