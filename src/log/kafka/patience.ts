@@ -1,5 +1,6 @@
 /** Waiting for brokers: again and again, louder the longer it takes. */
-import { ERRORS, RowcallError } from '../../errors.ts';
+import { ERRORS } from '../../error-table.ts';
+import { RowcallError } from '../../errors.ts';
 import type { ErrorCode } from '../../errors.ts';
 import { abortable } from '../../shared/abort.ts';
 import type { Clock } from '../../shared/clock.ts';

@@ -6,7 +6,8 @@ import {
   isResponseSerializationError,
 } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { ERRORS, type ErrorRow, RowcallError } from '../../errors.ts';
+import { ERRORS, type ErrorRow } from '../../error-table.ts';
+import { RowcallError } from '../../errors.ts';
 import type { Logger } from '../../shared/logger.ts';
 
 export const problemSchema = z
