@@ -6,11 +6,12 @@ import { count, duration, expecting, path, secretText } from '../scalars.ts';
 import { timestamp } from '../timestamp.ts';
 import { tlsOptions, tlsSchema } from './tls.ts';
 
-/** A GTID set in MySQL's text form, tags included. */
+/** A GTID set in MySQL's text form, tags included, or a position in MariaDB's: `0-1-5,3-2-8`. */
 const GTID_SET = (() => {
   const uuid = '[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}';
   const part = '(?::(?:[a-zA-Z_][a-zA-Z0-9_]{0,31}|[1-9][0-9]*(?:-[1-9][0-9]*)?))+';
-  return new RegExp(`^${uuid}${part}(?:,${uuid}${part})*$`);
+  const mariadb = '[0-9]+-[0-9]+-[0-9]+';
+  return new RegExp(`^(?:${uuid}${part}(?:,${uuid}${part})*|${mariadb}(?:,${mariadb})*)$`);
 })();
 
 /** Where a server listens and who we are there. `host` is null over a socket. */
@@ -34,7 +35,14 @@ const startSchema = z
         gtid: z
           .string({ error: expecting('a GTID set', '"<uuid>:1-100"') })
           .transform((text) => text.replaceAll(/\s/g, ''))
-          .pipe(z.string().regex(GTID_SET, { error: 'must be a GTID set as MySQL prints it' }))
+          .pipe(
+            z
+              .string()
+              .regex(GTID_SET, {
+                error:
+                  'must be a GTID set as MySQL prints it, or a position as MariaDB does: 0-1-5,3-2-8',
+              }),
+          )
           .describe(
             'Transactions already seen: reading begins with the first one outside the set.',
           ),

@@ -3,7 +3,7 @@
 import { recoverXids } from '../../capture/preflight/checks/prepared.ts';
 import type { Finding } from '../../capture/preflight/check-source.ts';
 import { firstReachable } from '../../capture/preflight/first-reachable.ts';
-import { readServerPlace } from '../../capture/preflight/server-place.ts';
+import { readServerPlace, readVersion } from '../../capture/preflight/server-place.ts';
 import { judgePrepared } from '../../capture/xa/judge-prepared.ts';
 import { parseCheckpoint } from '../../checkpoint.ts';
 import type { Config } from '../../config/schema.ts';
@@ -23,6 +23,8 @@ export async function examinePrepared(
   if (checkpoint === null || checkpoint.prepared.length === 0) return [];
   const { source } = await firstReachable(await sourceServers(config.source), signal);
   try {
+    // MariaDB keeps no list of GTIDs by which a forgotten one could be told: it is found at its XA COMMIT.
+    if ((await readVersion(source)).isMariaDb) return [];
     const server = await readServerPlace(source);
     const recovered = await recoverXids(source);
     return judgePrepared(checkpoint, { server, recovered, nowMs: systemClock.now() });

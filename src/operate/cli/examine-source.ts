@@ -7,7 +7,11 @@ import { checkSource, type Finding } from '../../capture/preflight/check-source.
 import { leastRights } from '../../capture/preflight/checks/rights.ts';
 import { checkSurroundings } from '../../capture/preflight/surroundings.ts';
 import { compareServers, type NamedServer } from '../../capture/preflight/compare-servers.ts';
-import { readServerPlace, readUpstream } from '../../capture/preflight/server-place.ts';
+import {
+  readServerPlace,
+  readUpstream,
+  readVersion,
+} from '../../capture/preflight/server-place.ts';
 import type { Config } from '../../config/schema.ts';
 import { toRowcallError } from '../../errors.ts';
 import { sourceServers } from '../../source-connection.ts';
@@ -52,7 +56,9 @@ async function examineServer(
       const wishes = { ...wished, replicaUuid, tableGlobs, cutOff: false };
       const findings = [...(await checkSource(source, wishes))];
       findings.push(...(await checkSurroundings(source, surroundingsWishes(config))));
-      if (config.source.servers.length > 1) {
+      const { isMariaDb } = await readVersion(source);
+      // By MariaDB's positions nothing can be told of transactions that one server has and another lacks.
+      if (config.source.servers.length > 1 && !isMariaDb) {
         const place = await readServerPlace(source);
         answered.push({ name, place, upstream: await readUpstream(source) });
       }
