@@ -259,6 +259,12 @@ function set(admin: Admin, topic: string, name: string, value: string): Promise<
   return admin.incrementalAlterConfigs({ resources: [resource] });
 }
 
+/** What doctor found of one part, from its JSON. */
+function findingsOf(stdout: string, part: 'log' | 'source'): readonly object[] {
+  const { findings } = JSON.parse(stdout) as { findings: readonly { readonly part: string }[] };
+  return findings.filter((finding) => finding.part === part);
+}
+
 describe('rowcall doctor', () => {
   test('tells of a topic that would forget what a callback has not seen, and the start is refused', async () => {
     const scene = await openScene();
@@ -287,7 +293,9 @@ describe('rowcall doctor', () => {
     const file = scene.configFile(first.admin, { host: 'a' });
     const fit = await scene.command(file, 'doctor', '--json');
     expect(fit, fit.stderr).toMatchObject({ code: 0 });
-    expect(JSON.parse(fit.stdout)).toEqual({ fit: true, findings: [] });
+    // The source of the tests is set up for speed, and its account sees no table: warnings of doctor, no faults.
+    expect(JSON.parse(fit.stdout)).toMatchObject({ fit: true });
+    expect(findingsOf(fit.stdout, 'log')).toEqual([]);
 
     await first.process.stop();
     await administer((admin) => set(admin, scene.topic, 'min.insync.replicas', '2'));
@@ -302,18 +310,15 @@ describe('rowcall doctor', () => {
     await eventually(async () => {
       const unfit = await scene.command(file, 'doctor', '--json');
       expect(unfit, unfit.stdout).toMatchObject({ code: 3 });
-      expect(JSON.parse(unfit.stdout)).toMatchObject({
-        fit: false,
-        findings: [
-          {
-            part: 'log',
-            severity: 'error',
-            check: scene.topic,
-            value: 'not there any more',
-            cure: expect.stringContaining('Restore the topic') as string,
-          },
-        ],
-      });
+      expect(JSON.parse(unfit.stdout)).toMatchObject({ fit: false });
+      expect(findingsOf(unfit.stdout, 'log')).toMatchObject([
+        {
+          severity: 'error',
+          check: scene.topic,
+          value: 'not there any more',
+          cure: expect.stringContaining('Restore the topic') as string,
+        },
+      ]);
     });
     const again = await scene.start({ host: 'a' });
     expect(await again.process.exited).toEqual({ code: 3, signal: null });
