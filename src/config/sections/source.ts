@@ -36,12 +36,10 @@ const startSchema = z
           .string({ error: expecting('a GTID set', '"<uuid>:1-100"') })
           .transform((text) => text.replaceAll(/\s/g, ''))
           .pipe(
-            z
-              .string()
-              .regex(GTID_SET, {
-                error:
-                  'must be a GTID set as MySQL prints it, or a position as MariaDB does: 0-1-5,3-2-8',
-              }),
+            z.string().regex(GTID_SET, {
+              error:
+                'must be a GTID set as MySQL prints it, or a position as MariaDB does: 0-1-5,3-2-8',
+            }),
           )
           .describe(
             'Transactions already seen: reading begins with the first one outside the set.',
