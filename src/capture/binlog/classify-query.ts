@@ -1,6 +1,6 @@
 /** What the text of a QUERY event means for the transaction it stands in. */
 
-import { sqlTokens } from './sql-tokens.ts';
+import { type SqlToken, sqlTokens } from './sql-tokens.ts';
 
 /**
  * - `begin`, `commit`, `rollback`, `savepoint` (also RELEASE), `rollback-to`: control of a transaction.
@@ -103,7 +103,7 @@ function createKind(sql: string, start: number, sqlMode: number): QueryKind {
 function holdsQuery(definition: string, sqlMode: number): boolean {
   let depth = 0;
   let before = '';
-  for (const { kind, text } of sqlTokens(definition, sqlMode)) {
+  for (const { kind, text } of withoutVersioning(sqlTokens(definition, sqlMode))) {
     if (kind === 'mark') depth += DEPTH.get(text) ?? 0;
     else if (kind === 'word' && before !== '.') {
       const word = text.toUpperCase();
@@ -113,6 +113,21 @@ function holdsQuery(definition: string, sqlMode: number): boolean {
     before = kind === 'mark' ? text : '';
   }
   return false;
+}
+
+const VERSIONING = ['WITH', 'SYSTEM', 'VERSIONING'];
+
+/** MariaDB's option of a table begins as a query may. */
+function* withoutVersioning(tokens: Iterable<SqlToken>): Generator<SqlToken> {
+  let held: SqlToken[] = [];
+  for (const token of tokens) {
+    held.push(token);
+    const fits = token.kind === 'word' && token.text.toUpperCase() === VERSIONING[held.length - 1];
+    if (fits && held.length < VERSIONING.length) continue;
+    if (!fits) yield* held;
+    held = [];
+  }
+  yield* held;
 }
 
 const DEPTH: ReadonlyMap<string, number> = new Map([

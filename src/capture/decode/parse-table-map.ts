@@ -48,7 +48,10 @@ export function parseTableMap(body: Buffer, flavor: Flavor = 'mysql'): TableVers
     name,
     columns,
     primaryKey: toKey(optional, columns),
-    defect: defectOf(name, optional) ?? widthDefect(name, flavor, columns),
+    defect:
+      defectOf(name, optional) ??
+      widthDefect(name, flavor, columns) ??
+      versioningDefect(name, flavor, columns),
   };
 }
 
@@ -138,5 +141,26 @@ function widthDefect(
     code: 'COLUMN_TYPE_UNSUPPORTED',
     message: `Column ${old.name} of ${name} has an old storage format whose width the server does not tell`,
     cure: 'Rebuild the table (ALTER TABLE … FORCE under mysql56_temporal_format=ON), or exclude it.',
+  };
+}
+
+/** The columns that MariaDB adds to a system-versioned table, unless it was given others. */
+const PERIOD = ['row_start', 'row_end'];
+
+/**
+ * In the binlog of a system-versioned table an update stands as an update and an insert of what was, and a delete as an
+ * update; `row_end` is a part of the key. As they stand they would bring old values back.
+ */
+function versioningDefect(
+  name: string,
+  flavor: Flavor,
+  columns: readonly Column[],
+): TableVersion['defect'] {
+  const last = columns.slice(-PERIOD.length).map((column) => column.name);
+  if (flavor !== 'mariadb' || PERIOD.some((period, index) => last[index] !== period)) return null;
+  return {
+    code: 'COLUMN_TYPE_UNSUPPORTED',
+    message: `${name} is system-versioned: its old rows come like new ones`,
+    cure: 'Exclude the table ("!schema.table" in tables[].match), or ALTER TABLE … DROP SYSTEM VERSIONING.',
   };
 }

@@ -13,6 +13,7 @@ import {
   readSettings,
   type SourceWishes,
 } from '../check-source.ts';
+import { checkVersioned } from './check-versioned.ts';
 import { checkSetting, type RequiredSetting, SETTINGS } from '../required-settings.ts';
 import type { ServerVersion } from '../server-place.ts';
 
@@ -47,6 +48,7 @@ export async function checkMariadb(
     ...(await checkGrants(source, account)),
     ...(await checkReplicas(source, wishes)),
     ...(await checkReplicaSource(source, settings)),
+    ...(await checkVersioned(source, wishes.tableGlobs)),
   ];
 }
 
