@@ -192,7 +192,8 @@ describe('the events of a compressed transaction', () => {
     reader.close();
     expect(count).toBe(128);
     expect(largest).toBe(event.length);
-  });
+    // Seconds of work, where the machine does nothing else.
+  }, 180_000);
 });
 
 describe('a compressed transaction that is damaged', () => {
