@@ -176,7 +176,7 @@ describe('a member that was killed', () => {
 
   /** Active, and silent from then on; the coordinator counts it in until DEAD_MS have passed. */
   async function joinAndDie(group: Group, clientId: string): Promise<void> {
-    const claim = { client: clientId, stateId: null, active: true, takeOver: false };
+    const claim = { client: clientId, stateId: null, active: true, takeOver: false, startedAt: 1 };
     const assigner: PartitionAssigner = () => ({
       name: ASSIGNER,
       version: 1,

@@ -10,6 +10,8 @@ export interface MemberClaim {
   readonly active: boolean;
   /** It takes the turn from whoever has it; stays true until it loses the turn itself. */
   readonly takeOver: boolean;
+  /** When it was started, ms by its own clock: of two that take over the newer one is meant. */
+  readonly startedAt: number;
 }
 
 export interface GroupCandidate {
@@ -34,26 +36,30 @@ export function decodeClaim(bytes: Buffer): MemberClaim | null {
     return null;
   }
   if (typeof value !== 'object' || value === null) return null;
-  const { client, stateId, active, takeOver } = value as Readonly<Record<string, unknown>>;
+  const claim = value as Readonly<Record<string, unknown>>;
+  // Versions before this field said nothing of it.
+  const { client, stateId, active, takeOver, startedAt = 0 } = claim;
   const readable =
     typeof client === 'string' &&
     (stateId === null || typeof stateId === 'string') &&
     typeof active === 'boolean' &&
-    typeof takeOver === 'boolean';
-  return readable ? { client, stateId, active, takeOver } : null;
+    typeof takeOver === 'boolean' &&
+    typeof startedAt === 'number';
+  return readable ? { client, stateId, active, takeOver, startedAt } : null;
 }
 
 /**
- * The member that is active from now on; null without one that can be. Who takes over comes first, then who has the
+ * The member that is active from now on; null without one that can be. Who takes over comes first, the newest of them:
+ * one that was frozen before the group heard of its own take-over wakes with that claim still open. Then who has the
  * turn already, so that a newcomer disturbs nobody; then the first by id, the same for whichever member leads.
  */
 export function chooseActive(members: readonly GroupCandidate[]): string | null {
   const readable = members
     .flatMap(({ memberId, claim }) => (claim === null ? [] : [{ memberId, ...claim }]))
     .sort((a, b) => (a.memberId < b.memberId ? -1 : 1));
-  const chosen =
-    readable.find(({ takeOver, active }) => takeOver && !active) ??
-    readable.find(({ active }) => active) ??
-    readable[0];
+  const takers = readable
+    .filter(({ takeOver, active }) => takeOver && !active)
+    .sort((a, b) => b.startedAt - a.startedAt);
+  const chosen = takers[0] ?? readable.find(({ active }) => active) ?? readable[0];
   return chosen?.memberId ?? null;
 }

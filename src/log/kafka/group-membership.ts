@@ -71,6 +71,7 @@ export interface GroupMembershipOptions
 export class GroupMembership implements Membership {
   readonly #options: GroupMembershipOptions;
   #onStanding: (standing: Standing) => void = () => undefined;
+  readonly #startedAt: number;
   #takeOver: boolean;
   /** The group gave us the partition. */
   #assigned = false;
@@ -86,6 +87,7 @@ export class GroupMembership implements Membership {
 
   constructor(options: GroupMembershipOptions) {
     this.#options = options;
+    this.#startedAt = options.clock.now();
     this.#takeOver = options.takeOver;
     this.#heardAt = options.clock.monotonic();
   }
@@ -231,7 +233,8 @@ export class GroupMembership implements Membership {
     const { client, stateId } = this.#options;
     // A frozen process wakes up in the middle of anything: what it was is judged by the clock alone.
     if (!this.#isFresh()) this.#lose();
-    return { client, stateId, active: this.#active, takeOver: this.#takeOver };
+    const startedAt = this.#startedAt;
+    return { client, stateId, active: this.#active, takeOver: this.#takeOver, startedAt };
   }
 
   /** `ended` resolves when the signal aborts, and rejects when kafkajs gives up. */

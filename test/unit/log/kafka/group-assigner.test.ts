@@ -9,7 +9,14 @@ import {
 
 const member = (memberId: string, claim: Partial<MemberClaim> = {}): GroupCandidate => ({
   memberId,
-  claim: { client: memberId, stateId: null, active: false, takeOver: false, ...claim },
+  claim: {
+    client: memberId,
+    stateId: null,
+    active: false,
+    takeOver: false,
+    startedAt: 1,
+    ...claim,
+  },
 });
 
 describe('the active member', () => {
@@ -24,6 +31,15 @@ describe('the active member', () => {
     [
       'is the newest of those who took over',
       [member('a', { takeOver: true, active: true }), member('b', { takeOver: true })],
+      'b',
+    ],
+    [
+      'is not one who took over before, froze, and wakes before the group made it active',
+      [
+        member('a', { takeOver: true, startedAt: 1 }),
+        member('b', { takeOver: true, startedAt: 2 }),
+        member('c', { active: true }),
+      ],
       'b',
     ],
     [
@@ -42,8 +58,14 @@ describe('the active member', () => {
 
 describe('a claim', () => {
   it('is read as it was written', () => {
-    const claim = { client: 'rowcall@host:1', stateId: 's', active: true, takeOver: false };
+    const known = { client: 'rowcall@host:1', stateId: 's', active: true, takeOver: false };
+    const claim = { ...known, startedAt: 7 };
     expect(decodeClaim(encodeClaim(claim))).toEqual(claim);
+  });
+
+  it('of a version that did not say when it began is the oldest', () => {
+    const text = '{"client":"a","stateId":null,"active":false,"takeOver":true}';
+    expect(decodeClaim(Buffer.from(text))?.startedAt).toBe(0);
   });
 
   it.each([
