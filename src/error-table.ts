@@ -314,6 +314,12 @@ export const ERRORS = {
   },
   LANE_UNKNOWN: { retriable: false, exit: 2, http: 404, cure: 'See rowcall lanes list.' },
   CALLBACK_UNKNOWN: { retriable: false, exit: 2, http: 404, cure: 'See GET /v1/callbacks.' },
+  DEAD_LETTER_UNKNOWN: {
+    retriable: false,
+    exit: 2,
+    http: 404,
+    cure: 'See rowcall dead-letters list.',
+  },
 
   // Delivery
   ENVELOPE_INVALID: {

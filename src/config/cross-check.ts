@@ -184,7 +184,15 @@ function captureCure(glob: string): string {
   return isPattern(glob) ? 'add a rule that matches such tables' : `add a rule with match: ${glob}`;
 }
 
+/** What a schedule stands in place of. */
+const WAITS = ['backoff', 'initial_interval', 'backoff_coefficient', 'maximum_interval'];
+
 function checkRetry(retry: Section, index: number): Problem[] {
+  if (has(retry, 'schedule')) {
+    return WAITS.filter((key) => has(retry, key)).map((key) =>
+      problem(['callbacks', index, 'retry', key], 'does not go with schedule; remove one', 'key'),
+    );
+  }
   const initial = quantity(retry['initial_interval'] ?? '1s', parseDuration);
   const maximum = quantity(retry['maximum_interval'] ?? '1h', parseDuration);
   if (initial === null || maximum === null || initial <= maximum) return [];

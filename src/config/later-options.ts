@@ -7,9 +7,8 @@
 export const LATER_KEYS: Readonly<Record<string, readonly string[]>> = {
   '': ['completions'],
   checkpoint: ['path'],
-  callbacks: ['batch', 'rate_limit', 'on_exhausted', 'breaker'],
+  callbacks: ['batch', 'rate_limit', 'breaker'],
   'callbacks.deliver': ['async'],
-  'callbacks.retry': ['maximum_attempts', 'expires_after', 'non_retryable_statuses'],
   state: ['url'],
 };
 

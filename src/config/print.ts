@@ -173,12 +173,27 @@ export function printCallback(callback: CallbackConfig): Record<string, unknown>
     from: printTime(from),
     deliver: printDeliver(callback.deliver),
     concurrency: callback.concurrency,
-    retry: {
-      initial_interval: formatDuration(retry.initialIntervalMs),
-      backoff_coefficient: retry.backoffCoefficient,
-      maximum_interval: formatDuration(retry.maximumIntervalMs),
-      jitter: retry.jitter,
-    },
+    retry: printRetry(retry),
+    on_exhausted: callback.onExhausted,
     lanes: { max_events: lanes.maxEvents, max_bytes: formatSize(lanes.maxBytes) },
   });
+}
+
+function printRetry(retry: CallbackConfig['retry']): Record<string, unknown> {
+  const waits =
+    retry.scheduleMs.length > 0
+      ? { schedule: retry.scheduleMs.map(formatDuration) }
+      : {
+          backoff: retry.backoff,
+          initial_interval: formatDuration(retry.initialIntervalMs),
+          backoff_coefficient: retry.backoffCoefficient,
+          maximum_interval: formatDuration(retry.maximumIntervalMs),
+        };
+  return {
+    ...waits,
+    maximum_attempts: retry.maximumAttempts,
+    expires_after: formatDuration(retry.expiresAfterMs),
+    jitter: retry.jitter,
+    non_retryable_statuses: retry.nonRetryableStatuses,
+  };
 }

@@ -26,6 +26,9 @@ export interface CallbackOptions {
   /** Keys in flight at once. */
   readonly concurrency: number;
   readonly retry: RetryPolicy;
+  /** What becomes of an event whose budget is used up. `park-key`: it and the later ones of its key are held until a
+   *  person acts. `dead-letter`: it is set aside, and its key goes on. */
+  readonly onExhausted: 'park-key' | 'dead-letter';
   /** At either limit the callback's intake stops. */
   readonly lanes: { readonly maxEvents: number; readonly maxBytes: number };
   readonly sender: Sender;

@@ -62,6 +62,7 @@ export interface CallbackSnapshot {
   readonly failedAttempts: number;
   /** Attempts not made, since `when` or `payload` has no value for their event. */
   readonly shapeFailures: number;
+  readonly deadLetters: number;
   /** Commit to callback: counts per bucket of LATENCY_BOUNDS_MS, not cumulative, and their sum in ms. */
   readonly latencyBuckets: readonly number[];
   readonly latencySumMs: number;
@@ -160,6 +161,7 @@ export class CallbackRunner {
       delivered: this.#counters.deliveredCount,
       failedAttempts: this.#counters.failedCount,
       shapeFailures: this.#counters.shapeFailedCount,
+      deadLetters: this.#counters.deadCount,
       latencyBuckets: this.#counters.latencyBuckets,
       latencySumMs: this.#counters.latencySumMs,
       partitions: this.#partitions.map(({ progress, stopped }) => ({

@@ -13,7 +13,7 @@ export type OffsetRun = readonly [from: number, to: number];
  * Counts of one callback and partition (G6): read = matched + filtered, and
  * matched = delivered + superseded + skipped + dead + parked + awaiting + retrying + pending.
  * Each is kept for itself as events settle; none is derived from the others. `pending` are the events
- * that wait in a lane behind its head; `retrying` the heads.
+ * that wait in a lane behind its head; `retrying` the heads; `parked` all events of parked lanes.
  */
 export interface LedgerCounts {
   read: number;
@@ -85,14 +85,20 @@ export interface LaneKey {
   readonly key: string;
 }
 
+/** Whose fault a failure is: the endpoint's, which answered or did not, or ours, so that no request could be made. */
+export type FailureCause = 'endpoint' | 'system';
+
 export interface Failure {
-  /** Attempts made so far for the head, this one included. */
+  /** Attempts made so far for the head, this one included: the receiver is told, and it never falls. */
   readonly attempts: number;
-  /** Wall time in ms of the first attempt and of the next. */
+  /** Those of them that count toward `retry.maximum_attempts`: throttled ones do not, a retry by a person begins anew. */
+  readonly usedAttempts: number;
+  /** Wall time in ms of the first attempt (of this budget) and of the next. */
   readonly firstAttemptAt: number;
   readonly nextAttemptAt: number;
   /** For a person: what the endpoint answered. Bounded, no secrets. */
   readonly error: string;
+  readonly cause: FailureCause;
 }
 
 /** One change. A commit applies its changes in order, all or none. */
@@ -105,34 +111,96 @@ export type StateChange =
       readonly counts: Partial<LedgerCounts>;
     } & CursorKey)
   /** An event joins its lane, at the end; makes the lane when it is not there. With `failure` it must become the
-   *  head. All events of a lane are of one partition, so that their offsets are their order. */
+   *  head, of a parked lane where it is `exhausted`. All events of a lane are of one partition, so that their offsets
+   *  are their order. */
   | ({
       readonly type: 'lane-append';
       readonly event: LaneEvent;
       readonly failure?: Failure;
+      readonly exhausted?: boolean;
     } & LaneKey)
-  /** The head failed once more. */
-  | ({ readonly type: 'lane-failed'; readonly offset: number; readonly failure: Failure } & LaneKey)
+  /** The head failed once more. `exhausted` parks the lane, unless a person has asked meanwhile that the head be
+   *  skipped; a lane that a person parked meanwhile stays parked. */
+  | ({
+      readonly type: 'lane-failed';
+      readonly offset: number;
+      readonly failure: Failure;
+      readonly exhausted?: boolean;
+    } & LaneKey)
+  /** The head was given up and becomes a dead letter; the next event becomes the head, due at once. */
+  | ({ readonly type: 'lane-dead'; readonly offset: number; readonly failure: Failure } & LaneKey)
+  /** An event of the fast path was given up at its first attempt: it becomes a dead letter, dead +1. */
+  | ({ readonly type: 'dead'; readonly event: LaneEvent; readonly failure: Failure } & LaneKey)
+  /** The head that a person asked to skip leaves, skipped +1; the next event becomes the head, due at once. */
+  | ({ readonly type: 'lane-skipped'; readonly offset: number } & LaneKey)
   /** The head was delivered and leaves; the next event becomes the head, due at once; the last one takes the
    *  lane with it. The store moves the ledger: retrying -1, delivered +1, and pending -1, retrying +1 for a new head. */
   | ({ readonly type: 'lane-delivered'; readonly offset: number } & LaneKey)
   /** The head is none of the callback's after all, and leaves as a delivered one does: matched -1, filtered +1. */
   | ({ readonly type: 'lane-filtered'; readonly offset: number } & LaneKey);
 
+/** `parked`: nothing of the key is sent until a person retries or skips the head. */
+export type LaneState = 'retrying' | 'parked';
+
 export interface LaneSummary extends LaneKey {
   readonly id: number;
-  readonly state: 'retrying';
+  readonly state: LaneState;
   readonly depth: number;
   readonly bytes: number;
   readonly attempts: number;
+  readonly usedAttempts: number;
   readonly firstAttemptAt: number | null;
-  readonly nextAttemptAt: number;
+  /** Null while parked. */
+  readonly nextAttemptAt: number | null;
   readonly lastError: string | null;
+  readonly cause: FailureCause | null;
+  /** A person asked that the head be skipped; the dispatcher does it when no attempt for it is in flight. */
+  readonly skipAsked: boolean;
 }
 
 /** A lane with its head, ready to be tried. */
 export interface DueLane extends LaneSummary {
   readonly head: LaneEvent;
+}
+
+/** What a person may do with a lane. `retry`: the head is due now, of a parked lane with a new budget. */
+export type LaneAction = 'retry' | 'skip' | 'park';
+
+/** Who asked for something, when (wall time in ms), and why. */
+export interface Asked {
+  readonly actor: string;
+  readonly reason: string;
+  readonly atMs: number;
+}
+
+/** One line of what persons did, the oldest first; never changed. */
+export interface AuditEntry extends Asked {
+  readonly id: number;
+  readonly action: `lane-${LaneAction}`;
+  readonly callback: string;
+  readonly topic: string | null;
+  readonly key: string | null;
+  /** The event that it was about, where it was about one. */
+  readonly eventId: string | null;
+}
+
+/** An event set aside: its key went on without it. */
+export interface DeadLetter extends LaneKey {
+  readonly id: number;
+  readonly event: Omit<LaneEvent, 'value'>;
+  readonly attempts: number;
+  readonly firstAttemptAt: number;
+  /** Wall time in ms at which it was given up. */
+  readonly diedAt: number;
+  readonly error: string;
+  readonly cause: FailureCause;
+}
+
+/** A page of a list ordered by id, `afterId` exclusive. */
+export interface PageOf {
+  readonly callback?: string;
+  readonly afterId?: number;
+  readonly limit: number;
 }
 
 export interface StateStore {
@@ -150,7 +218,8 @@ export interface StateStore {
   openCursors(cursors: readonly Omit<Cursor, 'ledger' | 'beyond'>[]): Promise<void>;
 
   /**
-   * One durable transaction. `lane-append` counts pending +1, or retrying +1 for a new head, by itself;
+   * One durable transaction. Changes of lanes move the ledger by themselves (an event that joins a lane counts as
+   * pending, as retrying where it is the head, as parked in a parked lane);
    * `progress.counts` carry read, matched, filtered and delivered of the fast path. After each commit the
    * books of every cursor balance: an event's `matched` is counted in the commit that puts it into a lane.
    *
@@ -161,7 +230,7 @@ export interface StateStore {
   commit(changes: readonly StateChange[]): Promise<void>;
 
   /**
-   * Lanes of a callback whose head is due at `nowMs`, oldest due first, without those in `busy`: at least one
+   * Lanes of a callback whose head is due at `nowMs` (to be tried, or to be skipped), none of them parked, oldest due first, without those in `busy`: at least one
    * when there is one, then up to `limit` and to about 16 MiB of events. A lane whose head was delivered
    * stands behind those that were due before it, so that a deep one does not hold the others.
    */
@@ -172,15 +241,11 @@ export interface StateStore {
     busy: ReadonlySet<number>,
   ): Promise<readonly DueLane[]>;
 
-  /** When the next head of a callback comes due, in ms; null without lanes. */
+  /** When the next head of a callback comes due, in ms; null without lanes, or where all are parked. */
   nextDueAt(callback: string): Promise<number | null>;
 
-  /** For the CLI and for the lanes' index at start: ordered by id, `afterId` exclusive. */
-  lanes(filter: {
-    readonly callback?: string;
-    readonly afterId?: number;
-    readonly limit: number;
-  }): Promise<readonly LaneSummary[]>;
+  /** For the CLI and for the lanes' index at start. */
+  lanes(filter: PageOf): Promise<readonly LaneSummary[]>;
 
   /** A lane with its first 1,000 events, head first. @throws RowcallError LANE_UNKNOWN */
   lane(
@@ -188,12 +253,27 @@ export interface StateStore {
   ): Promise<{ readonly lane: LaneSummary; readonly events: readonly Omit<LaneEvent, 'value'>[] }>;
 
   /**
-   * Makes the head due now; one that is due already keeps its place. For an operator; works beside a running
-   * daemon.
+   * What a person asks of a lane, with its line in the audit log. Works beside a running dispatcher, also while
+   * an attempt for the head is in flight. `retry`: the head is due now; one that is due already keeps its place;
+   * that of a parked lane has its budget anew. `skip`: the lane is due, and the dispatcher commits `lane-skipped`;
+   * it cannot be taken back.
+   * `park`: nothing of the key is sent any more; an attempt in flight, or due and about to begin, may still deliver
+   * the head.
    *
    * @throws RowcallError LANE_UNKNOWN
    */
-  retryLane(id: number, nowMs: number): Promise<void>;
+  actOnLane(id: number, action: LaneAction, asked: Asked): Promise<void>;
+
+  /** Dead letters, the oldest first. */
+  deadLetters(filter: PageOf): Promise<readonly DeadLetter[]>;
+
+  /** @throws RowcallError DEAD_LETTER_UNKNOWN */
+  deadLetter(
+    id: number,
+  ): Promise<{ readonly deadLetter: DeadLetter; readonly value: Uint8Array | null }>;
+
+  /** What persons did. */
+  audit(filter: PageOf): Promise<readonly AuditEntry[]>;
 
   close(): Promise<void>;
 }

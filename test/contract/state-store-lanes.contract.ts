@@ -6,6 +6,7 @@ import { laneEventBytes } from '../../src/state/state-store.ts';
 import type { StateUnderTest } from './state-store-samples.ts';
 import {
   append,
+  asked,
   CALLBACK,
   code,
   counts,
@@ -54,9 +55,12 @@ export function describeLanes(name: string, make: () => Promise<StateUnderTest>)
         depth: 1,
         bytes,
         attempts: 1,
+        usedAttempts: 1,
         firstAttemptAt: 1_000,
         nextAttemptAt: 2_000.5,
         lastError: 'HTTP 500',
+        cause: 'endpoint',
+        skipAsked: false,
       });
       expect(await ledger()).toEqual(counts({ read: 1, matched: 1, retrying: 1 }));
     });
@@ -109,12 +113,19 @@ export function describeLanes(name: string, make: () => Promise<StateUnderTest>)
     test('a head that fails again keeps its place with a new time', async () => {
       await state.commit([...intoLane('a', 0, FAILURE)]);
       await state.commit(intoLane('a', 1));
-      const again = { attempts: 2, firstAttemptAt: 1_000, nextAttemptAt: 9_000, error: 'time-out' };
+      const again = {
+        ...FAILURE,
+        attempts: 2,
+        usedAttempts: 1,
+        nextAttemptAt: 9_000,
+        error: 'time-out',
+      };
       await state.commit([failedAgain('a', 0, again)]);
       const [lane] = await state.lanes({ limit: 10 });
       expect(lane).toMatchObject({
         depth: 2,
         attempts: 2,
+        usedAttempts: 1,
         firstAttemptAt: 1_000,
         nextAttemptAt: 9_000,
         lastError: 'time-out',
@@ -328,7 +339,9 @@ export function describeLanes(name: string, make: () => Promise<StateUnderTest>)
     test('an operator makes a head due now, and one that is due keeps its place', async () => {
       await state.commit(intoLane('a', 0, { ...FAILURE, nextAttemptAt: 9_000 }));
       await state.commit(intoLane('b', 1, { ...FAILURE, nextAttemptAt: 3_000 }));
-      for (const { id } of await state.lanes({ limit: 10 })) await state.retryLane(id, 4_000);
+      for (const { id } of await state.lanes({ limit: 10 })) {
+        await state.actOnLane(id, 'retry', asked(4_000));
+      }
       expect(await dueIds(3_999)).toEqual(['1']);
       expect(await dueIds(4_000)).toEqual(['1', '0']);
       expect(await state.lanes({ limit: 1 })).toMatchObject([
@@ -338,7 +351,7 @@ export function describeLanes(name: string, make: () => Promise<StateUnderTest>)
 
     test('that are not there cannot be shown or retried', async () => {
       expect(await code(state.lane(77))).toBe('LANE_UNKNOWN');
-      expect(await code(state.retryLane(77, 0))).toBe('LANE_UNKNOWN');
+      expect(await code(state.actOnLane(77, 'retry', asked(0)))).toBe('LANE_UNKNOWN');
     });
   });
 }

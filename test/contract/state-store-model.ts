@@ -9,10 +9,11 @@ import type {
   StateChange,
   StateStore,
 } from '../../src/state/state-store.ts';
-import type { LaneSummary } from '../../src/state/state-store.ts';
+import type { LaneAction, LaneSummary } from '../../src/state/state-store.ts';
 import { laneEventBytes } from '../../src/state/state-store.ts';
 import type { StateTraits, StateUnderTest } from './state-store-samples.ts';
 import {
+  asked,
   balanced,
   CALLBACK,
   counts,
@@ -24,6 +25,11 @@ import {
 
 const PARTITIONS = 2;
 
+/** What an attempt comes to. */
+type End = 'delivered' | 'failed' | 'exhausted' | 'dead';
+
+const end = fc.constantFrom<End>('delivered', 'failed', 'failed', 'exhausted', 'dead');
+
 type Step =
   | {
       readonly do: 'read';
@@ -31,9 +37,10 @@ type Step =
       readonly key: number;
       readonly match: boolean;
     }
-  | { readonly do: 'settle'; readonly pick: number; readonly fails: boolean }
-  | { readonly do: 'head'; readonly pick: number; readonly fails: boolean }
-  | { readonly do: 'retry'; readonly pick: number }
+  | { readonly do: 'settle' | 'head'; readonly pick: number; readonly end: End }
+  | { readonly do: 'act'; readonly pick: number; readonly action: LaneAction }
+  /** The dispatcher does what was asked. */
+  | { readonly do: 'skip' }
   | { readonly do: 'commit' }
   | { readonly do: 'reopen' };
 
@@ -52,15 +59,23 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant('settle' as const),
       pick: fc.nat(),
-      fails: fc.boolean(),
+      end,
     }),
   },
   {
     weight: 4,
-    arbitrary: fc.record({ do: fc.constant('head' as const), pick: fc.nat(), fails: fc.boolean() }),
+    arbitrary: fc.record({ do: fc.constant('head' as const), pick: fc.nat(), end }),
   },
   { weight: 4, arbitrary: fc.constant({ do: 'commit' as const }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('retry' as const), pick: fc.nat() }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('act' as const),
+      pick: fc.nat(),
+      action: fc.constantFrom<LaneAction>('retry', 'skip', 'park'),
+    }),
+  },
+  { weight: 2, arbitrary: fc.constant({ do: 'skip' as const }) },
   { weight: 1, arbitrary: fc.constant({ do: 'reopen' as const }) },
 );
 
@@ -68,6 +83,11 @@ interface ModelLane {
   readonly partition: number;
   offsets: number[];
   failure: Failure | null;
+  parked: boolean;
+  /** Its budget is a new one. */
+  renewed: boolean;
+  /** The head that is to be skipped. */
+  skip: number | null;
 }
 
 interface Flight {
@@ -92,6 +112,9 @@ class Model {
     ledger: counts({}),
   }));
   readonly lanes = new Map<string, ModelLane>();
+  /** Offsets of dead letters, in order. */
+  readonly dead: number[] = [];
+  acts = 0;
   changes: StateChange[] = [];
   now = 1_000;
 
@@ -102,7 +125,7 @@ class Model {
   }
 
   /** Settles the oldest event of some key: passed over, delivered, or into its lane. */
-  settle(pick: number, fails: boolean): void {
+  settle(pick: number, end: End): void {
     const partition = pick % PARTITIONS;
     const at = this.#at(partition);
     const chosen = at.flights[pick % Math.max(1, at.flights.length)];
@@ -110,7 +133,7 @@ class Model {
     const [flight] = index < 0 ? [] : at.flights.splice(index, 1);
     if (flight === undefined) return;
     at.settled.add(flight.offset);
-    const counted = this.#outcome(partition, flight, fails);
+    const counted = this.#outcome(partition, flight, end);
     at.ledger.read += 1;
     at.ledger[flight.match ? 'matched' : 'filtered'] += 1;
     if (counted) at.ledger.delivered += 1;
@@ -128,31 +151,96 @@ class Model {
     });
   }
 
-  /** The head of some lane is tried once more. */
-  head(pick: number, fails: boolean): void {
+  /** The head of some lane is tried once more, also of one that was parked meanwhile. */
+  head(pick: number, end: End): void {
     const found = [...this.lanes][pick % Math.max(1, this.lanes.size)];
     if (found === undefined) return;
     const [key, lane] = found;
     const offset = lane.offsets[0] ?? -1;
-    const { ledger } = this.#at(lane.partition);
-    if (fails) {
-      lane.failure = this.#failure((lane.failure?.attempts ?? 0) + 1);
-      this.changes.push({ type: 'lane-failed', ...laneKey(key), offset, failure: lane.failure });
+    const at = { ...laneKey(key), offset };
+    if (end === 'delivered') {
+      const filtered = pick % 5 === 0;
+      this.changes.push({ type: filtered ? 'lane-filtered' : 'lane-delivered', ...at });
+      if (filtered) this.#at(lane.partition).ledger.matched -= 1;
+      this.#leave(key, lane, filtered ? 'filtered' : 'delivered');
       return;
     }
-    const filtered = pick % 5 === 0;
-    const type = filtered ? 'lane-filtered' : 'lane-delivered';
-    this.changes.push({ type, ...laneKey(key), offset });
+    const failure = this.#failure((lane.failure?.attempts ?? 0) + 1);
+    if (end === 'dead') {
+      this.changes.push({ type: 'lane-dead', ...at, failure });
+      this.dead.push(offset);
+      this.#leave(key, lane, 'dead');
+      return;
+    }
+    const nextAttemptAt = lane.skip === null ? failure.nextAttemptAt : this.#dueOf(lane);
+    lane.failure = { ...failure, nextAttemptAt };
+    lane.renewed = false;
+    const exhausted = end === 'exhausted';
+    this.changes.push({ type: 'lane-failed', ...at, failure, exhausted });
+    if (exhausted && lane.skip === null) this.#park(lane);
+  }
+
+  /** The first lane of which it was asked goes on without its head. */
+  skip(): void {
+    const found = [...this.lanes].find(([, { skip }]) => skip !== null);
+    if (found === undefined) return;
+    const [key, lane] = found;
+    this.changes.push({ type: 'lane-skipped', ...laneKey(key), offset: lane.offsets[0] ?? -1 });
+    this.#leave(key, lane, 'skipped');
+  }
+
+  /** A person acts, between commits. */
+  act(key: string, action: LaneAction): void {
+    const lane = this.lanes.get(key);
+    if (lane === undefined) return;
+    this.acts += 1;
+    if (action === 'park') {
+      this.#park(lane);
+      return;
+    }
+    this.#unpark(lane);
+    const due = Math.min(this.#dueOf(lane), this.now);
+    if (lane.failure !== null) lane.failure = { ...lane.failure, nextAttemptAt: due };
+    if (action === 'skip') lane.skip = lane.offsets[0] ?? -1;
+  }
+
+  #dueOf({ failure }: ModelLane): number {
+    return failure?.nextAttemptAt ?? -1;
+  }
+
+  #park(lane: ModelLane): void {
+    if (lane.parked) return;
+    const { ledger } = this.#at(lane.partition);
+    lane.parked = true;
+    ledger.retrying -= 1;
+    ledger.pending -= lane.offsets.length - 1;
+    ledger.parked += lane.offsets.length;
+  }
+
+  #unpark(lane: ModelLane): void {
+    if (!lane.parked) return;
+    const { ledger } = this.#at(lane.partition);
+    lane.parked = false;
+    lane.renewed = true;
+    if (lane.failure !== null) lane.failure = { ...lane.failure, nextAttemptAt: 9e15 };
+    ledger.retrying += 1;
+    ledger.pending += lane.offsets.length - 1;
+    ledger.parked -= lane.offsets.length;
+  }
+
+  #leave(key: string, lane: ModelLane, as: 'delivered' | 'filtered' | 'dead' | 'skipped'): void {
+    const { ledger } = this.#at(lane.partition);
+    ledger[as] += 1;
+    ledger[lane.parked ? 'parked' : 'retrying'] -= 1;
     lane.offsets.shift();
     lane.failure = null;
-    ledger[filtered ? 'filtered' : 'delivered'] += 1;
-    if (filtered) ledger.matched -= 1;
-    if (lane.offsets.length > 0) {
+    lane.renewed = false;
+    lane.skip = null;
+    if (lane.offsets.length === 0) this.lanes.delete(key);
+    else if (!lane.parked) {
       ledger.pending -= 1;
-      return;
+      ledger.retrying += 1;
     }
-    ledger.retrying -= 1;
-    this.lanes.delete(key);
   }
 
   place(partition: number): { next: number; beyond: readonly OffsetRun[] } {
@@ -169,33 +257,44 @@ class Model {
   }
 
   /** Whether the fast path delivered it. */
-  #outcome(partition: number, { offset, key, match }: Flight, fails: boolean): boolean {
+  #outcome(partition: number, { offset, key, match }: Flight, end: End): boolean {
     if (!match) return false;
     const lane = this.lanes.get(key);
-    if (lane === undefined && !fails) return true;
-    const put = {
-      type: 'lane-append',
-      ...laneKey(key),
-      event: event(offset, { partition }),
-    } as const;
+    if (lane === undefined && end === 'delivered') return true;
+    const given = { ...laneKey(key), event: event(offset, { partition }) };
     const { ledger } = this.#at(partition);
-    if (lane === undefined) {
-      const failure = this.#failure(1);
-      this.lanes.set(key, { partition, offsets: [offset], failure });
-      this.changes.push({ ...put, failure });
-      ledger.retrying += 1;
-    } else {
+    if (lane !== undefined) {
       lane.offsets.push(offset);
-      this.changes.push(put);
-      ledger.pending += 1;
+      this.changes.push({ type: 'lane-append', ...given });
+      ledger[lane.parked ? 'parked' : 'pending'] += 1;
+      return false;
     }
+    const failure = this.#failure(1);
+    if (end === 'dead') {
+      this.changes.push({ type: 'dead', ...given, failure });
+      this.dead.push(offset);
+      ledger.dead += 1;
+      return false;
+    }
+    const parked = end === 'exhausted';
+    const made = { partition, offsets: [offset], failure, parked, renewed: false, skip: null };
+    this.lanes.set(key, made);
+    this.changes.push({ type: 'lane-append', ...given, failure, exhausted: parked });
+    ledger[parked ? 'parked' : 'retrying'] += 1;
     return false;
   }
 
   #failure(attempts: number): Failure {
     this.now += 10;
     const nextAttemptAt = this.now + 40 * attempts + 0.5;
-    return { attempts, firstAttemptAt: this.now, nextAttemptAt, error: `attempt ${attempts}` };
+    return {
+      attempts,
+      usedAttempts: attempts - 1,
+      firstAttemptAt: this.now,
+      nextAttemptAt,
+      error: `attempt ${attempts}`,
+      cause: attempts % 2 === 0 ? 'system' : 'endpoint',
+    };
   }
 
   #at(partition: number): ModelPartition {
@@ -223,42 +322,63 @@ async function agree(state: StateStore, model: Model): Promise<void> {
   expect(seen.toSorted(byKey)).toEqual(expected.toSorted(byKey));
 
   const due = await state.dueLanes(CALLBACK, model.now, 1_000, new Set());
-  const times = due.map(({ nextAttemptAt }) => nextAttemptAt);
+  const times = due.map(({ nextAttemptAt }) => nextAttemptAt ?? NaN);
   expect(times).toEqual(times.toSorted((x, y) => x - y));
   const dueExpected = [...model.lanes]
+    .filter(([, { parked }]) => !parked)
     .filter(([, { failure }]) => failure === null || failure.nextAttemptAt <= model.now)
     .map(([key, { offsets }]) => `${laneKey(key).key} ${offsets[0] ?? ''}`);
   expect(due.map(({ key, head }) => `${key} ${head.offset}`).toSorted()).toEqual(
     dueExpected.toSorted(),
   );
-  expect(await state.nextDueAt(CALLBACK)).toBe(
-    lanes.length === 0 ? null : Math.min(...lanes.map(({ nextAttemptAt }) => nextAttemptAt)),
-  );
+  const next = lanes.flatMap(({ nextAttemptAt }) => nextAttemptAt ?? []);
+  expect(await state.nextDueAt(CALLBACK)).toBe(next.length === 0 ? null : Math.min(...next));
+  const dead = await state.deadLetters({ limit: 1_000 });
+  expect(dead.map((letter) => letter.event.offset)).toEqual(model.dead);
+  expect(await state.audit({ limit: 1_000 })).toHaveLength(model.acts);
 }
 
 async function laneSeen(state: StateStore, lane: LaneSummary, now: number) {
   const { events } = await state.lane(lane.id);
   return {
     key: lane.key,
+    state: lane.state,
     depth: lane.depth,
     bytes: lane.bytes,
     attempts: lane.attempts,
-    nextAttemptAt: lane.attempts === 0 && lane.nextAttemptAt <= now ? 'due' : lane.nextAttemptAt,
+    usedAttempts: lane.usedAttempts,
+    renewed: lane.attempts > 0 && lane.firstAttemptAt === null,
+    nextAttemptAt:
+      lane.attempts === 0 && lane.nextAttemptAt !== null && lane.nextAttemptAt <= now
+        ? 'due'
+        : lane.nextAttemptAt,
     error: lane.lastError,
+    cause: lane.cause,
+    skipAsked: lane.skipAsked,
     offsets: events.map(({ offset }) => offset),
   };
 }
 
-function laneExpected(key: string, { offsets, failure, partition }: ModelLane) {
+function laneExpected(key: string, lane: ModelLane) {
+  const { offsets, failure, partition, parked, renewed, skip } = lane;
   return {
     key: laneKey(key).key,
+    state: parked ? 'parked' : 'retrying',
     depth: offsets.length,
     bytes: offsets.reduce((sum, offset) => sum + laneEventBytes(event(offset, { partition })), 0),
-    attempts: failure?.attempts ?? 0,
-    nextAttemptAt: failure?.nextAttemptAt ?? 'due',
-    error: failure?.error ?? null,
+    ...attemptsExpected(failure, renewed),
+    ...(parked ? { nextAttemptAt: null } : {}),
+    skipAsked: skip !== null,
     offsets,
   };
+}
+
+function attemptsExpected(failure: Failure | null, renewed: boolean) {
+  const none = { attempts: 0, usedAttempts: 0, nextAttemptAt: 'due', error: null, cause: null };
+  if (failure === null) return { ...none, renewed: false };
+  const { attempts, usedAttempts, nextAttemptAt, error, cause } = failure;
+  const used = renewed ? 0 : usedAttempts;
+  return { attempts, usedAttempts: used, nextAttemptAt, error, cause, renewed };
 }
 
 export function describeStateModel(
@@ -277,11 +397,12 @@ export function describeStateModel(
     };
     for (const one of steps) {
       if (one.do === 'read') model.read(one.partition, one.key, one.match);
-      else if (one.do === 'settle') model.settle(one.pick, one.fails);
-      else if (one.do === 'head') model.head(one.pick, one.fails);
+      else if (one.do === 'settle') model.settle(one.pick, one.end);
+      else if (one.do === 'head') model.head(one.pick, one.end);
+      else if (one.do === 'skip') model.skip();
       else {
         await commit();
-        if (one.do === 'retry') await retrySome(state, model, one.pick);
+        if (one.do === 'act') await actOnSome(state, model, one);
         else if (one.do === 'reopen' && traits.shared) {
           await state.close();
           state = await under.open();
@@ -309,13 +430,15 @@ export function describeStateModel(
   });
 }
 
-async function retrySome(state: StateStore, model: Model, pick: number): Promise<void> {
+async function actOnSome(
+  state: StateStore,
+  model: Model,
+  { pick, action }: Extract<Step, { do: 'act' }>,
+): Promise<void> {
   const lanes = await state.lanes({ limit: 1_000 });
   const lane = lanes[pick % Math.max(1, lanes.length)];
   if (lane === undefined) return;
-  await state.retryLane(lane.id, model.now);
-  const found = [...model.lanes].find(([key]) => laneKey(key).key === lane.key)?.[1];
-  if (found === undefined || found.failure === null) return;
-  const nextAttemptAt = Math.min(found.failure.nextAttemptAt, model.now);
-  found.failure = { ...found.failure, nextAttemptAt };
+  await state.actOnLane(lane.id, action, asked(model.now));
+  const key = [...model.lanes.keys()].find((one) => laneKey(one).key === lane.key);
+  model.act(key ?? 'nowhere', action);
 }

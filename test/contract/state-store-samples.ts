@@ -2,6 +2,7 @@
 import type { ErrorCode } from '../../src/errors.ts';
 import { RowcallError } from '../../src/errors.ts';
 import type {
+  Asked,
   Cursor,
   Failure,
   LaneEvent,
@@ -28,10 +29,17 @@ export const CALLBACK = 'supply-chain';
 export const TOPIC = 'shop.orders';
 export const FAILURE: Failure = {
   attempts: 1,
+  usedAttempts: 1,
   firstAttemptAt: 1_000,
   nextAttemptAt: 2_000.5,
   error: 'HTTP 500',
+  cause: 'endpoint',
 };
+
+/** What a person is recorded with. */
+export function asked(atMs: number): Asked {
+  return { actor: 'ann', reason: 'because', atMs };
+}
 
 export type OpenedCursor = Omit<Cursor, 'ledger' | 'beyond'>;
 
@@ -91,6 +99,24 @@ export function failedAgain(key: string, offset: number, failure: Failure): Stat
   return { type: 'lane-failed', ...laneKey(key), offset, failure };
 }
 
+/** The head fails for the last time: its lane is parked. */
+export function exhaustedHead(key: string, offset: number, failure = FAILURE): StateChange {
+  return { type: 'lane-failed', ...laneKey(key), offset, failure, exhausted: true };
+}
+
+export function deadHead(key: string, offset: number, failure = FAILURE): StateChange {
+  return { type: 'lane-dead', ...laneKey(key), offset, failure };
+}
+
+export function skippedHead(key: string, offset: number): StateChange {
+  return { type: 'lane-skipped', ...laneKey(key), offset };
+}
+
+/** An event of a key in no lane is given up. */
+export function deadAtOnce(key: string, offset: number, failure = FAILURE): StateChange {
+  return { type: 'dead', ...laneKey(key), event: event(offset), failure };
+}
+
 export function deliveredHead(key: string, offset: number): StateChange {
   return { type: 'lane-delivered', ...laneKey(key), offset };
 }
@@ -117,7 +143,9 @@ export function balanced(ledger: LedgerCounts): boolean {
 export async function everything(state: StateStore): Promise<unknown> {
   const lanes = await state.lanes({ limit: 1_000 });
   const events = await Promise.all(lanes.map(async ({ id }) => (await state.lane(id)).events));
-  return { cursors: await state.cursors(), lanes, events };
+  const deadLetters = await state.deadLetters({ limit: 1_000 });
+  const audit = await state.audit({ limit: 1_000 });
+  return { cursors: await state.cursors(), lanes, events, deadLetters, audit };
 }
 
 /** The code that a call was refused with; undefined when it was not. */

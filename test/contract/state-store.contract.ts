@@ -3,10 +3,12 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import type { OffsetRun, StateStore } from '../../src/state/state-store.ts';
 import { LEDGER_FIELDS } from '../../src/state/state-store.ts';
+import { describeExhausted } from './state-store-exhausted.contract.ts';
 import { describeLanes } from './state-store-lanes.contract.ts';
 import { describeStateModel } from './state-store-model.ts';
 import type { StateTraits, StateUnderTest } from './state-store-samples.ts';
 import {
+  asked,
   CALLBACK,
   code,
   counts,
@@ -173,6 +175,7 @@ export function describeStateStore(
   });
 
   describeLanes(name, make);
+  describeExhausted(name, make);
 
   describe(`${name}: the store`, () => {
     test('has an identity of its own', async () => {
@@ -225,7 +228,7 @@ function describeShared(
       await state.commit(intoLane('a', 0, FAILURE));
       const operator = await store.open();
       const [lane] = await operator.lanes({ limit: 1 });
-      await operator.retryLane(lane?.id ?? 0, 5);
+      await operator.actOnLane(lane?.id ?? 0, 'retry', asked(5));
       expect(await state.nextDueAt(CALLBACK)).toBe(5);
     });
   });

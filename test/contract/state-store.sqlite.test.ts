@@ -6,10 +6,21 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
+import { MIGRATIONS } from '../../src/state/sqlite/migrations.ts';
 import { openSqliteState } from '../../src/state/sqlite/sqlite-state.ts';
 import { openThreadedState } from '../../src/state/sqlite/threaded-state.ts';
 import type { StateUnderTest } from './state-store-samples.ts';
-import { balanced, code, FAILURE, intoLane, newCursor, progress } from './state-store-samples.ts';
+import {
+  asked,
+  balanced,
+  CALLBACK,
+  code,
+  FAILURE,
+  intoLane,
+  newCursor,
+  progress,
+  TOPIC,
+} from './state-store-samples.ts';
 import { describeStateStore } from './state-store.contract.ts';
 
 const makeFile = async (): Promise<StateUnderTest> => {
@@ -96,6 +107,33 @@ describe('the file of the SQLite state', () => {
     const { mtimeMs, size } = await stat(foreign);
     expect(await code(openSqliteState({ path: foreign }))).toBe('STATE_UNUSABLE');
     expect(await stat(foreign)).toMatchObject({ mtimeMs, size });
+  });
+
+  test('of format 1 is brought forward with its lanes, their attempts and their books', async () => {
+    const file = join(folder, 'old.db');
+    const old = new DatabaseSync(file);
+    old.exec(MIGRATIONS[0] ?? '');
+    old.exec(`PRAGMA application_id = 1382241140; PRAGMA user_version = 1;
+      INSERT INTO meta VALUES ('id', 'the-old-one');
+      INSERT INTO cursors (callback, topic, partition, topic_id, start_offset, next, read, matched, retrying, pending)
+        VALUES ('${CALLBACK}', '${TOPIC}', 0, 'topic-1', 0, 2, 2, 2, 1, 1);
+      INSERT INTO lanes (cursor, callback, topic, key, depth, bytes, head_offset, last_offset, attempts,
+        first_attempt_at, next_attempt_at, last_error)
+        VALUES (1, '${CALLBACK}', '${TOPIC}', 'k', 2, 200, 0, 1, 7, 10, 20, 'HTTP 500');
+      INSERT INTO lane_events (lane, offset, id, table_name, operation, timestamp_ms, bytes, value_bytes, value)
+        VALUES (1, 0, 'first', 'shop.orders', 'u', 1, 100, 1, x'01'), (1, 1, 'next', 'shop.orders', 'u', 1, 100, 1, x'02');`);
+    old.close();
+    const state = await openSqliteState({ path: file });
+    expect(state.id).toBe('the-old-one');
+    const [lane] = await state.dueLanes(CALLBACK, 20, 9, new Set());
+    expect(lane).toMatchObject({
+      ...{ state: 'retrying', attempts: 7, usedAttempts: 7, cause: 'endpoint', skipAsked: false },
+      head: { id: 'first' },
+    });
+    await state.actOnLane(lane?.id ?? 0, 'park', asked(1));
+    const [cursor] = await state.cursors();
+    expect(cursor).toMatchObject({ ledger: { retrying: 0, pending: 0, parked: 2 } });
+    await state.close();
   });
 
   test('of a newer version is refused and left as it is', async () => {
@@ -253,7 +291,9 @@ describe('processes of the SQLite state', () => {
 
     const running = await dispatcher(1);
     const operator = await openSqliteState({ path, create: false });
-    for (let now = 200; now > 0; now -= 1) await operator.retryLane(lane?.id ?? 0, now);
+    for (let now = 200; now > 0; now -= 1) {
+      await operator.actOnLane(lane?.id ?? 0, 'retry', asked(now));
+    }
     expect(await operator.nextDueAt('mail')).toBe(1);
     const seen = await operator.cursors();
     await expect.poll(() => operator.cursors()).not.toEqual(seen);

@@ -1,5 +1,12 @@
 /** What delivery has made durable: followed change by change, and held against the store's own books. */
-import type { Cursor, LedgerCounts, StateChange, StateStore } from '../../src/state/state-store.ts';
+import type {
+  Cursor,
+  LaneAction,
+  LaneKey,
+  LedgerCounts,
+  StateChange,
+  StateStore,
+} from '../../src/state/state-store.ts';
 import type { LogCheck } from './simulation-log-check.ts';
 import { require, Violation } from './simulation-log-check.ts';
 import type { SampleRow } from './binlog-events.ts';
@@ -20,6 +27,19 @@ interface Lane {
   partition: number;
   attempts: number;
   nextAttemptAt: number;
+  parked: boolean;
+  /** By its budget, not by a person: those have a second or two in which an attempt may begin. */
+  exhausted: boolean;
+  /** A person asked that the head be skipped. */
+  skip: boolean;
+}
+
+/** How an event may end, but by its delivery. */
+type Fate = 'dead' | 'skipped';
+
+interface Place {
+  readonly partition: number;
+  readonly offset: number;
 }
 
 interface Progress {
@@ -44,6 +64,7 @@ export class Books {
   readonly #selections: ReadonlyMap<string, CallbackSelection>;
   readonly #progress = new Map<string, Progress>();
   readonly #lanes = new Map<string, Lane>();
+  readonly #fates = new Map<string, Fate>();
   /** Cursors as they stood when they were last recounted: what has not changed is not counted again. */
   readonly #verified = new Map<string, string>();
 
@@ -102,6 +123,21 @@ export class Books {
     return keys
       .map((key) => this.#lanes.get(`${callback} ${topic} ${key}`))
       .find((lane) => lane?.offsets.includes(record.offset) === true);
+  }
+
+  /** What became of an event that was not delivered, and that is durable. */
+  fate(callback: string, topic: string, { partition, offset }: Place): Fate | undefined {
+    return this.#fates.get(`${callback} ${topic}/${partition}@${offset}`);
+  }
+
+  /** A person acted on a lane. */
+  acted({ callback, topic, key }: LaneKey, action: LaneAction, atMs: number): void {
+    const lane = this.#lanes.get(`${callback} ${topic} ${key}`);
+    if (lane === undefined) throw new Violation(`G6: nobody can ${action} ${key}`);
+    lane.parked = action === 'park';
+    lane.exhausted &&= lane.parked;
+    lane.skip ||= action === 'skip';
+    if (action !== 'park') lane.nextAttemptAt = Math.min(lane.nextAttemptAt, atMs);
   }
 
   /** Nothing waits in a lane, and everything in the log is settled for every callback, also one that has yet to begin. */
@@ -188,7 +224,16 @@ export class Books {
       const { offset, partition } = change.event;
       if (lane === undefined) {
         const { attempts = 0, nextAttemptAt = 0 } = change.failure ?? {};
-        this.#lanes.set(key, { offsets: [offset], partition, attempts, nextAttemptAt });
+        const parked = change.exhausted === true;
+        this.#lanes.set(key, {
+          offsets: [offset],
+          partition,
+          attempts,
+          nextAttemptAt,
+          parked,
+          skip: false,
+          exhausted: parked,
+        });
       } else {
         require(offset > (lane.offsets.at(-1) ?? 0), 'G3', () =>
           `lane ${key} takes ${offset} late`);
@@ -196,20 +241,32 @@ export class Books {
       }
       return;
     }
+    if (change.type === 'dead') {
+      require(lane === undefined, 'G3', () => `${change.event.id} dies beside its lane`);
+      this.#end(change, change.event, 'dead');
+      return;
+    }
     if (lane === undefined) throw new Violation(`G6: ${change.type} without the lane ${key}`);
     require(lane.offsets[0] === change.offset, 'G3', () =>
       `${change.offset} is not the head of ${key}`);
-    if (change.type === 'lane-failed') {
-      const { attempts, nextAttemptAt } = change.failure;
-      require(attempts > lane.attempts, 'attempts', () => `fell to ${attempts} in ${key}`);
-      lane.attempts = attempts;
-      lane.nextAttemptAt = nextAttemptAt;
-    } else {
-      lane.offsets.shift();
-      lane.attempts = 0;
-      lane.nextAttemptAt = 0;
-      if (lane.offsets.length === 0) this.#lanes.delete(key);
-    }
+    if (change.type === 'lane-failed') failedAgain(lane, change);
+    else this.#headLeft(key, lane, change);
+  }
+
+  #headLeft(key: string, lane: Lane, change: LaneKey & { type: string; offset: number }): void {
+    const { type, offset } = change;
+    if (type === 'lane-dead') this.#end(change, { ...lane, offset }, 'dead');
+    if (type === 'lane-skipped') this.#end(change, { ...lane, offset }, 'skipped');
+    lane.offsets.shift();
+    lane.attempts = 0;
+    lane.skip = false;
+    lane.exhausted = false;
+    lane.nextAttemptAt = 0;
+    if (lane.offsets.length === 0) this.#lanes.delete(key);
+  }
+
+  #end({ callback, topic }: LaneKey, { partition, offset }: Place, fate: Fate): void {
+    this.#fates.set(`${callback} ${topic}/${partition}@${offset}`, fate);
   }
 
   #verifyCursor(cursor: Cursor): void {
@@ -243,13 +300,26 @@ export class Books {
       else {
         counts.matched += 1;
         const lane = this.laneOf(callback, topic, record);
-        if (lane === undefined) counts.delivered += 1;
+        const fate = this.fate(callback, topic, { partition, offset });
+        if (fate !== undefined) counts[fate] += 1;
+        else if (lane === undefined) counts.delivered += 1;
+        else if (lane.parked) counts.parked += 1;
         else if (lane.offsets[0] === offset) counts.retrying += 1;
         else counts.pending += 1;
       }
     }
     return counts;
   }
+}
+
+function failedAgain(lane: Lane, change: Extract<StateChange, { type: 'lane-failed' }>): void {
+  const { attempts, nextAttemptAt } = change.failure;
+  require(attempts > lane.attempts, 'attempts', () => `fell to ${attempts} of ${change.key}`);
+  lane.attempts = attempts;
+  lane.nextAttemptAt = nextAttemptAt;
+  if (change.exhausted !== true || lane.skip) return;
+  lane.exhausted ||= !lane.parked;
+  lane.parked = true;
 }
 
 function isSettled(at: Pick<Cursor, 'next' | 'beyond'>, offset: number): boolean {

@@ -34,6 +34,11 @@ function isLaneDelivered(change: StateChange): boolean {
   return change.type === 'lane-delivered';
 }
 
+/** The key goes on being retried although its head's attempts are used up. */
+function withoutEnd(change: StateChange): StateChange {
+  return change.type === 'lane-failed' ? { ...change, exhausted: false } : change;
+}
+
 export const PLANTED_BUGS: Readonly<Record<string, () => PlantedBug>> = {
   'a GTID set that grows at BEGIN': () => ({
     place: (checkpoint) => new HastyPlace(checkpoint, { uuid: SERVER_UUID, routing: 'r' }),
@@ -43,6 +48,9 @@ export const PLANTED_BUGS: Readonly<Record<string, () => PlantedBug>> = {
   }),
   'a prepared transaction that is taken for one without rows': () => ({
     place: (checkpoint) => new CarelessPlace(checkpoint, { uuid: SERVER_UUID, routing: 'r' }),
+  }),
+  'a budget that never ends': () => ({
+    state: (state) => ({ ...state, commit: (changes) => state.commit(changes.map(withoutEnd)) }),
   }),
   'a place that is saved before its append': () => {
     let saved: string | null = null;

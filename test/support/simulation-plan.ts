@@ -12,6 +12,7 @@ export interface CallbackPlan extends CallbackSelection {
   readonly concurrency: number;
   readonly lanes: { readonly maxEvents: number; readonly maxBytes: number };
   readonly receiver: ReceiverShape;
+  readonly onExhausted: 'park-key' | 'dead-letter';
 }
 
 export interface SimulationPlan {
@@ -31,7 +32,8 @@ const TABLES = ['shop.orders', 'shop.items', 'shop.audit.log'];
 const ROWS: readonly Operation[] = ['insert', 'update', 'delete'];
 const ALL: readonly Operation[] = [...ROWS, 'truncate'];
 
-export function planOf(dice: Dice): SimulationPlan {
+/** @param ends of what events can come to, by dice of their own: the rest of a seed's plan does not depend on them */
+export function planOf(dice: Dice, ends: Dice): SimulationPlan {
   const history = {
     gtids: dice.chance(0.7),
     transactions: dice.between(6, 20),
@@ -43,7 +45,7 @@ export function planOf(dice: Dice): SimulationPlan {
     budget: dice.pick([0, 6, 15, 30]),
     delayMs: dice.pick([0, 5, 50, 300]),
   };
-  const callbacks = Array.from({ length: dice.between(1, 3) }, (_, n) => callback(dice, n));
+  const callbacks = Array.from({ length: dice.between(1, 3) }, (_, n) => callback(dice, ends, n));
   const partitions = dice.between(1, 3);
   return {
     history: { ...history, partitions },
@@ -56,7 +58,7 @@ export function planOf(dice: Dice): SimulationPlan {
   };
 }
 
-function callback(dice: Dice, n: number): CallbackPlan {
+function callback(dice: Dice, ends: Dice, n: number): CallbackPlan {
   const everything = dice.chance(0.5);
   return {
     name: `callback-${n}`,
@@ -66,7 +68,9 @@ function callback(dice: Dice, n: number): CallbackPlan {
     from: dice.chance(0.8) ? 'earliest' : 'latest',
     concurrency: dice.pick([1, 2, 4, 16]),
     lanes: { maxEvents: dice.pick([2, 10, 1_000_000]), maxBytes: dice.pick([2_000, 2 ** 30]) },
+    onExhausted: ends.pick(['park-key', 'dead-letter']),
     receiver: {
+      maximumAttempts: ends.pick([0, 0, 0, 1, 2, 4]),
       trouble: dice.pick([0, 0.1, 0.5]),
       worst: dice.between(1, 5),
       unreachable: Array.from({ length: dice.below(3) }, () => {
@@ -80,4 +84,9 @@ function callback(dice: Dice, n: number): CallbackPlan {
 /** Some ask for truncates as well. */
 function operationsOf(rows: readonly Operation[]): readonly Operation[] {
   return rows.length % 2 === 0 ? rows : [...rows, 'truncate'];
+}
+
+/** Whether somebody must look after its lanes, or a key may wait for ever. */
+export function canPark({ onExhausted, receiver }: CallbackPlan): boolean {
+  return onExhausted === 'park-key' && receiver.maximumAttempts > 0;
 }

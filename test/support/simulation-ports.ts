@@ -143,7 +143,11 @@ export function faultyState(inner: StateStore, parts: PortParts): StateStore {
     nextDueAt: (callback) => read('nextDueAt', () => inner.nextDueAt(callback)),
     lanes: (filter) => read('lanes', () => inner.lanes(filter)),
     lane: (id) => read('lane', () => inner.lane(id)),
-    retryLane: (id, now) => call('retryLane', 'STATE_WRITE_FAILED', () => inner.retryLane(id, now)),
+    actOnLane: (id, action, asked) =>
+      call('actOnLane', 'STATE_WRITE_FAILED', () => inner.actOnLane(id, action, asked)),
+    deadLetters: (filter) => read('deadLetters', () => inner.deadLetters(filter)),
+    deadLetter: (id) => read('deadLetter', () => inner.deadLetter(id)),
+    audit: (filter) => read('audit', () => inner.audit(filter)),
     close: () => Promise.resolve(),
   };
 }
@@ -238,7 +242,7 @@ function outcomeOf(answer: ReturnType<Receiver['arrived']>): Outcome | null {
     case 'fails':
       return { kind: 'failed', error: 'HTTP 500' };
     case 'throttles':
-      return { kind: 'failed', error: 'HTTP 429', retryAfterMs: 3_000 };
+      return { kind: 'throttled', error: 'HTTP 429', retryAfterMs: 3_000 };
     case 'lost':
       return { kind: 'failed', error: 'connection reset' };
     case 'hangs':

@@ -13,6 +13,7 @@ import { silentLogger } from '../../src/shared/logger.ts';
 import type { Service } from '../../src/shared/service.ts';
 import { supervise } from '../../src/shared/supervise.ts';
 import type { StateStore } from '../../src/state/state-store.ts';
+import { RETRY } from './engine-options.ts';
 import { SimulatedCapture } from './simulation-capture.ts';
 import { CONFIG_NAME, type History } from './simulation-history.ts';
 import type { CallbackPlan, SimulationPlan } from './simulation-plan.ts';
@@ -119,11 +120,13 @@ function optionsOf(plan: CallbackPlan, { receivers, ports, bug }: ProcessParts):
     from: plan.from,
     concurrency: plan.concurrency,
     retry: {
+      ...RETRY,
       initialIntervalMs: 500,
-      backoffCoefficient: 2,
       maximumIntervalMs: 4_000,
       jitter: 0.2,
+      maximumAttempts: plan.receiver.maximumAttempts,
     },
+    onExhausted: plan.onExhausted,
     lanes: plan.lanes,
     sender: bug.sender?.(sender) ?? sender,
   };

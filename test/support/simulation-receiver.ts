@@ -18,6 +18,8 @@ export interface ReceiverShape {
   readonly worst: number;
   /** Virtual ms, from and to: nobody answers the door. */
   readonly unreachable: readonly (readonly [number, number])[];
+  /** `retry.maximum_attempts`. */
+  readonly maximumAttempts: number;
 }
 
 /**
@@ -35,6 +37,8 @@ export class Receiver {
   readonly #last = new Map<string, number>();
   readonly #troubles = new Map<string, number>();
   readonly #attempts = new Map<string, number>();
+  /** Attempts that use up nothing, and budgets that persons gave anew. */
+  readonly #free = new Map<string, number>();
   readonly #done = new Set<string>();
   requests = 0;
   repeats = 0;
@@ -70,7 +74,10 @@ export class Receiver {
     require(attempt >= last && attempt <= last + 1, 'attempts', () =>
       `${id}: ${last}, then ${attempt}`);
     require(last > 0 || attempt === 1, 'attempts', () => `${id} begins with ${attempt}`);
+    this.#requireBudget(event, attempt);
     const lane = this.#books.laneOf(this.name, topic, event);
+    require(lane?.exhausted !== true || lane.offsets[0] !== offset, 'parked', () =>
+      `${id} is sent although its key is parked`);
     const due = lane?.offsets[0] === offset ? lane.nextAttemptAt : 0;
     require(due <= EPOCH_MS + now, 'retry', () =>
       `${id} is tried ${due - EPOCH_MS - now} ms early`);
@@ -83,13 +90,14 @@ export class Receiver {
     this.requests += 1;
     if (last === event.offset) this.repeats += 1;
     else {
-      const before = this.#before(event);
+      const before = this.#before(event, (offset) => offset !== last);
       require(before?.offset === last, 'G3', () =>
         `${event.id} came after offset ${last}, not ${before?.offset}`);
     }
     this.#last.set(key, event.offset);
     this.#attempts.set(attemptsOf(event), attempt);
     const answer = this.#answer(event.id);
+    if (answer === 'throttles') this.#addFree(event, 1);
     if (answer === 'ok' || answer === 'lost') this.#done.add(event.id);
     return answer;
   }
@@ -98,8 +106,28 @@ export class Receiver {
   requireAll(topic: string, partition: number, next: number): void {
     for (const record of this.#matching(topic, partition)) {
       if (record.offset >= next) continue;
-      require(this.#done.has(record.id), 'G1', () => `${this.name} never got ${record.id}`);
+      const { offset } = record;
+      const given = this.#books.fate(this.name, topic, { partition, offset }) !== undefined;
+      require(given || this.#done.has(record.id), 'G1', () =>
+        `${this.name} never got ${record.id}`);
     }
+  }
+
+  /** A person gave the event another budget. */
+  renewed(at: Pick<OutgoingEvent, 'topic' | 'partition' | 'offset'>): void {
+    this.#addFree(at, this.#shape.maximumAttempts);
+  }
+
+  #addFree(at: Pick<OutgoingEvent, 'topic' | 'partition' | 'offset'>, more: number): void {
+    const key = attemptsOf(at);
+    this.#free.set(key, (this.#free.get(key) ?? 0) + more);
+  }
+
+  #requireBudget(event: OutgoingEvent, attempt: number): void {
+    const { maximumAttempts } = this.#shape;
+    if (maximumAttempts === 0) return;
+    const most = maximumAttempts + (this.#free.get(attemptsOf(event)) ?? 0);
+    require(attempt <= most, 'attempts', () => `${event.id}: attempt ${attempt} of ${most}`);
   }
 
   #answer(id: string): Answer {
@@ -128,10 +156,20 @@ export class Receiver {
     }
   }
 
-  /** The event of the same key that this callback gets before it. */
-  #before(event: OutgoingEvent): StoredRecord | undefined {
-    return this.#matching(event.topic, event.partition).findLast(
-      (record) => record.offset < event.offset && orderKey(record) === orderKey(event),
+  /** The event of the same key that this callback gets before it; `skips`: not one that a person skipped. */
+  #before(
+    event: OutgoingEvent,
+    skips: (offset: number) => boolean = () => false,
+  ): StoredRecord | undefined {
+    const { topic, partition } = event;
+    return this.#matching(topic, partition).findLast(
+      (record) =>
+        record.offset < event.offset &&
+        orderKey(record) === orderKey(event) &&
+        !(
+          skips(record.offset) &&
+          this.#books.fate(this.name, topic, { partition, ...record }) === 'skipped'
+        ),
     );
   }
 
@@ -190,7 +228,11 @@ export class Receiver {
 }
 
 /** An event that the log has twice is tried anew each time. */
-function attemptsOf({ topic, partition, offset }: OutgoingEvent): string {
+function attemptsOf({
+  topic,
+  partition,
+  offset,
+}: Pick<OutgoingEvent, 'topic' | 'partition' | 'offset'>): string {
   return `${topic}/${partition}@${offset}`;
 }
 

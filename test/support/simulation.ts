@@ -8,10 +8,11 @@ import { Books } from './simulation-books.ts';
 import { Faults } from './simulation-faults.ts';
 import { History } from './simulation-history.ts';
 import { LogCheck, require } from './simulation-log-check.ts';
+import { SimulatedOperator } from './simulation-operator.ts';
 import { type PlantedBug, runLegs, type Running } from './simulation-process.ts';
 import { Receiver } from './simulation-receiver.ts';
 import { type Owner, Scheduler } from './simulation-scheduler.ts';
-import { planOf, type SimulationPlan } from './simulation-plan.ts';
+import { canPark, planOf, type SimulationPlan } from './simulation-plan.ts';
 import { Dice, seededRandom } from './workload-random.ts';
 
 /** More tasks than any run needs: what comes here goes round in circles. */
@@ -116,6 +117,7 @@ class Simulation {
   readonly #books: Books;
   readonly #receivers: ReadonlyMap<string, Receiver>;
   readonly #state: StateStore;
+  readonly #operator: SimulatedOperator;
   readonly #running = new Set<Running>();
   readonly #seed: number;
   /** Both legs in one process. */
@@ -136,7 +138,7 @@ class Simulation {
     this.#home = home;
     this.#bug = bug;
     this.#state = state;
-    this.#plan = planOf(dice(0));
+    this.#plan = planOf(dice(0), dice(11));
     this.#dice = dice(1);
     this.#faultDice = dice(2);
     this.#scheduler = new Scheduler(seededRandom(seed * 16 + 3));
@@ -154,6 +156,17 @@ class Simulation {
         }),
       ]),
     );
+    this.#operator = new SimulatedOperator({
+      state,
+      books: this.#books,
+      receivers: this.#receivers,
+      scheduler: this.#scheduler,
+      owner: this.#world,
+      dice: dice(10),
+      onViolation: (error) => {
+        this.#broke(error);
+      },
+    });
     this.#faults = new Faults(this.#plan.faults, {
       dice: this.#faultDice,
       scheduler: this.#scheduler,
@@ -182,6 +195,7 @@ class Simulation {
     this.#scheduler.after(0, this.#world, 'starts', () => {
       this.#startAll();
     });
+    if (this.#plan.callbacks.some(canPark)) this.#operator.begin();
     while (!this.#isDone()) {
       this.#throwViolation();
       require(await this.#scheduler.step(), 'liveness', () => 'nothing happens any more');
@@ -218,6 +232,7 @@ class Simulation {
     if (this.#scheduler.now > this.#plan.calmFrom && !this.#calm) {
       this.#calm = true;
       this.#faults.end();
+      this.#operator.onlyRetries();
       this.#thawAll();
     }
     const [first, ...others] = [...this.#running].filter(

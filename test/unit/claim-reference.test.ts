@@ -124,6 +124,7 @@ describe('a sender behind the folder', () => {
     const failed = (text: string): unknown => ({
       kind: 'failed',
       error: expect.stringContaining(text) as string,
+      cause: 'system',
     });
     expect(await send(() => Promise.resolve(null))).toEqual([failed('CLAIM_MISSING')]);
     expect(await send(() => Promise.resolve(Buffer.alloc(3)))).toEqual([failed('CLAIM_ALTERED')]);

@@ -1,19 +1,11 @@
 /** The `callbacks` section: who is called back for which changes, how, and how persistently. */
 
 import { z } from 'zod';
-import {
-  columnName,
-  count,
-  duration,
-  expecting,
-  size,
-  slug,
-  tableGlobs,
-  uniqueList,
-} from '../scalars.ts';
+import { columnName, count, expecting, size, slug, tableGlobs, uniqueList } from '../scalars.ts';
 import { timestamp } from '../timestamp.ts';
 import { deliverSchema } from './deliver.ts';
 import { metadataSchema, payloadSchema, whenSchema } from './expressions.ts';
+import { retrySchema } from './retry.ts';
 
 const fromSchema = z
   .union(
@@ -53,33 +45,11 @@ export const callbackSchema = z
       from: fromSchema.prefault('latest'),
       deliver: deliverSchema.prefault({}),
       concurrency: count(1, 10_000).default(32).describe('Keys in flight at once.'),
-      retry: z
-        .strictObject({
-          initial_interval: duration(['1ms', '1d'])
-            .prefault('1s')
-            .describe('Wait after the first failure.'),
-          backoff_coefficient: z
-            .number({ error: expecting('a number from 1 to 100', '2') })
-            .min(1)
-            .max(100)
-            .default(2)
-            .describe('Factor from one wait to the next.'),
-          maximum_interval: duration(['1ms', '30d']).prefault('1h').describe('Longest wait.'),
-          jitter: z
-            .number({ error: expecting('a number from 0 to 1', '0.2') })
-            .min(0)
-            .max(1)
-            .default(0.2)
-            .describe('Random part added to each wait, as a share of it.'),
-        })
-        .prefault({})
-        .transform((retry) => ({
-          initialIntervalMs: retry.initial_interval,
-          backoffCoefficient: retry.backoff_coefficient,
-          maximumIntervalMs: retry.maximum_interval,
-          jitter: retry.jitter,
-        }))
-        .describe('When a failed event is tried again; there is no last time.'),
+      retry: retrySchema,
+      on_exhausted: z
+        .enum(['park-key', 'dead-letter'])
+        .default('park-key')
+        .describe('An exhausted event holds its key until a person acts, or is set aside.'),
       lanes: z
         .strictObject({
           max_events: count(1, 1_000_000_000).default(1_000_000).describe('Events in all lanes.'),
@@ -93,7 +63,11 @@ export const callbackSchema = z
     },
     { error: expecting('a mapping', '{ name: orders, tables: [shop.orders], deliver: … }') },
   )
-  .transform((callback) => ({ ...callback, changed: callback.changed ?? [] }));
+  .transform(({ on_exhausted: onExhausted, ...callback }) => ({
+    ...callback,
+    onExhausted,
+    changed: callback.changed ?? [],
+  }));
 
 export const callbacksSchema = z
   .array(callbackSchema, { error: expecting('a list of callbacks', '- name: orders') })

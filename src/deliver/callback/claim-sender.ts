@@ -29,8 +29,11 @@ export class ClaimSender implements Sender {
     try {
       value = await resolveClaim(event, event.value, (file) => this.#source.read(file));
     } catch (error) {
-      if (!(error instanceof RowcallError)) return { kind: 'failed', error: unreadable(error) };
-      return { kind: 'failed', error: `${error.code}: ${error.message}. ${error.cure}` };
+      const text =
+        error instanceof RowcallError
+          ? `${error.code}: ${error.message}. ${error.cure}`
+          : unreadable(error);
+      return { kind: 'failed', error: text, cause: 'system' };
     }
     signal.throwIfAborted();
     return this.#sender.send({ ...event, value }, attempt, signal);

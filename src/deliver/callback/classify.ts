@@ -21,20 +21,23 @@ export function isDelivered(status: number): boolean {
 }
 
 /**
- * 2xx is delivered; everything else failed and is tried again, a redirect included: it is never followed. 410 is
- * tried again like the others. 429 and 503 may say when (RFC 9110, 10.2.3).
+ * 2xx is delivered. 410: the endpoint wants nothing any more (Standard Webhooks). 429 and 503 that say when (RFC 9110,
+ * 10.2.3), 502 and 504 are throttling: not the event's fault. Everything else failed and is tried again, a redirect
+ * included: it is never followed.
  */
 export function classifyAnswer(answer: Answer, nowMs: number): Outcome {
   const { status, retryAfter, date, excerpt } = answer;
   if (isDelivered(status)) return { kind: 'delivered' };
   const error = boundedError(excerpt === '' ? `HTTP ${status}` : `HTTP ${status}: ${excerpt}`);
-  const waits = status === 429 || status === 503;
-  if (!waits || retryAfter === undefined) return { kind: 'failed', error };
+  if (status === 410) return { kind: 'gone', error };
+  if (status === 502 || status === 504) return { kind: 'throttled', error, status };
+  const waits = (status === 429 || status === 503) && retryAfter !== undefined;
   // A date is meant by the endpoint's clock; its Date header tells how that differs from ours.
-  const retryAfterMs = parseRetryAfter(retryAfter, parseHttpDate(date ?? '') ?? nowMs);
-  return retryAfterMs === null
-    ? { kind: 'failed', error }
-    : { kind: 'failed', error, retryAfterMs };
+  const retryAfterMs = waits
+    ? parseRetryAfter(retryAfter, parseHttpDate(date ?? '') ?? nowMs)
+    : null;
+  if (retryAfterMs !== null) return { kind: 'throttled', error, status, retryAfterMs };
+  return { kind: 'failed', error, status };
 }
 
 /**
@@ -73,10 +76,9 @@ export function classifyError(error: unknown, phase: Phase): Outcome {
     ? 'the endpoint wants another client certificate than deliver.tls.cert'
     : TLS_CURES.get(code);
   const text = message === '' ? code : `${code}: ${message}`;
-  return {
-    kind: unreachable ? 'unreachable' : 'failed',
-    error: boundedError(cure === undefined ? text : `${text}; ${cure}`),
-  };
+  const told = boundedError(cure === undefined ? text : `${text}; ${cure}`);
+  if (unreachable) return { kind: 'unreachable', error: told };
+  return { kind: 'failed', error: told, ...(UNSENDABLE.has(code) ? { cause: 'system' } : {}) };
 }
 
 /** Printable and short: it stands in the store, in logs and in tables. */

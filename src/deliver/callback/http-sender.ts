@@ -4,7 +4,8 @@ import type { KeyObject } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Clock } from '../../shared/clock.ts';
-import { classifyError } from './classify.ts';
+import { RowcallError } from '../../errors.ts';
+import { boundedError } from './classify.ts';
 import { endpointDispatcher, type ProxyOptions } from './endpoint-dispatcher.ts';
 import { Exchange } from './exchange.ts';
 import { type HandshakeOptions, WebhookPermission } from './webhook-permission.ts';
@@ -135,12 +136,12 @@ export class HttpSender implements Sender {
       body = this.#format.body(event);
       own = this.#format.headers(event);
     } catch (error) {
-      return Promise.resolve(classifyError(error, 'exchanging'));
+      return Promise.resolve({ kind: 'failed', error: unsendable(error), cause: 'system' });
     }
     const bytes = bodyBytes(body);
     if (bytes > maxBodyBytes) {
       const error = `the body of ${bytes} bytes is over deliver.max_body (${maxBodyBytes})`;
-      return Promise.resolve({ kind: 'failed', error });
+      return Promise.resolve({ kind: 'failed', error, cause: 'system' });
     }
     const timestamp = Math.floor(clock.now() / 1000);
     const { contentType } = this.#format;
@@ -179,6 +180,12 @@ export class HttpSender implements Sender {
 
   readonly #redact = (text: string): string =>
     this.#secrets.reduce((rest, secret) => rest.replaceAll(secret, '***'), text);
+}
+
+/** No request could be made of the event. */
+function unsendable(error: unknown): string {
+  if (error instanceof RowcallError) return boundedError(`${error.code}: ${error.message}`);
+  return boundedError(`error: ${error instanceof Error ? error.message : String(error)}`);
 }
 
 function checkedHeaders(headers: Readonly<Record<string, string>>): string[] {

@@ -73,7 +73,7 @@ function failure(thrown: unknown, nowMs: number): Outcome {
   if (isNonRetryable(thrown)) return { kind: 'failed', error, final: true };
   const retryAfterMs = retryAfterOf(thrown, nowMs);
   if (retryAfterMs === null) return { kind: 'failed', error };
-  return { kind: 'failed', error, retryAfterMs: Math.min(retryAfterMs, MAX_RETRY_AFTER_MS) };
+  return { kind: 'throttled', error, retryAfterMs: Math.min(retryAfterMs, MAX_RETRY_AFTER_MS) };
 }
 
 /** What a handler threw, which may be anything. */

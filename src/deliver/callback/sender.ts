@@ -1,6 +1,7 @@
 /** What the engine needs of a way to call back. HTTP and modules implement it; a simulation fakes it. */
 
 import type { OperationCode } from '../../change-event.ts';
+import type { FailureCause } from '../../state/state-store.ts';
 
 /** An event on its way to one callback. */
 export interface OutgoingEvent {
@@ -24,25 +25,43 @@ export interface OutgoingEvent {
   readonly metadata?: string;
 }
 
+/** This event's attempt failed. */
+export interface Failed {
+  readonly kind: 'failed';
+  /** For a person: bounded, without secrets. */
+  readonly error: string;
+  /** The answer's HTTP status, where there was an answer. */
+  readonly status?: number;
+  /** `system`: no request could be made of this event. The endpoint's, unless said otherwise. */
+  readonly cause?: FailureCause;
+  /** No further attempt can succeed: the event is exhausted at once, whatever its budget. */
+  readonly final?: true;
+  /** Nothing was sent, since `when` or `payload` has no value for this event. */
+  readonly shape?: boolean;
+}
+
+/** The endpoint has too much to do: the event is tried again, and none of its attempts is used up. */
+export interface Throttled {
+  readonly kind: 'throttled';
+  readonly error: string;
+  readonly status?: number;
+  /** What the endpoint asked for. Never tried earlier. */
+  readonly retryAfterMs?: number;
+}
+
 /**
  * What an attempt came to. `unreachable`: the endpoint as a whole refuses or cannot be reached, so the
- * callback pauses and the event's attempts are not used up. `failed`: this event's attempt failed.
- * `error` is for a person: bounded, without secrets. `shape`:
- * nothing was sent, since `when` or `payload` has no value for this event. `filtered`: nothing was sent, since `when`
- * does not hold; the event is none of the callback's.
+ * callback pauses and the event's attempts are not used up. `gone`: the endpoint wants no event any more, this one
+ * neither: the callback is disabled and holds it. `filtered`: nothing was sent, since `when` does not hold; the event is
+ * none of the callback's.
  */
 export type Outcome =
   | { readonly kind: 'delivered' }
   | { readonly kind: 'filtered' }
-  | {
-      readonly kind: 'failed';
-      readonly error: string;
-      readonly retryAfterMs?: number;
-      readonly shape?: boolean;
-      /** No further attempt can succeed: the event is exhausted at once. */
-      readonly final?: true;
-    }
-  | { readonly kind: 'unreachable'; readonly error: string };
+  | Failed
+  | Throttled
+  | { readonly kind: 'unreachable'; readonly error: string }
+  | { readonly kind: 'gone'; readonly error: string };
 
 export interface Sender {
   /**

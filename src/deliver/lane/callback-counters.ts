@@ -9,6 +9,7 @@ export class CallbackCounters {
   #delivered = 0;
   #failed = 0;
   #shapeFailed = 0;
+  #dead = 0;
   #latencySumMs = 0;
   readonly #buckets = new Array<number>(LATENCY_BOUNDS_MS.length + 1).fill(0);
 
@@ -22,6 +23,11 @@ export class CallbackCounters {
 
   get shapeFailedCount(): number {
     return this.#shapeFailed;
+  }
+
+  /** Events set aside as dead letters. */
+  get deadCount(): number {
+    return this.#dead;
   }
 
   get latencySumMs(): number {
@@ -52,5 +58,9 @@ export class CallbackCounters {
   /** An attempt that could not be made, since an expression has no value for its event. */
   shapeFailed(): void {
     this.#shapeFailed += 1;
+  }
+
+  died(): void {
+    this.#dead += 1;
   }
 }

@@ -3,22 +3,23 @@
 import { bytesToSend } from '../../claim-reference.ts';
 import { abortable } from '../../shared/abort.ts';
 import type { Clock, Random } from '../../shared/clock.ts';
-import { present } from '../../shared/assert.ts';
+import { present, unreachable } from '../../shared/assert.ts';
 import { failpoint } from '../../shared/failpoint.ts';
 import { LARGE_EVENT_BYTES, type LargeWork } from '../../shared/large-work.ts';
 import type { Logger } from '../../shared/logger.ts';
 import { Reclaim } from '../../shared/reclaim.ts';
-import { type DueLane, type Failure, laneEventBytes } from '../../state/state-store.ts';
+import type { DueLane } from '../../state/state-store.ts';
 import type { CallbackOptions } from '../callback-options.ts';
-import type { Outcome, OutgoingEvent } from '../callback/sender.ts';
-import { nextDelayMs } from '../retry/policy.ts';
+import type { Failed, Outcome, OutgoingEvent, Throttled } from '../callback/sender.ts';
+import type { Verdict } from '../retry/policy.ts';
 import type { Settler } from '../settle/settler.ts';
 import type { CallbackCounters } from './callback-counters.ts';
 import type { LaneIndex } from './lane-index.ts';
 import { LaneNews } from './lane-news.ts';
 import { laneKey } from './order-key.ts';
+import { OutcomeChanges } from './outcome-changes.ts';
 import { Pause } from './pause.ts';
-import { laneEvent, outgoing, outgoingFromLane, type PendingEvent } from './pending-event.ts';
+import { outgoing, outgoingFromLane, type PendingEvent } from './pending-event.ts';
 import { Window } from './window.ts';
 
 /** Lanes may use this share of the concurrency while the fast path has work. */
@@ -60,6 +61,7 @@ export class Dispatcher {
   readonly #parts: DispatcherParts;
   readonly #window: Window;
   readonly #pause: Pause;
+  readonly #changes: OutcomeChanges;
   readonly #reclaim = new Reclaim();
   readonly #news: LaneNews;
   readonly #keys = new Map<string, PendingEvent[]>();
@@ -84,6 +86,7 @@ export class Dispatcher {
     const { options, lanes, clock, random } = parts;
     this.#news = new LaneNews(options.name, clock, parts.logger);
     this.#window = new Window(options, lanes);
+    this.#changes = new OutcomeChanges(parts);
     this.#pause = new Pause(clock, random, () => {
       this.#pump();
       parts.onLanes();
@@ -139,7 +142,7 @@ export class Dispatcher {
       return;
     }
     if (this.#parts.lanes.has(key)) {
-      this.#toLane(key, event);
+      this.#changes.toLane(key, event);
       this.#settle([event]);
       return;
     }
@@ -166,10 +169,14 @@ export class Dispatcher {
     await this.#parts.settler.durable();
   }
 
-  /** A lane whose head is due; its id is in `busyLanes`. */
+  /** A lane whose head is due, or is to be skipped; its id is in `busyLanes`. */
   offerLane(lane: DueLane): void {
-    this.#due.push(lane);
-    this.#pump();
+    if (!lane.skipAsked) {
+      this.#due.push(lane);
+      this.#pump();
+    } else if (!this.#stopping) {
+      this.#run(() => this.#skip(lane));
+    }
   }
 
   /** No attempt begins any more. Resolves when all have ended and their outcomes are durable. */
@@ -238,64 +245,66 @@ export class Dispatcher {
     if (outcome === null) return;
     switch (outcome.kind) {
       case 'unreachable':
+      case 'gone':
         // The head stays the head: it is the first to go when the endpoint is back.
         this.#ready.unshift(key);
         this.#pauseFor(outcome.error);
         return;
       case 'failed':
+      case 'throttled':
         if (isAnswer(outcome)) this.#answered();
-        this.#leaveFastPath(key, queue, outcome);
-        return;
+        return this.#headFailed(key, queue, outcome);
       case 'filtered':
+        this.#changes.settled(event, 'filtered');
+        return this.#headDone(key, queue, event);
       case 'delivered':
-        this.#settleHead(event, outcome.kind);
-        // The slot is free for other keys; this one waits until its outcome is durable.
-        this.#pump();
-        await this.#durable([event]);
-        queue.shift();
-        if (queue.length === 0) this.#keys.delete(key);
-        else this.#ready.push(key);
-        this.#pump();
+        this.#answered();
+        this.#parts.counters.delivered(this.#parts.clock.now() - event.record.timestampMs);
+        failpoint('after-callback-before-cursor');
+        this.#changes.settled(event, 'delivered');
+        return this.#headDone(key, queue, event);
+      default:
+        unreachable(outcome);
     }
   }
 
-  #settleHead(event: PendingEvent, kind: 'delivered' | 'filtered'): void {
-    const { progress, record } = event;
-    if (kind === 'delivered') {
-      this.#answered();
-      this.#parts.counters.delivered(this.#parts.clock.now() - record.timestampMs);
-      failpoint('after-callback-before-cursor');
-    }
-    progress[kind](record.offset);
-    settleOthers(event);
-  }
-
-  /** The head and all behind it go to the key's lane, in the commit that settles their offsets. */
-  #leaveFastPath(key: string, queue: PendingEvent[], outcome: Outcome & { kind: 'failed' }): void {
-    const now = this.#parts.clock.now();
-    this.#news.opened(key, outcome.error);
-    this.#keys.delete(key);
-    queue.forEach((event, index) => {
-      this.#toLane(key, event, index === 0 ? this.#failure(1, now, outcome) : undefined);
-    });
-    this.#settle(queue);
+  /** The head's outcome is known, and its key goes on with the next event once that is durable. */
+  async #headDone(key: string, queue: PendingEvent[], event: PendingEvent): Promise<void> {
+    // The slot is free for other keys; this one waits.
+    this.#pump();
+    await this.#durable([event]);
+    queue.shift();
+    if (queue.length === 0) this.#keys.delete(key);
+    else this.#ready.push(key);
     this.#pump();
   }
 
-  #toLane(key: string, event: PendingEvent, failure?: Failure): void {
-    const { callback, topic } = event.progress.key;
-    this.#parts.lanes.joined(key, event.bytes);
-    event.progress.laned(event.record.offset);
-    settleOthers(event);
-    event.truncate?.onLaned();
-    this.#parts.settler.change({
-      type: 'lane-append',
-      callback,
-      topic,
-      key: event.key,
-      event: laneEvent(event),
-      ...(failure === undefined ? {} : { failure }),
+  async #headFailed(
+    key: string,
+    queue: PendingEvent[],
+    outcome: Failed | Throttled,
+  ): Promise<void> {
+    const head = present(queue[0], `the head of ${key}`);
+    const verdict = this.#changes.judge(outcome);
+    if (!this.#changes.isDead(verdict)) {
+      this.#leaveFastPath(key, queue, verdict);
+      return;
+    }
+    this.#news.died(key, outcome.error);
+    this.#changes.dead(head, verdict);
+    await this.#headDone(key, queue, head);
+  }
+
+  /** The head and all behind it go to the key's lane, in the commit that settles their offsets. */
+  #leaveFastPath(key: string, queue: PendingEvent[], verdict: Verdict): void {
+    if (verdict.exhausted) this.#news.parked(key, verdict.failure.error);
+    else this.#news.opened(key, verdict.failure.error);
+    this.#keys.delete(key);
+    queue.forEach((event, index) => {
+      this.#changes.toLane(key, event, index === 0 ? verdict : undefined);
     });
+    this.#settle(queue);
+    this.#pump();
   }
 
   #settle(events: readonly PendingEvent[]): void {
@@ -330,60 +339,74 @@ export class Dispatcher {
   }
 
   async #tryLane(lane: DueLane, turn: Turn): Promise<void> {
-    const { lanes, settler, clock, counters } = this.#parts;
-    const key = laneKey(lane.topic, lane.key);
     const value = present(lane.head.value, 'the envelope of a lane event');
-    const attempt = lane.attempts + 1;
     this.#lanesInFlight += 1;
     const event = outgoingFromLane(lane, lane.head, value);
-    const outcome = await this.#attempt(event, attempt, turn, () => {
+    const outcome = await this.#attempt(event, lane.attempts + 1, turn, () => {
       this.#lanesInFlight -= 1;
     });
     if (outcome === null) return;
-    const { callback, topic } = lane;
-    const at = { callback, topic, key: lane.key, offset: lane.head.offset };
-    if (outcome.kind === 'unreachable') {
-      this.#pauseFor(outcome.error);
-    } else {
-      if (isAnswer(outcome)) this.#answered();
-      if (outcome.kind !== 'failed') {
-        if (outcome.kind === 'delivered') counters.delivered(clock.now() - lane.head.timestampMs);
-        lanes.left(key, laneEventBytes(lane.head));
-        settler.change({ type: `lane-${outcome.kind}`, ...at });
-      } else {
-        const first = lane.firstAttemptAt ?? clock.now();
-        const failure = this.#failure(attempt, first, outcome);
-        settler.change({ type: 'lane-failed', ...at, failure });
-      }
-      this.#pump();
-      await settler.durable();
-      if (outcome.kind !== 'failed' && lanes.taken(key)) {
-        this.#window.changed();
-        this.#parts.onLaneEmptied(topic, lane.key);
-        if (lanes.lanes === 0) this.#news.drained();
-      }
+    switch (outcome.kind) {
+      case 'unreachable':
+      case 'gone':
+        this.#pauseFor(outcome.error);
+        this.#letGo(lane);
+        return;
+      case 'failed':
+      case 'throttled':
+        if (isAnswer(outcome)) this.#answered();
+        return this.#laneFailed(lane, outcome);
+      case 'filtered':
+        this.#changes.headEnded(lane, 'lane-filtered');
+        return this.#headLeft(lane);
+      case 'delivered':
+        this.#answered();
+        this.#parts.counters.delivered(this.#parts.clock.now() - lane.head.timestampMs);
+        this.#changes.headEnded(lane, 'lane-delivered');
+        return this.#headLeft(lane);
+      default:
+        unreachable(outcome);
     }
+  }
+
+  async #laneFailed(lane: DueLane, outcome: Failed | Throttled): Promise<void> {
+    const verdict = this.#changes.judge(outcome, lane);
+    if (this.#changes.isDead(verdict)) {
+      this.#news.died(laneKey(lane.topic, lane.key), outcome.error);
+      this.#changes.headDead(lane, verdict);
+      return this.#headLeft(lane);
+    }
+    if (verdict.exhausted) this.#news.parked(laneKey(lane.topic, lane.key), outcome.error);
+    this.#changes.headFailed(lane, verdict);
+    this.#pump();
+    await this.#parts.settler.durable();
+    this.#letGo(lane);
+  }
+
+  /** A person asked for it; no attempt for the head is in flight, and none began since. */
+  async #skip(lane: DueLane): Promise<void> {
+    this.#changes.headSkipped(lane);
+    await this.#headLeft(lane);
+  }
+
+  /** The head left its lane in a change that was made: once that is durable the lane goes on, or the key is back. */
+  async #headLeft(lane: DueLane): Promise<void> {
+    const { lanes, settler } = this.#parts;
+    this.#pump();
+    await settler.durable();
+    if (lanes.taken(laneKey(lane.topic, lane.key))) {
+      this.#window.changed();
+      this.#parts.onLaneEmptied(lane.topic, lane.key);
+      if (lanes.lanes === 0) this.#news.drained();
+    }
+    this.#letGo(lane);
+  }
+
+  #letGo(lane: DueLane): void {
     this.busyLanes.delete(lane.id);
     this.#window.changed();
     this.#parts.onLanes();
     this.#pump();
-  }
-
-  #failure(
-    attempts: number,
-    firstAttemptAt: number,
-    outcome: Outcome & { kind: 'failed' },
-  ): Failure {
-    const { options, clock, random, counters } = this.#parts;
-    if (outcome.shape === true) counters.shapeFailed();
-    else counters.failed();
-    const delay = nextDelayMs(options.retry, attempts, random, outcome.retryAfterMs);
-    return {
-      attempts,
-      firstAttemptAt,
-      nextAttemptAt: Math.ceil(clock.now() + delay),
-      error: outcome.error,
-    };
   }
 
   /**
@@ -435,12 +458,7 @@ export class Dispatcher {
   }
 }
 
-/** In the same commit: a truncate is settled in every partition that came to it, or in none. */
-function settleOthers({ truncate }: PendingEvent): void {
-  for (const { progress, offset } of truncate?.others ?? []) progress.filtered(offset);
-}
-
-/** Whether the endpoint said anything: nothing is sent where an expression has no value, or does not hold. */
-function isAnswer(outcome: Outcome): boolean {
-  return outcome.kind === 'delivered' || (outcome.kind === 'failed' && outcome.shape !== true);
+/** Whether the endpoint said anything: nothing is sent where an expression has no value. */
+function isAnswer(outcome: Failed | Throttled): boolean {
+  return outcome.kind === 'throttled' || outcome.shape !== true;
 }

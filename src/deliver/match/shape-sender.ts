@@ -56,7 +56,12 @@ export class ShapeSender implements Sender {
 
 function shapeFailed(error: unknown): Outcome {
   if (error instanceof ShapeFailure) {
-    return { kind: 'failed', shape: true, error: boundedError(`shape-failed: ${error.message}`) };
+    return {
+      kind: 'failed',
+      shape: true,
+      cause: 'system',
+      error: boundedError(`shape-failed: ${error.message}`),
+    };
   }
   // The record itself cannot be read: that is no shape's fault, and waits in its lane all the same.
   if (error instanceof RowcallError) {

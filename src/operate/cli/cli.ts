@@ -6,9 +6,11 @@ import { type RowcallError, toRowcallError } from '../../errors.ts';
 import { VERSION } from '../../version.ts';
 import { type BinlogOptions, printBinlog } from './binlog/binlog.ts';
 import { runDaemon } from './daemon.ts';
+import { listDeadLetters, showDeadLetter } from './dead-letters.ts';
 import { examine } from './doctor.ts';
 import type { CliIo } from './io.ts';
-import { listLanes, retryLane, showLane } from './lanes.ts';
+import { actOnLanes, type LaneActionOptions } from './lane-actions.ts';
+import { listLanes, showLane } from './lanes.ts';
 import { printLedger } from './ledger.ts';
 import { resetPosition, type SetPositionOptions, setPosition, showPosition } from './position.ts';
 import { printStatus } from './status.ts';
@@ -60,6 +62,7 @@ function buildProgram(io: CliIo): Command {
   addDaemons(program, io);
   addInspection(program, io);
   addLanes(program, io);
+  addDeadLetters(program, io);
   addPosition(program, io);
   addBinlog(program, io);
   return program;
@@ -133,7 +136,7 @@ function addInspection(program: Command, io: CliIo): void {
 function addLanes(program: Command, io: CliIo): void {
   const lanes = program
     .command('lanes')
-    .description('keys whose events failed and wait for their next attempt');
+    .description('keys whose events failed and wait for their next attempt, or for a person');
   lanes
     .command('list')
     .description('list lanes, oldest first')
@@ -158,12 +161,51 @@ function addLanes(program: Command, io: CliIo): void {
     .requiredOption(...CONFIG)
     .option(...JSON_OPTION)
     .action((id: number, options: { config: string; json?: boolean }) => showLane(id, options, io));
-  lanes
-    .command('retry')
-    .description('try the head of a lane now')
-    .argument('<id>', 'number of the lane', positiveInteger)
+  const actions = [
+    ['retry', 'try the head of a lane now; that of a parked one with a new budget'],
+    ['skip', 'go on without the head of a lane; it cannot be undone'],
+    ['park', 'send nothing of a key until somebody retries or skips its head'],
+  ] as const;
+  for (const [action, description] of actions) {
+    lanes
+      .command(action)
+      .description(description)
+      .argument('[id]', 'number of the lane', positiveInteger)
+      .requiredOption(...CONFIG)
+      .option('--callback <name>', 'lanes of this callback, instead of a number')
+      .option('--topic <topic>', 'with --callback: only of this topic')
+      .option('--key <key>', 'with --callback: the key, as lanes list shows it: \'{"id":1}\'')
+      .option('--all', 'with --callback: all its lanes')
+      .option('--reason <text>', 'why; for the audit log')
+      .option('--yes', 'several heads may be skipped')
+      .action((id: number | undefined, options: LaneActionOptions) =>
+        actOnLanes(action, id, options, io),
+      );
+  }
+}
+
+function addDeadLetters(program: Command, io: CliIo): void {
+  const letters = program
+    .command('dead-letters')
+    .description('events that were given up and set aside (on_exhausted: dead-letter)');
+  letters
+    .command('list')
+    .description('list dead letters, oldest first')
     .requiredOption(...CONFIG)
-    .action((id: number, options: { config: string }) => retryLane(id, options, io));
+    .option('--callback <name>', 'only those of one callback')
+    .option('--limit <n>', 'how many', positiveInteger, 50)
+    .option('--after <id>', 'go on after this one', positiveInteger)
+    .option(...JSON_OPTION)
+    .action((options: Parameters<typeof listDeadLetters>[0]) => listDeadLetters(options, io));
+  letters
+    .command('show')
+    .description('one dead letter with its event')
+    .argument('<id>', 'number of the dead letter', positiveInteger)
+    .requiredOption(...CONFIG)
+    .option(...JSON_OPTION)
+    .action((id: number, options: { config: string; json?: boolean }) =>
+      showDeadLetter(id, options, io),
+    );
 }
 
 function addPosition(program: Command, io: CliIo): void {

@@ -1,7 +1,6 @@
-/** `rowcall lanes list|show|retry`. */
+/** `rowcall lanes list|show`. */
 
 import type { LaneSummary } from '../../state/state-store.ts';
-import { systemClock } from '../../shared/clock.ts';
 import type { CliIo } from './io.ts';
 import { withState } from './stores.ts';
 import { formatTable } from './table.ts';
@@ -28,7 +27,7 @@ export async function listLanes(
       return;
     }
     if (lanes.length === 0) {
-      io.out('No lanes: no key waits for a retry.\n');
+      io.out('No lanes: no key waits for a retry or a person.\n');
       return;
     }
     io.out(
@@ -42,7 +41,7 @@ export async function listLanes(
           lane.state,
           lane.depth,
           lane.attempts,
-          new Date(lane.nextAttemptAt).toISOString(),
+          nextAttempt(lane) ?? '',
           (lane.lastError ?? '').slice(0, 80),
         ]),
       ),
@@ -72,8 +71,9 @@ export async function showLane(
     }
     io.out(
       `Lane ${lane.id}: ${lane.callback}, ${lane.topic}, key ${lane.key}\n` +
-        `${lane.state}, ${lane.attempts} attempts, next ${new Date(lane.nextAttemptAt).toISOString()}\n` +
-        `last error: ${lane.lastError ?? 'none'}\n\n`,
+        `${lane.state}, ${lane.attempts} attempts, next ${nextAttempt(lane) ?? 'when somebody asks for it'}\n` +
+        (lane.skipAsked ? 'the head is to be skipped\n' : '') +
+        `last error: ${lane.lastError ?? 'none'}${lane.cause === null ? '' : ` (${lane.cause})`}\n\n`,
     );
     io.out(
       formatTable(
@@ -90,17 +90,6 @@ export async function showLane(
   });
 }
 
-export async function retryLane(
-  id: number,
-  options: { readonly config: string },
-  io: CliIo,
-): Promise<void> {
-  await withState(options.config, io, async (state) => {
-    await state.retryLane(id, systemClock.now());
-    io.out(`Lane ${id} is due now: a running dispatcher tries it within a second or two.\n`);
-  });
-}
-
 function laneItem(lane: LaneSummary): object {
   return {
     id: lane.id,
@@ -111,7 +100,15 @@ function laneItem(lane: LaneSummary): object {
     depth: lane.depth,
     bytes: lane.bytes,
     attempts: lane.attempts,
-    next_attempt_at: new Date(lane.nextAttemptAt).toISOString(),
+    used_attempts: lane.usedAttempts,
+    next_attempt_at: nextAttempt(lane),
     last_error: lane.lastError,
+    cause: lane.cause,
+    skip_asked: lane.skipAsked,
   };
+}
+
+/** Null while parked. */
+function nextAttempt({ nextAttemptAt }: LaneSummary): string | null {
+  return nextAttemptAt === null ? null : new Date(nextAttemptAt).toISOString();
 }

@@ -76,6 +76,10 @@ export const METRICS = {
     type: 'counter',
     help: 'Attempts not made: when or payload has no value for the event.',
   },
+  rowcall_callback_dead_letters_total: {
+    type: 'counter',
+    help: 'Events set aside as dead letters.',
+  },
   rowcall_callback_in_flight: { type: 'gauge', help: 'Attempts in flight.' },
   rowcall_callback_window_events: {
     type: 'gauge',

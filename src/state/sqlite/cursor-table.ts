@@ -42,7 +42,7 @@ export class CursorMoves {
     }
   }
 
-  count(cursor: number, field: keyof LedgerCounts, count: 1 | -1): void {
+  count(cursor: number, field: keyof LedgerCounts, count: number): void {
     add(this.#of(cursor).counts, field, count);
   }
 

@@ -25,6 +25,7 @@ export class LaneEvents {
   readonly #find: StatementSync;
   readonly #remove: StatementSync;
   readonly #removeChunks: StatementSync;
+  readonly #setAside: StatementSync;
   readonly #first: StatementSync;
   readonly #whole: StatementSync;
   readonly #chunks: StatementSync;
@@ -39,6 +40,7 @@ export class LaneEvents {
     this.#find = db.prepare('SELECT seq, bytes FROM lane_events WHERE lane = ? AND offset = ?');
     this.#remove = db.prepare('DELETE FROM lane_events WHERE seq = ?');
     this.#removeChunks = db.prepare('DELETE FROM lane_chunks WHERE event = ?');
+    this.#setAside = db.prepare('UPDATE lane_events SET lane = ? WHERE seq = ?');
     this.#first = db.prepare(
       'SELECT offset FROM lane_events WHERE lane = ? ORDER BY offset LIMIT 1',
     );
@@ -77,6 +79,13 @@ export class LaneEvents {
     const seq = numberOf(row, 'seq');
     this.#remove.run(seq);
     this.#removeChunks.run(seq);
+    return numberOf(row, 'bytes');
+  }
+
+  /** The event leaves its lane for a dead letter, with its value. Returns what it counted for in the lane's bytes. */
+  setAside(lane: number, offset: number, deadLetter: number): number {
+    const row = present(this.#find.get(lane, offset), 'the event of a lane');
+    this.#setAside.run(-deadLetter, numberOf(row, 'seq'));
     return numberOf(row, 'bytes');
   }
 

@@ -2,41 +2,59 @@
 import type { DatabaseSync } from 'node:sqlite';
 
 import { RowcallError } from '../../errors.ts';
-import { assert, present } from '../../shared/assert.ts';
-import type { DueLane, LaneEvent, LaneKey, LaneSummary, StateChange } from '../state-store.ts';
+import { assert, present, unreachable } from '../../shared/assert.ts';
+import type {
+  DueLane,
+  Failure,
+  LaneAction,
+  LaneEvent,
+  LaneKey,
+  LaneSummary,
+  StateChange,
+} from '../state-store.ts';
 import { laneEventBytes } from '../state-store.ts';
 import type { CursorMoves, CursorTable } from './cursor-table.ts';
-import { LaneEvents } from './lane-events.ts';
+import type { DeadLetterTable } from './dead-letter-table.ts';
+import type { LaneEvents } from './lane-events.ts';
+import { isParked, laneStatements, summaryOf } from './lane-rows.ts';
 import type { Row } from '../../shared/sqlite-row.ts';
-import { numberOf, numberOrNull, textOf, textOrNull } from '../../shared/sqlite-row.ts';
+import { numberOf, numberOrNull } from '../../shared/sqlite-row.ts';
 
 type Append = Extract<StateChange, { type: 'lane-append' }>;
 type Failed = Extract<StateChange, { type: 'lane-failed' }>;
-type Left = Extract<StateChange, { type: 'lane-delivered' | 'lane-filtered' }>;
+type Dead = Extract<StateChange, { type: 'lane-dead' }>;
+type Headed = LaneKey & { readonly offset: number };
 
 /** At most this much of events is read at once for lanes that are due. */
 const DUE_BYTES = 16 * 1024 * 1024;
 /** At most so many events of a lane are shown. */
 const SHOWN_EVENTS = 1_000;
 
+export interface LaneTableParts {
+  readonly cursors: CursorTable;
+  readonly events: LaneEvents;
+  readonly deadLetters: DeadLetterTable;
+}
+
 /**
  * Each change here moves the ledger too, in `moves`, which the same transaction writes. Invariant: a lane
- * has at least one event; `retrying` counts the heads and `pending` the events behind them. Were a lane
- * written in another transaction than its counts, a crash between the two would lose an event from the books.
+ * has at least one event; of a retrying one `retrying` counts the head and `pending` the events behind it, of a
+ * parked one `parked` counts them all. Were a lane written in another transaction than its counts, a crash between
+ * the two would lose an event from the books.
  */
 export class LaneTable {
   readonly #cursors: CursorTable;
   readonly #events: LaneEvents;
-  readonly #changes: ReturnType<typeof prepareChanges>;
-  readonly #queries: ReturnType<typeof prepareQueries>;
+  readonly #deadLetters: DeadLetterTable;
+  readonly #statements: ReturnType<typeof laneStatements>;
   /** The time last asked about: what becomes due at once is due since then. */
   #lastNow = 0;
 
-  constructor(db: DatabaseSync, cursors: CursorTable) {
+  constructor(db: DatabaseSync, { cursors, events, deadLetters }: LaneTableParts) {
     this.#cursors = cursors;
-    this.#events = new LaneEvents(db);
-    this.#changes = prepareChanges(db);
-    this.#queries = prepareQueries(db);
+    this.#events = events;
+    this.#deadLetters = deadLetters;
+    this.#statements = laneStatements(db);
   }
 
   append(change: Append, moves: CursorMoves): void {
@@ -46,7 +64,7 @@ export class LaneTable {
     const found = this.#find(change);
     if (found === undefined) {
       this.#events.insert(this.#insertLane(change, cursor, bytes), event);
-      moves.count(cursor, 'retrying', 1);
+      moves.count(cursor, change.exhausted === true ? 'parked' : 'retrying', 1);
       return;
     }
     const last = numberOf(found, 'last_offset');
@@ -54,44 +72,56 @@ export class LaneTable {
     assert(numberOf(found, 'cursor') === cursor, `event ${event.id} is of its lane's partition`);
     assert(event.offset > last, `event ${event.id} comes after offset ${last} of its lane`);
     const lane = numberOf(found, 'id');
-    this.#changes.extend.run(bytes, event.offset, lane);
+    this.#statements.extend.run(bytes, event.offset, lane);
     this.#events.insert(lane, event);
-    moves.count(cursor, 'pending', 1);
+    moves.count(cursor, isParked(found) ? 'parked' : 'pending', 1);
   }
 
-  failed(change: Failed): void {
-    const lane = numberOf(this.#headed(change), 'id');
-    const { attempts, firstAttemptAt, nextAttemptAt, error } = change.failure;
-    this.#changes.fail.run(attempts, firstAttemptAt, nextAttemptAt, error, lane);
-  }
-
-  /** The head leaves. */
-  left(change: Left, moves: CursorMoves): void {
+  failed(change: Failed, moves: CursorMoves): void {
     const found = this.#headed(change);
+    const { attempts, usedAttempts, firstAttemptAt, nextAttemptAt, error, cause } = change.failure;
+    // Who asked that the head be skipped is not to wait for the next attempt, which will not be made.
+    const skip = numberOrNull(found, 'skip_offset') !== null;
+    const next = skip ? numberOf(found, 'next_attempt_at') : nextAttemptAt;
     const lane = numberOf(found, 'id');
-    const cursor = numberOf(found, 'cursor');
-    const bytes = this.#events.remove(lane, change.offset);
-    moves.count(cursor, 'retrying', -1);
-    if (change.type === 'lane-delivered') {
-      moves.count(cursor, 'delivered', 1);
-    } else {
-      moves.count(cursor, 'matched', -1);
-      moves.count(cursor, 'filtered', 1);
-    }
-    if (numberOf(found, 'depth') === 1) {
-      this.#changes.removeLane.run(lane);
-      return;
-    }
-    this.#changes.advance.run(bytes, this.#events.firstOffset(lane), this.#lastNow, lane);
-    moves.count(cursor, 'pending', -1);
-    moves.count(cursor, 'retrying', 1);
+    this.#statements.fail.run(attempts, usedAttempts, firstAttemptAt, next, error, cause, lane);
+    if (change.exhausted === true && !skip && !isParked(found)) this.#park(found, moves);
+  }
+
+  /** `when` did not hold for it after all: it is none of the callback's. */
+  filtered(change: Headed, moves: CursorMoves): void {
+    const found = this.#headed(change);
+    const bytes = this.#events.remove(numberOf(found, 'id'), change.offset);
+    moves.count(numberOf(found, 'cursor'), 'matched', -1);
+    this.#leave(found, { bytes, as: 'filtered' }, moves);
+  }
+
+  delivered(change: Headed, moves: CursorMoves): void {
+    const found = this.#headed(change);
+    const bytes = this.#events.remove(numberOf(found, 'id'), change.offset);
+    this.#leave(found, { bytes, as: 'delivered' }, moves);
+  }
+
+  skipped(change: Headed, moves: CursorMoves): void {
+    const found = this.#headed(change);
+    const asked = numberOrNull(found, 'skip_offset');
+    assert(asked === change.offset, `somebody asked that offset ${change.offset} be skipped`);
+    const bytes = this.#events.remove(numberOf(found, 'id'), change.offset);
+    this.#leave(found, { bytes, as: 'skipped' }, moves);
+  }
+
+  dead(change: Dead, moves: CursorMoves): void {
+    const found = this.#headed(change);
+    const given = { ...change, cursor: numberOf(found, 'cursor') };
+    const bytes = this.#deadLetters.take(given, numberOf(found, 'id'));
+    this.#leave(found, { bytes, as: 'dead' }, moves);
   }
 
   due(callback: string, nowMs: number, limit: number, busy: ReadonlySet<number>): DueLane[] {
     this.#lastNow = nowMs;
     const due: DueLane[] = [];
     let bytes = 0;
-    for (const row of this.#queries.due.all(callback, nowMs, limit + busy.size)) {
+    for (const row of this.#statements.due.all(callback, nowMs, limit + busy.size)) {
       const lane = summaryOf(row);
       if (busy.has(lane.id)) continue;
       if (due.length >= limit || bytes >= DUE_BYTES) break;
@@ -107,35 +137,102 @@ export class LaneTable {
   }
 
   nextDueAt(callback: string): number | null {
-    const row = this.#queries.nextDue.get(callback);
+    const row = this.#statements.nextDue.get(callback);
     return row === undefined ? null : numberOf(row, 'next_attempt_at');
   }
 
   list(callback: string | undefined, afterId: number, limit: number): LaneSummary[] {
     const rows =
       callback === undefined
-        ? this.#queries.list.all(afterId, limit)
-        : this.#queries.listOf.all(afterId, callback, limit);
+        ? this.#statements.list.all(afterId, limit)
+        : this.#statements.listOf.all(afterId, callback, limit);
     return rows.map(summaryOf);
   }
 
   show(id: number): { lane: LaneSummary; events: Omit<LaneEvent, 'value'>[] } {
-    const row = this.#queries.byId.get(id);
-    if (row === undefined) throw unknownLane(id);
+    const row = this.#byId(id);
     const partition = numberOf(row, 'partition');
     return { lane: summaryOf(row), events: this.#events.list(id, partition, SHOWN_EVENTS) };
   }
 
-  retry(id: number, nowMs: number): void {
-    if (this.#changes.retry.run(nowMs, id).changes !== 1) throw unknownLane(id);
+  /** Returns the lane as it was, with the id of its head's event. */
+  act(id: number, action: LaneAction, nowMs: number, moves: CursorMoves): LaneKey & { id: string } {
+    const row = this.#byId(id);
+    const [head] = this.#events.list(id, numberOf(row, 'partition'), 1);
+    const { callback, topic, key } = summaryOf(row);
+    const parked = isParked(row);
+    switch (action) {
+      case 'retry':
+        if (parked) this.#unpark(row, moves);
+        this.#statements.dueNow.run(nowMs, null, id);
+        break;
+      case 'skip':
+        if (parked) this.#unpark(row, moves);
+        this.#statements.dueNow.run(nowMs, numberOf(row, 'head_offset'), id);
+        break;
+      case 'park':
+        if (!parked) this.#park(row, moves);
+        break;
+      default:
+        unreachable(action);
+    }
+    return { callback, topic, key, id: present(head, 'the head of a lane').id };
+  }
+
+  #park(row: Row, moves: CursorMoves): void {
+    const cursor = numberOf(row, 'cursor');
+    const depth = numberOf(row, 'depth');
+    this.#statements.park.run(numberOf(row, 'id'));
+    moves.count(cursor, 'retrying', -1);
+    moves.count(cursor, 'pending', 1 - depth);
+    moves.count(cursor, 'parked', depth);
+  }
+
+  /** Its budget begins anew; the number of the next attempt does not. */
+  #unpark(row: Row, moves: CursorMoves): void {
+    const cursor = numberOf(row, 'cursor');
+    const depth = numberOf(row, 'depth');
+    this.#statements.unpark.run(numberOf(row, 'id'));
+    moves.count(cursor, 'parked', -depth);
+    moves.count(cursor, 'retrying', 1);
+    moves.count(cursor, 'pending', depth - 1);
+  }
+
+  /** The head is gone, and counts `as` what became of it; the next event is the head, or the lane goes, too. */
+  #leave(
+    row: Row,
+    left: { readonly bytes: number; readonly as: 'delivered' | 'filtered' | 'dead' | 'skipped' },
+    moves: CursorMoves,
+  ): void {
+    const lane = numberOf(row, 'id');
+    const cursor = numberOf(row, 'cursor');
+    moves.count(cursor, left.as, 1);
+    if (isParked(row)) {
+      moves.count(cursor, 'parked', -1);
+    } else if (numberOf(row, 'depth') === 1) {
+      moves.count(cursor, 'retrying', -1);
+    } else {
+      moves.count(cursor, 'pending', -1);
+    }
+    if (numberOf(row, 'depth') === 1) this.#statements.removeLane.run(lane);
+    else {
+      const head = this.#events.firstOffset(lane);
+      this.#statements.advance.run(left.bytes, head, this.#lastNow, lane);
+    }
+  }
+
+  #byId(id: number): Row {
+    const row = this.#statements.byId.get(id);
+    if (row === undefined) throw new RowcallError('LANE_UNKNOWN', `There is no lane ${id}`);
+    return row;
   }
 
   #find({ callback, topic, key }: LaneKey): Row | undefined {
-    return this.#changes.find.get(callback, topic, key);
+    return this.#statements.find.get(callback, topic, key);
   }
 
   /** The lane whose head stands at the change's offset. */
-  #headed(change: Failed | Left): Row {
+  #headed(change: Headed): Row {
     const found = present(this.#find(change), `lane ${change.callback} ${change.key}`);
     const head = numberOf(found, 'head_offset');
     assert(head === change.offset, `offset ${change.offset} is the lane's head, which is ${head}`);
@@ -143,86 +240,26 @@ export class LaneTable {
   }
 
   #insertLane(change: Append, cursor: number, bytes: number): number {
-    const { callback, topic, key, event, failure } = change;
-    const { lastInsertRowid } = this.#changes.insertLane.run(
+    const { callback, topic, key, event, failure, exhausted } = change;
+    assert(exhausted !== true || failure !== undefined, 'an exhausted head has failed');
+    const { lastInsertRowid } = this.#statements.insertLane.run(
       cursor,
       callback,
       topic,
       key,
+      exhausted === true ? 'parked' : 'retrying',
       bytes,
       event.offset,
       event.offset,
-      failure?.attempts ?? 0,
-      failure?.firstAttemptAt ?? null,
-      failure?.nextAttemptAt ?? this.#lastNow,
-      failure?.error ?? null,
+      ...this.#failureColumns(failure),
     );
     return Number(lastInsertRowid);
   }
-}
 
-/** What changes use, with the look-ups that they begin with. */
-function prepareChanges(db: DatabaseSync) {
-  return {
-    find: db.prepare(
-      `SELECT id, cursor, depth, head_offset, last_offset FROM lanes
-       WHERE callback = ? AND topic = ? AND key = ?`,
-    ),
-    insertLane: db.prepare(
-      `INSERT INTO lanes (cursor, callback, topic, key, depth, bytes, head_offset, last_offset,
-         attempts, first_attempt_at, next_attempt_at, last_error)
-       VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?)`,
-    ),
-    extend: db.prepare(
-      'UPDATE lanes SET depth = depth + 1, bytes = bytes + ?, last_offset = ? WHERE id = ?',
-    ),
-    fail: db.prepare(
-      `UPDATE lanes SET attempts = ?, first_attempt_at = ?, next_attempt_at = ?, last_error = ?
-       WHERE id = ?`,
-    ),
-    removeLane: db.prepare('DELETE FROM lanes WHERE id = ?'),
-    advance: db.prepare(
-      `UPDATE lanes SET depth = depth - 1, bytes = bytes - ?, head_offset = ?, attempts = 0,
-         first_attempt_at = NULL, next_attempt_at = ?, last_error = NULL
-       WHERE id = ?`,
-    ),
-    retry: db.prepare('UPDATE lanes SET next_attempt_at = min(next_attempt_at, ?) WHERE id = ?'),
-  };
-}
-
-function prepareQueries(db: DatabaseSync) {
-  const lanes = 'SELECT l.*, c.partition FROM lanes l JOIN cursors c ON c.id = l.cursor';
-  return {
-    due: db.prepare(
-      `${lanes} WHERE l.callback = ? AND l.next_attempt_at <= ?
-       ORDER BY l.next_attempt_at, l.id LIMIT ?`,
-    ),
-    nextDue: db.prepare(
-      'SELECT next_attempt_at FROM lanes WHERE callback = ? ORDER BY next_attempt_at LIMIT 1',
-    ),
-    list: db.prepare(`${lanes} WHERE l.id > ? ORDER BY l.id LIMIT ?`),
-    // The plus keeps SQLite on the id: a page is then read without sorting all lanes of the callback.
-    listOf: db.prepare(`${lanes} WHERE l.id > ? AND +l.callback = ? ORDER BY l.id LIMIT ?`),
-    byId: db.prepare(`${lanes} WHERE l.id = ?`),
-  };
-}
-
-function unknownLane(id: number): RowcallError {
-  return new RowcallError('LANE_UNKNOWN', `There is no lane ${id}`);
-}
-
-function summaryOf(row: Row): LaneSummary {
-  return {
-    id: numberOf(row, 'id'),
-    callback: textOf(row, 'callback'),
-    topic: textOf(row, 'topic'),
-    key: textOf(row, 'key'),
-    state: 'retrying',
-    depth: numberOf(row, 'depth'),
-    bytes: numberOf(row, 'bytes'),
-    attempts: numberOf(row, 'attempts'),
-    firstAttemptAt: numberOrNull(row, 'first_attempt_at'),
-    nextAttemptAt: numberOf(row, 'next_attempt_at'),
-    lastError: textOrNull(row, 'last_error'),
-  };
+  /** An event that made its lane without an attempt is due at once. */
+  #failureColumns(failure: Failure | undefined): (string | number | null)[] {
+    if (failure === undefined) return [0, 0, null, this.#lastNow, null, null];
+    const { attempts, usedAttempts, firstAttemptAt, nextAttemptAt, error, cause } = failure;
+    return [attempts, usedAttempts, firstAttemptAt, nextAttemptAt, error, cause];
+  }
 }

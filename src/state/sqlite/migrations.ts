@@ -11,6 +11,10 @@
  * the last one stand in the lane, so that finding what is due touches no event.
  * `lane_events.value` is the last column: reading the others does not fetch its pages. It holds the first
  * chunk of `value_bytes`; the others are in `lane_chunks`, from n = 1 on.
+ *
+ * Format 2. A parked lane is never due: it stands in no index of due times. `lanes.skip_offset` is the head that a
+ * person asked to skip. The event of a dead letter stays in `lane_events`, under the negative id of the dead letter as
+ * its lane: setting 64 MiB aside then moves no byte of them.
  */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -75,5 +79,39 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE TABLE lane_chunks (
     event INTEGER NOT NULL, n INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (event, n)) STRICT;
+  `,
+  `
+  ALTER TABLE lanes ADD COLUMN state TEXT NOT NULL DEFAULT 'retrying' CHECK (state IN ('retrying', 'parked'));
+  ALTER TABLE lanes ADD COLUMN used_attempts INTEGER NOT NULL DEFAULT 0 CHECK (used_attempts BETWEEN 0 AND attempts);
+  ALTER TABLE lanes ADD COLUMN cause TEXT CHECK (cause IN ('endpoint', 'system'));
+  ALTER TABLE lanes ADD COLUMN skip_offset INTEGER;
+  UPDATE lanes SET used_attempts = attempts, cause = iif(attempts > 0, 'endpoint', NULL);
+  DROP INDEX lanes_by_due_time;
+  CREATE INDEX lanes_by_due_time ON lanes (callback, next_attempt_at, id) WHERE state = 'retrying';
+  CREATE TABLE dead_letters (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    cursor INTEGER NOT NULL REFERENCES cursors (id),
+    callback TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    key TEXT NOT NULL,
+    offset INTEGER NOT NULL,
+    attempts INTEGER NOT NULL CHECK (attempts > 0),
+    first_attempt_at REAL NOT NULL,
+    died_at REAL NOT NULL,
+    error TEXT NOT NULL,
+    cause TEXT NOT NULL CHECK (cause IN ('endpoint', 'system'))
+  ) STRICT;
+  CREATE INDEX dead_letters_by_callback ON dead_letters (callback, id);
+  CREATE TABLE audit (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at REAL NOT NULL,
+    actor TEXT NOT NULL,
+    action TEXT NOT NULL,
+    callback TEXT NOT NULL,
+    topic TEXT,
+    key TEXT,
+    event_id TEXT,
+    reason TEXT NOT NULL
+  ) STRICT;
   `,
 ];

@@ -3,9 +3,23 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
 import type { RowcallError } from '../../errors.ts';
 import { unreachable } from '../../shared/assert.ts';
-import type { Cursor, DueLane, LaneSummary, StateChange, StateStore } from '../state-store.ts';
+import type {
+  Asked,
+  AuditEntry,
+  Cursor,
+  DeadLetter,
+  DueLane,
+  LaneAction,
+  LaneSummary,
+  PageOf,
+  StateChange,
+  StateStore,
+} from '../state-store.ts';
+import { AuditTable } from './audit-table.ts';
 import { CursorMoves, CursorTable } from './cursor-table.ts';
 import { MEMORY, openDatabase, STATE_FILE, storeId } from './database.ts';
+import { DeadLetterTable } from './dead-letter-table.ts';
+import { LaneEvents } from './lane-events.ts';
 import { LaneTable } from './lane-table.ts';
 import { type LockTaken, ProcessLock } from '../../shared/process-lock.ts';
 import { readFailure, writeFailure } from './state-error.ts';
@@ -64,6 +78,8 @@ class SqliteState implements StateStore {
   readonly #lock: ProcessLock | null;
   readonly #cursors: CursorTable;
   readonly #lanes: LaneTable;
+  readonly #deadLetters: DeadLetterTable;
+  readonly #audit: AuditTable;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
   #broken: RowcallError | undefined;
@@ -74,7 +90,14 @@ class SqliteState implements StateStore {
     this.#db = db;
     this.id = storeId(db);
     this.#cursors = new CursorTable(db);
-    this.#lanes = new LaneTable(db, this.#cursors);
+    const events = new LaneEvents(db);
+    this.#deadLetters = new DeadLetterTable(db, events);
+    this.#lanes = new LaneTable(db, {
+      cursors: this.#cursors,
+      events,
+      deadLetters: this.#deadLetters,
+    });
+    this.#audit = new AuditTable(db);
     // Not deferred: a transaction that reads before it writes would fail where another process wrote between.
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
@@ -112,11 +135,7 @@ class SqliteState implements StateStore {
     return this.#read(() => this.#lanes.nextDueAt(callback));
   }
 
-  lanes(filter: {
-    readonly callback?: string;
-    readonly afterId?: number;
-    readonly limit: number;
-  }): Promise<readonly LaneSummary[]> {
+  lanes(filter: PageOf): Promise<readonly LaneSummary[]> {
     return this.#read(() => this.#lanes.list(filter.callback, filter.afterId ?? 0, filter.limit));
   }
 
@@ -124,10 +143,25 @@ class SqliteState implements StateStore {
     return this.#read(() => this.#lanes.show(id));
   }
 
-  retryLane(id: number, nowMs: number): Promise<void> {
+  actOnLane(id: number, action: LaneAction, asked: Asked): Promise<void> {
     return this.#write(() => {
-      this.#lanes.retry(id, nowMs);
+      const moves = new CursorMoves();
+      const { id: eventId, ...lane } = this.#lanes.act(id, action, asked.atMs, moves);
+      this.#cursors.write(moves);
+      this.#audit.add({ ...asked, action: `lane-${action}`, ...lane, eventId });
     });
+  }
+
+  deadLetters(filter: PageOf): Promise<readonly DeadLetter[]> {
+    return this.#read(() => this.#deadLetters.list(filter));
+  }
+
+  deadLetter(id: number): ReturnType<StateStore['deadLetter']> {
+    return this.#read(() => this.#deadLetters.show(id));
+  }
+
+  audit(filter: PageOf): Promise<readonly AuditEntry[]> {
+    return this.#read(() => this.#audit.list(filter));
   }
 
   close(): Promise<void> {
@@ -145,15 +179,34 @@ class SqliteState implements StateStore {
         this.#lanes.append(change, moves);
         return;
       case 'lane-failed':
-        this.#lanes.failed(change);
+        this.#lanes.failed(change, moves);
         return;
       case 'lane-delivered':
+        this.#lanes.delivered(change, moves);
+        return;
       case 'lane-filtered':
-        this.#lanes.left(change, moves);
+        this.#lanes.filtered(change, moves);
+        return;
+      case 'lane-skipped':
+        this.#lanes.skipped(change, moves);
+        return;
+      case 'lane-dead':
+        this.#lanes.dead(change, moves);
+        return;
+      case 'dead':
+        this.#dead(change, moves);
         return;
       default:
         unreachable(change);
     }
+  }
+
+  /** At its first attempt, so that its key is in no lane. */
+  #dead(change: Extract<StateChange, { type: 'dead' }>, moves: CursorMoves): void {
+    const { callback, topic, event } = change;
+    const cursor = this.#cursors.idOf({ callback, topic, partition: event.partition });
+    this.#deadLetters.add({ ...change, cursor, offset: event.offset }, event);
+    moves.count(cursor, 'dead', 1);
   }
 
   #read<T>(query: () => T): Promise<T> {

@@ -12,7 +12,10 @@ export const METHODS = [
   'nextDueAt',
   'lanes',
   'lane',
-  'retryLane',
+  'actOnLane',
+  'deadLetters',
+  'deadLetter',
+  'audit',
   'close',
 ] as const satisfies readonly (keyof StateStore)[];
 

@@ -5,7 +5,16 @@ import { Worker } from 'node:worker_threads';
 import { fromWire } from '../../error-wire.ts';
 import { RowcallError } from '../../errors.ts';
 import { present } from '../../shared/assert.ts';
-import type { Cursor, DueLane, LaneSummary, StateChange, StateStore } from '../state-store.ts';
+import type {
+  AuditEntry,
+  Cursor,
+  DeadLetter,
+  DueLane,
+  LaneSummary,
+  PageOf,
+  StateChange,
+  StateStore,
+} from '../state-store.ts';
 import type { SqliteStateOptions } from './sqlite-state.ts';
 import type { Answer, Call, Method, StateThreadData } from './state-calls.ts';
 
@@ -108,8 +117,20 @@ class ThreadedState implements StateStore {
     return this.#call('lane', [id]);
   }
 
-  retryLane(id: number, nowMs: number): Promise<void> {
-    return this.#call('retryLane', [id, nowMs]);
+  actOnLane(...args: Parameters<StateStore['actOnLane']>): Promise<void> {
+    return this.#call('actOnLane', args);
+  }
+
+  deadLetters(filter: PageOf): Promise<readonly DeadLetter[]> {
+    return this.#call('deadLetters', [filter]);
+  }
+
+  deadLetter(id: number): ReturnType<StateStore['deadLetter']> {
+    return this.#call('deadLetter', [id]);
+  }
+
+  audit(filter: PageOf): Promise<readonly AuditEntry[]> {
+    return this.#call('audit', [filter]);
   }
 
   close(): Promise<void> {
@@ -127,6 +148,7 @@ class ThreadedState implements StateStore {
 
 /** A value is a view of what was fetched from the log; posting the view would copy all that was fetched. */
 function detached(change: StateChange): StateChange {
-  if (change.type !== 'lane-append' || change.event.value === null) return change;
+  if (change.type !== 'lane-append' && change.type !== 'dead') return change;
+  if (change.event.value === null) return change;
   return { ...change, event: { ...change.event, value: Uint8Array.from(change.event.value) } };
 }

@@ -139,6 +139,11 @@ describe('options that depend on each other', () => {
       ['callbacks[0].retry.maximum_interval'],
     ],
     [
+      'waits beside a schedule',
+      { callbacks: [{ ...callback, retry: { schedule: ['1s'], maximum_interval: '2s' } }] },
+      ['callbacks[0].retry.maximum_interval'],
+    ],
+    [
       'nowhere to deliver',
       { callbacks: [{ name: 'a', tables: 'shop.a' }] },
       ['callbacks[0].deliver'],

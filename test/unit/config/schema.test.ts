@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../../src/config/load.ts';
 import { serverIdOf, type Config } from '../../../src/config/schema.ts';
-import { parseSourceUrl } from '../../../src/config/sections/source.ts';
 import { RowcallError } from '../../../src/errors.ts';
 import { PLAIN_RULE, SECRET } from './config-file.ts';
 
@@ -85,11 +84,16 @@ describe('the mapping from YAML to the program', () => {
           },
           concurrency: 1,
           retry: {
+            backoff: 'linear',
             initial_interval: '1ms',
             backoff_coefficient: 1.5,
             maximum_interval: '1d',
+            maximum_attempts: 7,
+            expires_after: '0s',
             jitter: 0,
+            non_retryable_statuses: [400, 422],
           },
+          on_exhausted: 'dead-letter',
           lanes: { max_events: 5, max_bytes: '1MiB' },
         },
       ],
@@ -162,11 +166,17 @@ describe('the mapping from YAML to the program', () => {
           },
           concurrency: 1,
           retry: {
+            backoff: 'linear',
             initialIntervalMs: 1,
             backoffCoefficient: 1.5,
             maximumIntervalMs: 86_400_000,
+            scheduleMs: [],
+            maximumAttempts: 7,
+            expiresAfterMs: 0,
             jitter: 0,
+            nonRetryableStatuses: [400, 422],
           },
+          onExhausted: 'dead-letter',
           lanes: { maxEvents: 5, maxBytes: 1_048_576 },
         },
       ],
@@ -245,29 +255,6 @@ describe('the mapping from YAML to the program', () => {
       source: { host: 'h', user: 'u', password: '${PW}' },
     });
     expect(source.servers[0]?.password?.reveal()).toBe('${PW}');
-  });
-});
-
-describe('source.url', () => {
-  it('is taken apart and decoded', () => {
-    const address = parseSourceUrl('mysql://us%40er:p%2Fw%25@[::1]:3307/');
-    if (typeof address === 'string') throw new Error(address);
-    expect(address).toMatchObject({ host: '::1', port: 3307, user: 'us@er' });
-    expect(address.password?.reveal()).toBe('p/w%');
-  });
-
-  it.each([
-    'postgres://u:p@h',
-    'mysql://h',
-    'mysql://u:p@h/shop',
-    'mysql://u:p@h?ssl=1',
-    'mysql://u:p#w@h',
-    'mysql://u:p/w@h',
-    'mysql://u:100%@h',
-    'mysql:',
-    'h:3306',
-  ])('%s is refused', (url) => {
-    expect(typeof parseSourceUrl(url)).toBe('string');
   });
 });
 

@@ -10,6 +10,7 @@ import { openSqliteState } from '../../../src/state/sqlite/sqlite-state.ts';
 import type { StateStore } from '../../../src/state/state-store.ts';
 import { eventually } from '../../support/eventually.ts';
 import { MemoryChangeLog, MemoryLogStore } from '../../support/memory-change-log.ts';
+import { PERSISTENCE } from '../../support/engine-options.ts';
 
 const TOPIC = 'shop.orders';
 
@@ -42,7 +43,7 @@ function deliver(
     changed: [],
     from: 'earliest',
     concurrency: 8,
-    retry: { initialIntervalMs: 1, backoffCoefficient: 1, maximumIntervalMs: 1, jitter: 0 },
+    ...PERSISTENCE,
     lanes: { maxEvents: 100, maxBytes: 100_000 },
     sender,
   };

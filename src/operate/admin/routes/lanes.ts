@@ -1,11 +1,12 @@
 /** `/v1/lanes`: keys whose first event failed, and what a person does about one. */
 
 import { z } from 'zod';
-import type { LaneSummary } from '../../../state/state-store.ts';
+import type { Asked, LaneSummary } from '../../../state/state-store.ts';
 import type { ApiServer } from '../api.ts';
 import { type ApiParts, requireState } from '../api-parts.ts';
 import { idPageQuery, pageOf, pageOfIds } from '../page.ts';
 import { isoOf, problems, timestamp } from '../schemas.ts';
+import type { Caller } from '../tokens.ts';
 
 const laneSchema = z
   .object({
@@ -13,13 +14,16 @@ const laneSchema = z
     callback: z.string(),
     topic: z.string(),
     key: z.string().describe('The order key: the events that wait for one another.'),
-    state: z.string(),
+    state: z.enum(['retrying', 'parked']),
     depth: z.int().describe('Events, the head included.'),
     bytes: z.int(),
     attempts: z.int().describe("The head's so far."),
+    used_attempts: z.int().describe('Those of them that count toward retry.maximum_attempts.'),
     first_attempt_at: timestamp.nullable(),
-    next_attempt_at: timestamp,
+    next_attempt_at: timestamp.nullable().describe('Null while parked.'),
     last_error: z.string().nullable(),
+    cause: z.enum(['endpoint', 'system']).nullable(),
+    skip_asked: z.boolean().describe('The head is to be skipped once no attempt is in flight.'),
   })
   .meta({ id: 'Lane' });
 
@@ -41,8 +45,11 @@ export function laneItem(lane: LaneSummary): z.output<typeof laneSchema> {
   return {
     ...{ id, callback, topic, key, state, depth, bytes, attempts },
     first_attempt_at: firstAttemptAt === null ? null : isoOf(firstAttemptAt),
-    next_attempt_at: isoOf(lane.nextAttemptAt),
+    used_attempts: lane.usedAttempts,
+    next_attempt_at: lane.nextAttemptAt === null ? null : isoOf(lane.nextAttemptAt),
     last_error: lane.lastError,
+    cause: lane.cause,
+    skip_asked: lane.skipAsked,
   };
 }
 
@@ -81,17 +88,53 @@ export function routeLanes(api: ApiServer, parts: ApiParts): void {
       schema: {
         operationId: 'retryLane',
         tags: ['lanes'],
-        summary: 'Try the head now',
+        summary: 'Try the head now; that of a parked lane with a new budget',
         params: laneId,
         response: { 200: laneSchema, ...problems },
       },
     },
-    async ({ params }) => {
+    async ({ params, caller }) => {
       const state = requireState(parts);
-      await state.retryLane(params.id, parts.clock.now());
+      await state.actOnLane(params.id, 'retry', askedBy(caller, '', parts));
       return laneItem((await state.lane(params.id)).lane);
     },
   );
+  for (const action of ['skip', 'park'] as const) routeHeld(api, parts, action);
+}
+
+/** What holds or passes over events needs a reason. */
+const reason = z.strictObject({ reason: z.string().trim().min(1).max(1_000) });
+
+const HELD = {
+  skip: { operationId: 'skipLane', summary: 'Go on without the head; it cannot be taken back' },
+  park: { operationId: 'parkLane', summary: 'Send nothing of the key until its head is retried' },
+} as const;
+
+function routeHeld(api: ApiServer, parts: ApiParts, action: keyof typeof HELD): void {
+  api.post(
+    `/lanes/:id/${action}`,
+    {
+      config: { role: 'operator' },
+      schema: {
+        ...HELD[action],
+        tags: ['lanes'],
+        params: laneId,
+        body: reason,
+        response: { 202: laneSchema, ...problems },
+      },
+    },
+    async ({ params, body, caller }, reply) => {
+      const state = requireState(parts);
+      const before = (await state.lane(params.id)).lane;
+      await state.actOnLane(params.id, action, askedBy(caller, body.reason, parts));
+      // The dispatcher may have done it already, and the lane be gone.
+      return reply.code(202).send(laneItem(before));
+    },
+  );
+}
+
+function askedBy(caller: Caller | null, why: string, { clock }: ApiParts): Asked {
+  return { actor: `token:${caller?.name ?? 'nobody'}`, reason: why, atMs: clock.now() };
 }
 
 function routeList(api: ApiServer, parts: ApiParts): void {

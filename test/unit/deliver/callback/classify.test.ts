@@ -9,6 +9,36 @@ import {
 
 const NOW = Date.parse('2026-11-06T08:49:37Z');
 
+describe('an answer', () => {
+  const said = (status: number, retryAfter?: string) =>
+    classifyAnswer({ status, retryAfter, date: undefined, excerpt: '' }, NOW);
+
+  it.each([200, 201, 202, 204, 226])('%i is a delivery', (status) => {
+    expect(said(status)).toEqual({ kind: 'delivered' });
+  });
+
+  it('410 says that the endpoint wants nothing any more, whatever else it says', () => {
+    expect(said(410, '5')).toEqual({ kind: 'gone', error: 'HTTP 410' });
+  });
+
+  it.each([502, 504])('%i is throttling', (status) => {
+    expect(said(status)).toEqual({ kind: 'throttled', error: `HTTP ${status}`, status });
+  });
+
+  it.each([429, 503])('%i is throttling where it says when, and else a failure', (status) => {
+    expect(said(status, '7')).toMatchObject({ kind: 'throttled', status, retryAfterMs: 7000 });
+    expect(said(status)).toEqual({ kind: 'failed', error: `HTTP ${status}`, status });
+    expect(said(status, 'soon')).toMatchObject({ kind: 'failed' });
+  });
+
+  it.each([301, 307, 400, 401, 403, 404, 408, 413, 415, 422, 425, 500, 501, 505])(
+    '%i is a failure of this event',
+    (status) => {
+      expect(said(status)).toEqual({ kind: 'failed', error: `HTTP ${status}`, status });
+    },
+  );
+});
+
 describe('Retry-After', () => {
   it.each([
     ['0', 0],
@@ -44,16 +74,17 @@ describe('Retry-After', () => {
       excerpt: '',
     };
     expect(classifyAnswer(answer, NOW)).toEqual({
-      kind: 'failed',
+      kind: 'throttled',
       error: 'HTTP 503',
+      status: 503,
       retryAfterMs: 60_000,
     });
   });
 
   it('is heard with 429 and 503 only', () => {
-    for (const status of [301, 400, 410, 500, 502, 504]) {
+    for (const status of [301, 400, 500, 502, 504]) {
       const answer = { status, retryAfter: '60', date: undefined, excerpt: '' };
-      expect(classifyAnswer(answer, NOW)).toEqual({ kind: 'failed', error: `HTTP ${status}` });
+      expect(classifyAnswer(answer, NOW)).not.toHaveProperty('retryAfterMs');
     }
   });
 

@@ -38,20 +38,32 @@ describe('an answer over HTTP', () => {
     expect(await send(url)).toEqual({ kind: 'delivered' });
   });
 
-  it.each([400, 401, 404, 409, 410, 413, 422, 500, 502, 504])(
-    'of %i is a failure that tells status and words',
-    async (status) => {
-      const { url } = await httpEndpoint((response) =>
-        response.writeHead(status).end('no such\n\torder\u0007'),
-      );
-      expect(await send(url)).toEqual({ kind: 'failed', error: `HTTP ${status}: no such order` });
-    },
-  );
+  it.each([
+    [400, 'failed'],
+    [401, 'failed'],
+    [404, 'failed'],
+    [409, 'failed'],
+    [410, 'gone'],
+    [413, 'failed'],
+    [422, 'failed'],
+    [500, 'failed'],
+    [502, 'throttled'],
+    [504, 'throttled'],
+  ])('of %i is told as %s, with status and words', async (status, kind) => {
+    const { url } = await httpEndpoint((response) =>
+      response.writeHead(status).end('no such\n\torder\u0007'),
+    );
+    expect(await send(url)).toEqual({
+      kind,
+      error: `HTTP ${status}: no such order`,
+      ...(kind === 'gone' ? {} : { status }),
+    });
+  });
 
   it('that redirects is a failure, and the metadata address is never asked', async () => {
     const location = 'http://169.254.169.254/latest/meta-data/';
     const endpoint = await httpEndpoint((response) => response.writeHead(307, { location }).end());
-    expect(await send(endpoint.url)).toEqual({ kind: 'failed', error: 'HTTP 307' });
+    expect(await send(endpoint.url)).toEqual({ kind: 'failed', error: 'HTTP 307', status: 307 });
     expect(endpoint.arrivals).toHaveLength(1);
   });
 
@@ -60,8 +72,9 @@ describe('an answer over HTTP', () => {
       response.writeHead(status, { 'retry-after': '120' }).end(),
     );
     expect(await send(url)).toEqual({
-      kind: 'failed',
+      kind: 'throttled',
       error: `HTTP ${status}`,
+      status,
       retryAfterMs: 120_000,
     });
   });
@@ -71,7 +84,7 @@ describe('an answer over HTTP', () => {
       response.writeProcessing();
       response.writeHead(422).end('late');
     });
-    expect(await send(url)).toEqual({ kind: 'failed', error: 'HTTP 422: late' });
+    expect(await send(url)).toEqual({ kind: 'failed', error: 'HTTP 422: late', status: 422 });
   });
 
   it('that repeats our secrets is kept without them', async () => {
@@ -84,6 +97,7 @@ describe('an answer over HTTP', () => {
     expect(await sender.send(sampleEvent(), 1, never)).toEqual({
       kind: 'failed',
       error: 'HTTP 401: bad ***, token ***; ***',
+      status: 401,
     });
   });
 

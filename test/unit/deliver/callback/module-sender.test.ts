@@ -152,7 +152,7 @@ describe('a callback in process', () => {
     };
     const one = new ModuleSender({ callback: 'audit', handler, timeoutMs: 1000, clock });
     expect(await one.send(sampleEvent(), 1, never)).toEqual({
-      kind: 'failed',
+      kind: 'throttled',
       error: 'RetryAfterError: later',
       retryAfterMs,
     });

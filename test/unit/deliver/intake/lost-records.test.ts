@@ -6,6 +6,7 @@ import { silentLogger } from '../../../../src/shared/logger.ts';
 import { openSqliteState } from '../../../../src/state/sqlite/sqlite-state.ts';
 import { MemoryChangeLog, MemoryLogStore } from '../../../support/memory-change-log.ts';
 import { Scheduler } from '../../../support/simulation-scheduler.ts';
+import { PERSISTENCE } from '../../../support/engine-options.ts';
 
 const TOPIC = 'shop.orders';
 
@@ -51,7 +52,7 @@ test('retention past a cursor stops that partition alone, with the count, and sk
         changed: [],
         from: 'earliest',
         concurrency: 4,
-        retry: { initialIntervalMs: 1, backoffCoefficient: 1, maximumIntervalMs: 1, jitter: 0 },
+        ...PERSISTENCE,
         lanes: { maxEvents: 10, maxBytes: 10_000 },
         sender: {
           send: (event: OutgoingEvent) => {

@@ -7,6 +7,7 @@ import { systemClock } from '../../../../src/shared/clock.ts';
 import { openSqliteState } from '../../../../src/state/sqlite/sqlite-state.ts';
 import type { StateStore } from '../../../../src/state/state-store.ts';
 import { MemoryChangeLog, MemoryLogStore } from '../../../support/memory-change-log.ts';
+import { PERSISTENCE } from '../../../support/engine-options.ts';
 
 const ORDERS = 'shop.orders';
 const ITEMS = 'shop.items';
@@ -35,7 +36,7 @@ function callback(name: string, from: CallbackOptions['from'] = 'earliest'): Cal
     changed: [],
     from,
     concurrency: 1,
-    retry: { initialIntervalMs: 1, backoffCoefficient: 1, maximumIntervalMs: 1, jitter: 0 },
+    ...PERSISTENCE,
     lanes: { maxEvents: 1, maxBytes: 1 },
     sender: { send: () => Promise.resolve({ kind: 'delivered' }), close: () => Promise.resolve() },
   };

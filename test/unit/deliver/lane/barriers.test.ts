@@ -11,6 +11,7 @@ import { openSqliteState } from '../../../../src/state/sqlite/sqlite-state.ts';
 import type { StateStore } from '../../../../src/state/state-store.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { MemoryChangeLog, MemoryLogStore } from '../../../support/memory-change-log.ts';
+import { RETRY } from '../../../support/engine-options.ts';
 
 const TABLE = 'shop.orders';
 const SELECTION = { name: 'billing', tables: ['shop.*'], changed: [] } as const;
@@ -90,7 +91,8 @@ class Scene {
         {
           ...SELECTION,
           ...{ operations, from: 'earliest', concurrency: 8, sender },
-          retry: { initialIntervalMs: 1, backoffCoefficient: 1, maximumIntervalMs: 1, jitter: 0 },
+          retry: { ...RETRY, initialIntervalMs: 1, backoff: 'fixed' },
+          onExhausted: 'park-key',
           lanes: { maxEvents: 100, maxBytes: 100_000 },
         },
       ],

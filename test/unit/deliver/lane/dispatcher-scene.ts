@@ -1,6 +1,6 @@
 /** A dispatcher with its lanes over a real store in memory; the test gives each answer and lets time pass. */
 import type { CallbackOptions } from '../../../../src/deliver/callback-options.ts';
-import type { Outcome, Sender } from '../../../../src/deliver/callback/sender.ts';
+import type { Failed, Outcome, Sender } from '../../../../src/deliver/callback/sender.ts';
 import { fresh } from '../../../../src/deliver/intake/open-cursors.ts';
 import { CallbackCounters } from '../../../../src/deliver/lane/callback-counters.ts';
 import { Dispatcher } from '../../../../src/deliver/lane/dispatcher.ts';
@@ -13,6 +13,7 @@ import { LargeWork } from '../../../../src/shared/large-work.ts';
 import { silentLogger } from '../../../../src/shared/logger.ts';
 import { openSqliteState } from '../../../../src/state/sqlite/sqlite-state.ts';
 import type { LedgerCounts, StateStore } from '../../../../src/state/state-store.ts';
+import { PERSISTENCE } from '../../../support/engine-options.ts';
 import { type Owner, Scheduler } from '../../../support/simulation-scheduler.ts';
 
 export const CALLBACK = 'billing';
@@ -26,12 +27,14 @@ export interface Attempt {
 }
 
 export const DELIVERED: Outcome = { kind: 'delivered' };
-export const FAILED: Outcome = { kind: 'failed', error: 'HTTP 500' };
+export const FAILED: Failed = { kind: 'failed', error: 'HTTP 500', status: 500 };
 export const SHAPE_FAILED: Outcome = { kind: 'failed', shape: true, error: 'shape-failed: null' };
 export const FILTERED: Outcome = { kind: 'filtered' };
 export const UNREACHABLE: Outcome = { kind: 'unreachable', error: 'refused' };
 
-export type SceneOptions = Partial<Pick<CallbackOptions, 'concurrency' | 'lanes'>>;
+export type SceneOptions = Partial<
+  Pick<CallbackOptions, 'concurrency' | 'lanes' | 'retry' | 'onExhausted'>
+>;
 
 export class DispatcherScene {
   readonly dispatcher: Dispatcher;
@@ -78,12 +81,7 @@ export class DispatcherScene {
         changed: [],
         from: 'earliest',
         concurrency: 4,
-        retry: {
-          initialIntervalMs: 1_000,
-          backoffCoefficient: 2,
-          maximumIntervalMs: 60_000,
-          jitter: 0,
-        },
+        ...PERSISTENCE,
         lanes: { maxEvents: 1_000, maxBytes: 1_000_000 },
         sender: this.#sender(),
         ...options,
@@ -145,6 +143,11 @@ export class DispatcherScene {
     await this.attempt(offset).answer(outcome);
   }
 
+  /** Wall time, as the dispatcher has it. */
+  now(): number {
+    return this.#scheduler.clockOf(this.#owner).now();
+  }
+
   async pass(ms: number): Promise<void> {
     await this.#scheduler.advance(ms);
   }
@@ -167,6 +170,11 @@ export class DispatcherScene {
     return Object.fromEntries(
       Object.entries(cursor?.ledger ?? {}).filter(([, count]) => count !== 0),
     );
+  }
+
+  /** The store, as an operator has it. */
+  get state(): StateStore {
+    return this.#store;
   }
 
   async next(): Promise<number | undefined> {
@@ -222,7 +230,10 @@ function bound(store: StateStore): StateStore {
     nextDueAt: (callback) => store.nextDueAt(callback),
     lanes: (filter) => store.lanes(filter),
     lane: (id) => store.lane(id),
-    retryLane: (id, now) => store.retryLane(id, now),
+    actOnLane: (id, action, asked) => store.actOnLane(id, action, asked),
+    deadLetters: (filter) => store.deadLetters(filter),
+    deadLetter: (id) => store.deadLetter(id),
+    audit: (filter) => store.audit(filter),
     close: () => store.close(),
   };
 }

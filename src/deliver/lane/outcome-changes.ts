@@ -1,0 +1,113 @@
+/** What an outcome changes in the state store, for an event of the fast path and for the head of a lane. */
+
+import type { Clock, Random } from '../../shared/clock.ts';
+import { type DueLane, type LaneKey, laneEventBytes } from '../../state/state-store.ts';
+import type { CallbackOptions } from '../callback-options.ts';
+import type { Failed, Throttled } from '../callback/sender.ts';
+import { type AttemptsSoFar, judge, type Verdict } from '../retry/policy.ts';
+import type { Settler } from '../settle/settler.ts';
+import type { CallbackCounters } from './callback-counters.ts';
+import type { LaneIndex } from './lane-index.ts';
+import { laneKey } from './order-key.ts';
+import { laneEvent, type PendingEvent } from './pending-event.ts';
+
+const NONE: AttemptsSoFar = { attempts: 0, usedAttempts: 0, firstAttemptAt: null };
+
+export interface OutcomeParts {
+  readonly options: Pick<CallbackOptions, 'retry' | 'onExhausted'>;
+  readonly settler: Settler;
+  readonly lanes: LaneIndex;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly counters: CallbackCounters;
+}
+
+/**
+ * Invariant: the lanes' index, the settled offset and the change of the store are made between two awaits, so that
+ * none of them is ever seen without the others. When they are durable is the caller's to wait for.
+ */
+export class OutcomeChanges {
+  readonly #parts: OutcomeParts;
+
+  constructor(parts: OutcomeParts) {
+    this.#parts = parts;
+  }
+
+  judge(outcome: Failed | Throttled, before: AttemptsSoFar = NONE): Verdict {
+    const { options, clock, random, counters } = this.#parts;
+    if (outcome.kind === 'failed' && outcome.shape === true) counters.shapeFailed();
+    else counters.failed();
+    return judge(options.retry, before, outcome, { nowMs: clock.now(), random });
+  }
+
+  /** Whether the event is to be set aside, so that its key goes on. */
+  isDead({ exhausted }: Verdict): boolean {
+    return exhausted && this.#parts.options.onExhausted === 'dead-letter';
+  }
+
+  /** An event of the fast path is done with. */
+  settled(event: PendingEvent, as: 'delivered' | 'filtered'): void {
+    event.progress[as](event.record.offset);
+    settleOthers(event);
+  }
+
+  /** The event joins its lane; with a verdict it is the one that failed. */
+  toLane(key: string, event: PendingEvent, verdict?: Verdict): void {
+    this.#parts.lanes.joined(key, event.bytes);
+    event.progress.laned(event.record.offset);
+    settleOthers(event);
+    event.truncate?.onLaned();
+    this.#parts.settler.change({
+      type: 'lane-append',
+      ...keyOf(event),
+      event: laneEvent(event),
+      ...verdict,
+    });
+  }
+
+  /** An event of the fast path becomes a dead letter. */
+  dead(event: PendingEvent, { failure }: Verdict): void {
+    this.#parts.counters.died();
+    event.progress.laned(event.record.offset);
+    settleOthers(event);
+    this.#parts.settler.change({ type: 'dead', ...keyOf(event), event: laneEvent(event), failure });
+  }
+
+  headFailed(lane: DueLane, verdict: Verdict): void {
+    this.#parts.settler.change({ type: 'lane-failed', ...headOf(lane), ...verdict });
+  }
+
+  headDead(lane: DueLane, { failure }: Verdict): void {
+    this.#parts.counters.died();
+    this.#left(lane);
+    this.#parts.settler.change({ type: 'lane-dead', ...headOf(lane), failure });
+  }
+
+  headEnded(lane: DueLane, type: 'lane-delivered' | 'lane-filtered'): void {
+    this.#left(lane);
+    this.#parts.settler.change({ type, ...headOf(lane) });
+  }
+
+  headSkipped(lane: DueLane): void {
+    this.#left(lane);
+    this.#parts.settler.change({ type: 'lane-skipped', ...headOf(lane) });
+  }
+
+  #left(lane: DueLane): void {
+    this.#parts.lanes.left(laneKey(lane.topic, lane.key), laneEventBytes(lane.head));
+  }
+}
+
+/** In the same commit: a truncate is settled in every partition that came to it, or in none. */
+function settleOthers({ truncate }: PendingEvent): void {
+  for (const { progress, offset } of truncate?.others ?? []) progress.filtered(offset);
+}
+
+function keyOf({ progress, key }: PendingEvent): LaneKey {
+  const { callback, topic } = progress.key;
+  return { callback, topic, key };
+}
+
+function headOf({ callback, topic, key, head }: DueLane): LaneKey & { readonly offset: number } {
+  return { callback, topic, key, offset: head.offset };
+}

@@ -1,0 +1,93 @@
+/** `rowcall dead-letters list|show`: events that were given up. */
+
+import type { DeadLetter } from '../../state/state-store.ts';
+import type { CliIo } from './io.ts';
+import { withState } from './stores.ts';
+import { formatTable } from './table.ts';
+
+export async function listDeadLetters(
+  options: {
+    readonly config: string;
+    readonly callback?: string;
+    readonly limit: number;
+    readonly after?: number;
+    readonly json?: boolean;
+  },
+  io: CliIo,
+): Promise<void> {
+  const { callback, after, limit } = options;
+  await withState(options.config, io, async (state) => {
+    const letters = await state.deadLetters({
+      ...(callback === undefined ? {} : { callback }),
+      ...(after === undefined ? {} : { afterId: after }),
+      limit,
+    });
+    const last = letters.length === limit ? letters.at(-1)?.id : undefined;
+    if (options.json === true) {
+      io.out(`${JSON.stringify({ items: letters.map(item), next: last ?? null }, null, 2)}\n`);
+      return;
+    }
+    if (letters.length === 0) {
+      io.out('No dead letters.\n');
+      return;
+    }
+    io.out(
+      formatTable(
+        ['id', 'callback', 'key', 'event id', 'attempts', 'given up', 'cause', 'error'],
+        letters.map((letter) => [
+          letter.id,
+          letter.callback,
+          letter.key,
+          letter.event.id,
+          letter.attempts,
+          new Date(letter.diedAt).toISOString(),
+          letter.cause,
+          letter.error.slice(0, 80),
+        ]),
+      ),
+    );
+    if (last !== undefined) io.out(`More: rowcall dead-letters list --after ${last}\n`);
+  });
+}
+
+/** With the event's value, the envelope as it stands in the log. */
+export async function showDeadLetter(
+  id: number,
+  options: { readonly config: string; readonly json?: boolean },
+  io: CliIo,
+): Promise<void> {
+  await withState(options.config, io, async (state) => {
+    const { deadLetter, value } = await state.deadLetter(id);
+    const text = value === null ? null : Buffer.from(value).toString();
+    if (options.json === true) {
+      io.out(`${JSON.stringify({ ...item(deadLetter), value: text }, null, 2)}\n`);
+      return;
+    }
+    const { callback, topic, key, event, attempts, cause, error, diedAt } = deadLetter;
+    io.out(
+      `Dead letter ${id}: ${callback}, ${topic}/${event.partition}@${event.offset}, key ${key}\n` +
+        `${event.id}\n${attempts} attempts, given up ${new Date(diedAt).toISOString()}\n` +
+        `last error: ${error} (${cause})\n\n${text ?? 'no value'}\n`,
+    );
+  });
+}
+
+function item(letter: DeadLetter): object {
+  const { event } = letter;
+  return {
+    id: letter.id,
+    callback: letter.callback,
+    topic: letter.topic,
+    partition: event.partition,
+    offset: event.offset,
+    key: letter.key,
+    event_id: event.id,
+    table: event.table,
+    op: event.operation,
+    attempts: letter.attempts,
+    first_attempt_at: new Date(letter.firstAttemptAt).toISOString(),
+    given_up_at: new Date(letter.diedAt).toISOString(),
+    last_error: letter.error,
+    cause: letter.cause,
+  };
+}

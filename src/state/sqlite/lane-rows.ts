@@ -1,0 +1,92 @@
+/** The statements of lanes, and their rows as the port shows them. */
+import type { DatabaseSync } from 'node:sqlite';
+
+import { assert } from '../../shared/assert.ts';
+import type { Row } from '../../shared/sqlite-row.ts';
+import { numberOf, numberOrNull, textOf, textOrNull } from '../../shared/sqlite-row.ts';
+import type { LaneState, LaneSummary } from '../state-store.ts';
+import { causeOf } from './failure-cause.ts';
+
+const LANES = 'SELECT l.*, c.partition FROM lanes l JOIN cursors c ON c.id = l.cursor';
+/** Word for word the condition of the index of due times: SQLite uses it for nothing else. */
+const RETRYING = "state = 'retrying'";
+
+/* eslint-disable-next-line @typescript-eslint/explicit-module-boundary-types -- a statement for each name, nothing more to say */
+export function laneStatements(db: DatabaseSync) {
+  return {
+    find: db.prepare(
+      `SELECT id, cursor, state, depth, head_offset, last_offset, next_attempt_at, skip_offset FROM lanes
+       WHERE callback = ? AND topic = ? AND key = ?`,
+    ),
+    insertLane: db.prepare(
+      `INSERT INTO lanes (cursor, callback, topic, key, state, depth, bytes, head_offset, last_offset,
+         attempts, used_attempts, first_attempt_at, next_attempt_at, last_error, cause)
+       VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    extend: db.prepare(
+      'UPDATE lanes SET depth = depth + 1, bytes = bytes + ?, last_offset = ? WHERE id = ?',
+    ),
+    fail: db.prepare(
+      `UPDATE lanes SET attempts = ?, used_attempts = ?, first_attempt_at = ?, next_attempt_at = ?,
+         last_error = ?, cause = ? WHERE id = ?`,
+    ),
+    removeLane: db.prepare('DELETE FROM lanes WHERE id = ?'),
+    advance: db.prepare(
+      `UPDATE lanes SET depth = depth - 1, bytes = bytes - ?, head_offset = ?, attempts = 0, used_attempts = 0,
+         first_attempt_at = NULL, next_attempt_at = ?, last_error = NULL, cause = NULL, skip_offset = NULL
+       WHERE id = ?`,
+    ),
+    park: db.prepare("UPDATE lanes SET state = 'parked' WHERE id = ?"),
+    unpark: db.prepare(
+      `UPDATE lanes SET state = 'retrying', used_attempts = 0, first_attempt_at = NULL,
+         next_attempt_at = 9e15 WHERE id = ?`,
+    ),
+    // A skip once asked for stands: the dispatcher may be about to do it.
+    dueNow: db.prepare(
+      `UPDATE lanes SET next_attempt_at = min(next_attempt_at, ?), skip_offset = coalesce(?, skip_offset)
+       WHERE id = ?`,
+    ),
+    due: db.prepare(
+      `${LANES} WHERE l.callback = ? AND l.next_attempt_at <= ? AND l.${RETRYING}
+       ORDER BY l.next_attempt_at, l.id LIMIT ?`,
+    ),
+    nextDue: db.prepare(
+      `SELECT next_attempt_at FROM lanes WHERE callback = ? AND ${RETRYING} ORDER BY next_attempt_at LIMIT 1`,
+    ),
+    list: db.prepare(`${LANES} WHERE l.id > ? ORDER BY l.id LIMIT ?`),
+    // The plus keeps SQLite on the id: a page is then read without sorting all lanes of the callback.
+    listOf: db.prepare(`${LANES} WHERE l.id > ? AND +l.callback = ? ORDER BY l.id LIMIT ?`),
+    byId: db.prepare(`${LANES} WHERE l.id = ?`),
+  };
+}
+
+export function isParked(row: Row): boolean {
+  return stateOf(row) === 'parked';
+}
+
+export function summaryOf(row: Row): LaneSummary {
+  const state = stateOf(row);
+  const cause = textOrNull(row, 'cause');
+  return {
+    id: numberOf(row, 'id'),
+    callback: textOf(row, 'callback'),
+    topic: textOf(row, 'topic'),
+    key: textOf(row, 'key'),
+    state,
+    depth: numberOf(row, 'depth'),
+    bytes: numberOf(row, 'bytes'),
+    attempts: numberOf(row, 'attempts'),
+    usedAttempts: numberOf(row, 'used_attempts'),
+    firstAttemptAt: numberOrNull(row, 'first_attempt_at'),
+    nextAttemptAt: state === 'parked' ? null : numberOf(row, 'next_attempt_at'),
+    lastError: textOrNull(row, 'last_error'),
+    cause: cause === null ? null : causeOf(cause),
+    skipAsked: numberOrNull(row, 'skip_offset') !== null,
+  };
+}
+
+function stateOf(row: Row): LaneState {
+  const state = textOf(row, 'state');
+  assert(state === 'retrying' || state === 'parked', `${state} is a state of lanes`);
+  return state;
+}

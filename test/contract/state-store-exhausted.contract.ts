@@ -1,0 +1,235 @@
+/** Parked lanes, dead letters and what persons do, of the port src/state/state-store.ts: part of its suite. */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+import type { LaneAction, LedgerCounts, StateStore } from '../../src/state/state-store.ts';
+import { laneEventBytes } from '../../src/state/state-store.ts';
+import type { StateUnderTest } from './state-store-samples.ts';
+import {
+  append,
+  asked,
+  CALLBACK,
+  code,
+  counts,
+  deadAtOnce,
+  deadHead,
+  deliveredHead,
+  event,
+  everything,
+  exhaustedHead,
+  FAILURE,
+  failedAgain,
+  intoLane,
+  laneKey,
+  matched,
+  newCursor,
+  skippedHead,
+} from './state-store-samples.ts';
+
+const NONE: ReadonlySet<number> = new Set();
+const AGAIN = { ...FAILURE, attempts: 3, usedAttempts: 2, nextAttemptAt: 8_000, error: 'HTTP 501' };
+
+export function describeExhausted(name: string, make: () => Promise<StateUnderTest>): void {
+  describe(`${name}: given up`, () => {
+    let under: StateUnderTest;
+    let state: StateStore;
+    beforeEach(async () => {
+      under = await make();
+      state = await under.open();
+      await state.openCursors([newCursor(0)]);
+    });
+    afterEach(async () => {
+      await state.close();
+      await under.destroy();
+    });
+
+    const ledger = async (): Promise<LedgerCounts | undefined> =>
+      (await state.cursors())[0]?.ledger;
+    const due = async (now: number): Promise<number[]> =>
+      (await state.dueLanes(CALLBACK, now, 10, NONE)).map(({ head }) => head.offset);
+    const act = async (action: LaneAction, atMs = 5_000): Promise<void> => {
+      const [lane] = await state.lanes({ limit: 1 });
+      await state.actOnLane(lane?.id ?? 0, action, asked(atMs));
+    };
+    /** Three events of one key, of which the first has failed. */
+    const three = async (): Promise<void> => {
+      await state.commit(intoLane('a', 0, FAILURE));
+      await state.commit([...intoLane('a', 1), ...intoLane('a', 2)]);
+    };
+
+    test('a lane is parked with all its events, and is never due', async () => {
+      await three();
+      await state.commit([exhaustedHead('a', 0, AGAIN)]);
+      expect(await state.lanes({ limit: 9 })).toMatchObject([
+        { state: 'parked', depth: 3, attempts: 3, nextAttemptAt: null, lastError: 'HTTP 501' },
+      ]);
+      expect(await due(1e15)).toEqual([]);
+      expect(await state.nextDueAt(CALLBACK)).toBe(null);
+      expect(await ledger()).toEqual(counts({ read: 3, matched: 3, parked: 3 }));
+    });
+
+    test('later events of a parked key are parked as well', async () => {
+      await state.commit(intoLane('a', 0, FAILURE));
+      await state.commit([exhaustedHead('a', 0), ...intoLane('a', 1)]);
+      await state.commit(intoLane('a', 2));
+      expect(await ledger()).toEqual(counts({ read: 3, matched: 3, parked: 3 }));
+    });
+
+    test('an event may park its key at its first attempt', async () => {
+      const put = { ...append('a', 0, FAILURE), exhausted: true } as never;
+      await state.commit([put, matched(0)]);
+      expect(await state.lanes({ limit: 9 })).toMatchObject([{ state: 'parked', attempts: 1 }]);
+      expect(await ledger()).toEqual(counts({ read: 1, matched: 1, parked: 1 }));
+    });
+
+    test('a retry of a parked lane makes it due with a new budget and the number of attempts', async () => {
+      await three();
+      await state.commit([exhaustedHead('a', 0, AGAIN)]);
+      await act('retry', 4_000);
+      expect(await due(3_999)).toEqual([]);
+      expect(await due(4_000)).toEqual([0]);
+      expect(await state.lanes({ limit: 9 })).toMatchObject([
+        { state: 'retrying', attempts: 3, usedAttempts: 0, firstAttemptAt: null },
+      ]);
+      expect(await ledger()).toEqual(counts({ read: 3, matched: 3, retrying: 1, pending: 2 }));
+    });
+
+    test('a parked lane whose head is delivered all the same holds the rest', async () => {
+      await three();
+      await act('park');
+      await state.commit([deliveredHead('a', 0)]);
+      expect(await state.lanes({ limit: 9 })).toMatchObject([{ state: 'parked', depth: 2 }]);
+      expect(await ledger()).toEqual(counts({ read: 3, matched: 3, delivered: 1, parked: 2 }));
+    });
+
+    test('a lane that a person parked stays so when the attempt in flight fails', async () => {
+      await three();
+      await act('park');
+      await state.commit([failedAgain('a', 0, AGAIN)]);
+      expect(await state.lanes({ limit: 9 })).toMatchObject([{ state: 'parked', attempts: 3 }]);
+      expect(await ledger()).toMatchObject({ parked: 3 });
+    });
+
+    test('a skip makes the lane due, whatever it waits for, and then its head leaves', async () => {
+      await three();
+      await state.commit([exhaustedHead('a', 0, AGAIN)]);
+      await act('skip', 4_000);
+      const [lane] = await state.dueLanes(CALLBACK, 4_000, 10, NONE);
+      expect(lane).toMatchObject({ skipAsked: true, head: { offset: 0 } });
+      await state.commit([skippedHead('a', 0)]);
+      expect(await ledger()).toEqual(
+        counts({ read: 3, matched: 3, skipped: 1, retrying: 1, pending: 1 }),
+      );
+      expect(await state.lanes({ limit: 9 })).toMatchObject([
+        { state: 'retrying', attempts: 0, usedAttempts: 0, skipAsked: false, cause: null },
+      ]);
+    });
+
+    test('a skip once asked for stands: no failure postpones it and none parks the lane', async () => {
+      await three();
+      await act('skip', 1_500);
+      await state.commit([exhaustedHead('a', 0, AGAIN)]);
+      expect(await due(1_500)).toEqual([0]);
+      await act('retry');
+      await state.commit([skippedHead('a', 0)]);
+      expect(await ledger()).toMatchObject({ skipped: 1, retrying: 1, pending: 1 });
+    });
+
+    test('the last event skipped takes the lane with it', async () => {
+      await state.commit(intoLane('a', 0, FAILURE));
+      await act('skip');
+      await state.commit([skippedHead('a', 0)]);
+      expect(await state.lanes({ limit: 9 })).toEqual([]);
+      expect(await ledger()).toEqual(counts({ read: 1, matched: 1, skipped: 1 }));
+    });
+
+    test('a dead head leaves with its value, and the next event is due at once', async () => {
+      const value = Buffer.alloc(3 * 1024 * 1024 + 5, 'a large value');
+      const [put, ...rest] = intoLane('a', 0, FAILURE);
+      await state.commit([{ ...put, event: event(0, { value }) } as never, ...rest]);
+      await state.commit(intoLane('a', 1));
+      expect(await due(3_000)).toEqual([0]);
+      await state.commit([deadHead('a', 0, { ...AGAIN, cause: 'system' })]);
+      expect(await due(3_000)).toEqual([1]);
+      expect(await ledger()).toEqual(counts({ read: 2, matched: 2, dead: 1, retrying: 1 }));
+      expect((await state.lanes({ limit: 1 }))[0]?.bytes).toBe(laneEventBytes(event(1)));
+      const [letter] = await state.deadLetters({ limit: 9 });
+      expect(letter).toEqual({
+        id: letter?.id,
+        ...laneKey('a'),
+        event: { ...event(0), value: undefined },
+        attempts: 3,
+        firstAttemptAt: 1_000,
+        diedAt: 8_000,
+        error: 'HTTP 501',
+        cause: 'system',
+      });
+      const shown = await state.deadLetter(letter?.id ?? 0);
+      expect(shown.deadLetter).toEqual(letter);
+      expect(value.equals(shown.value ?? Buffer.alloc(0))).toBe(true);
+    });
+
+    test('an event that dies at its first attempt makes no lane', async () => {
+      await state.commit([deadAtOnce('a', 0), matched(0)]);
+      expect(await state.lanes({ limit: 9 })).toEqual([]);
+      expect(await ledger()).toEqual(counts({ read: 1, matched: 1, dead: 1 }));
+      const [letter] = await state.deadLetters({ limit: 9 });
+      const { value } = await state.deadLetter(letter?.id ?? 0);
+      expect(Buffer.from(value ?? []).toString()).toBe('{"before":null,"n":0}');
+    });
+
+    test('dead letters of one offset in a later life of its key are kept apart', async () => {
+      await state.commit([deadAtOnce('a', 0), matched(0)]);
+      await state.commit([deadAtOnce('a', 1), matched(1)]);
+      await state.commit(intoLane('b', 2, FAILURE));
+      await state.commit([deadHead('b', 2)]);
+      const letters = await state.deadLetters({ limit: 9 });
+      expect(letters.map(({ event: { offset } }) => offset)).toEqual([0, 1, 2]);
+      const page = await state.deadLetters({
+        callback: CALLBACK,
+        afterId: letters[0]?.id ?? 0,
+        limit: 1,
+      });
+      expect(page).toEqual([letters[1]]);
+      expect(await state.deadLetters({ callback: 'nobody', limit: 9 })).toEqual([]);
+    });
+
+    test('what persons did is told with who, when, why and of which event', async () => {
+      await three();
+      await act('park', 100);
+      await act('retry', 200);
+      await act('skip', 300);
+      const entries = await state.audit({ limit: 9 });
+      expect(entries.map(({ action, atMs }) => [action, atMs])).toEqual([
+        ['lane-park', 100],
+        ['lane-retry', 200],
+        ['lane-skip', 300],
+      ]);
+      const about = { ...laneKey('a'), eventId: event(0).id, actor: 'ann', reason: 'because' };
+      expect(entries[0]).toMatchObject(about);
+      expect(await state.audit({ afterId: entries[0]?.id ?? 0, limit: 1 })).toEqual([entries[1]]);
+      expect(await state.audit({ callback: 'nobody', limit: 9 })).toEqual([]);
+    });
+
+    test.each([
+      ['a skip that nobody asked for', [skippedHead('a', 0)]],
+      ['another head skipped', [skippedHead('a', 1)]],
+      ['another head dying', [deadHead('a', 1)]],
+      ['an unknown lane dying', [deadHead('z', 0)]],
+      ['a dead event that was never counted as matched', [deadAtOnce('b', 7)]],
+    ])('%s is a defect that leaves nothing of the commit', async (_, wrong) => {
+      await three();
+      const before = await everything(state);
+      const whole = [append('c', 9, FAILURE), matched(9), ...wrong];
+      expect(await code(state.commit(whole))).toBe('INTERNAL');
+      expect(await everything(state)).toEqual(before);
+    });
+
+    test('lanes and letters that are not there cannot be acted on or shown', async () => {
+      for (const action of ['retry', 'skip', 'park'] as const) {
+        expect(await code(state.actOnLane(77, action, asked(0)))).toBe('LANE_UNKNOWN');
+      }
+      expect(await code(state.deadLetter(77))).toBe('DEAD_LETTER_UNKNOWN');
+      expect(await state.audit({ limit: 9 })).toEqual([]);
+    });
+  });
+}
