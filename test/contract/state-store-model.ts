@@ -90,6 +90,8 @@ interface ModelLane {
   skip: number | null;
 }
 
+const dueOf = ({ failure }: ModelLane): number => failure?.nextAttemptAt ?? -1;
+
 interface Flight {
   readonly offset: number;
   readonly key: string;
@@ -159,10 +161,7 @@ class Model {
     const offset = lane.offsets[0] ?? -1;
     const at = { ...laneKey(key), offset };
     if (end === 'delivered') {
-      const filtered = pick % 5 === 0;
-      this.changes.push({ type: filtered ? 'lane-filtered' : 'lane-delivered', ...at });
-      if (filtered) this.#at(lane.partition).ledger.matched -= 1;
-      this.#leave(key, lane, filtered ? 'filtered' : 'delivered');
+      this.#headEnded(key, lane, pick % 5 === 0 ? 'filtered' : 'delivered');
       return;
     }
     const failure = this.#failure((lane.failure?.attempts ?? 0) + 1);
@@ -172,12 +171,18 @@ class Model {
       this.#leave(key, lane, 'dead');
       return;
     }
-    const nextAttemptAt = lane.skip === null ? failure.nextAttemptAt : this.#dueOf(lane);
+    const nextAttemptAt = lane.skip === null ? failure.nextAttemptAt : dueOf(lane);
     lane.failure = { ...failure, nextAttemptAt };
     lane.renewed = false;
     const exhausted = end === 'exhausted';
     this.changes.push({ type: 'lane-failed', ...at, failure, exhausted });
     if (exhausted && lane.skip === null) this.#park(lane);
+  }
+
+  #headEnded(key: string, lane: ModelLane, as: 'delivered' | 'filtered'): void {
+    this.changes.push({ type: `lane-${as}`, ...laneKey(key), offset: lane.offsets[0] ?? -1 });
+    if (as === 'filtered') this.#at(lane.partition).ledger.matched -= 1;
+    this.#leave(key, lane, as);
   }
 
   /** The first lane of which it was asked goes on without its head. */
@@ -199,13 +204,9 @@ class Model {
       return;
     }
     this.#unpark(lane);
-    const due = Math.min(this.#dueOf(lane), this.now);
+    const due = Math.min(dueOf(lane), this.now);
     if (lane.failure !== null) lane.failure = { ...lane.failure, nextAttemptAt: due };
     if (action === 'skip') lane.skip = lane.offsets[0] ?? -1;
-  }
-
-  #dueOf({ failure }: ModelLane): number {
-    return failure?.nextAttemptAt ?? -1;
   }
 
   #park(lane: ModelLane): void {

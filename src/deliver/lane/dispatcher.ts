@@ -22,7 +22,8 @@ import { Pause } from './pause.ts';
 import { outgoing, outgoingFromLane, type PendingEvent } from './pending-event.ts';
 import { Window } from './window.ts';
 
-/** Lanes may use this share of the concurrency while the fast path has work. */
+/** Lanes use no more than this share of the concurrency, also while the fast path is idle: its next event would wait
+ *  for attempts that hang. One slot at least. */
 const LANE_SHARE = 0.25;
 
 /** What ends the turn that a piece of work took for a large event; null while it has none. */
@@ -213,7 +214,7 @@ export class Dispatcher {
 
   #laneLimit(): number {
     const { concurrency } = this.#parts.options;
-    return this.#ready.length > 0 ? Math.max(1, Math.floor(concurrency * LANE_SHARE)) : concurrency;
+    return Math.max(1, Math.floor(concurrency * LANE_SHARE));
   }
 
   /** An attempt's own failure is an outcome; what rejects here is the drain's deadline, the store, or a defect. */

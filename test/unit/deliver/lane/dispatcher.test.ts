@@ -191,6 +191,18 @@ describe('a failing key', () => {
   });
 });
 
+describe('keys whose attempts hang', () => {
+  test('take a quarter of the concurrency at the most, so that the next event need not wait for them', async () => {
+    const scene = await DispatcherScene.open({ concurrency: 8 });
+    for (let n = 0; n < 8; n += 1) scene.offer(`hanging ${n}`);
+    for (let n = 0; n < 8; n += 1) await scene.answer(n, FAILED);
+    await scene.pass(60_000);
+    expect(scene.sending).toHaveLength(2);
+    for (let n = 0; n < 6; n += 1) scene.offer(`healthy ${n}`);
+    expect(scene.sending.slice(2)).toEqual([8, 9, 10, 11, 12, 13]);
+  });
+});
+
 describe('an endpoint that cannot be reached', () => {
   test('pauses the callback, fills no lane and uses up no attempt', async () => {
     const scene = await DispatcherScene.open({ concurrency: 2 });
