@@ -50,6 +50,7 @@ export interface AdminScene {
     options?: {
       readonly role?: keyof typeof ADMIN_TOKENS | null;
       readonly method?: string;
+      readonly json?: object;
       readonly token?: string;
     },
   ) => Promise<{ readonly status: number; readonly type: string; readonly body: unknown }>;
@@ -89,10 +90,14 @@ export async function openAdmin(parts: Partial<AdminParts> = {}): Promise<AdminS
   return {
     url,
     state,
-    ask: async (path, { role = 'viewer', method = 'GET', token } = {}) => {
+    ask: async (path, { role = 'viewer', method = 'GET', token, json } = {}) => {
       const bearer = token ?? (role === null ? null : ADMIN_TOKENS[role]);
-      const headers = bearer === null ? {} : { authorization: `Bearer ${bearer}` };
-      const answer = await fetch(`${url}${path}`, { method, headers });
+      const headers = {
+        ...(bearer === null ? {} : { authorization: `Bearer ${bearer}` }),
+        ...(json === undefined ? {} : { 'content-type': 'application/json' }),
+      };
+      const body = json === undefined ? null : JSON.stringify(json);
+      const answer = await fetch(`${url}${path}`, { method, headers, body });
       const type = answer.headers.get('content-type') ?? '';
       return { status: answer.status, type, body: await answer.json() };
     },

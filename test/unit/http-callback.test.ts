@@ -72,6 +72,7 @@ describe('a configured endpoint', () => {
     expect(await sender.send(sampleEvent(), 1, never)).toEqual({
       kind: 'failed',
       error: 'HTTP 401: not you, ***',
+      status: 401,
     });
   });
 

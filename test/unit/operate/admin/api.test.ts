@@ -201,6 +201,19 @@ describe('the API', () => {
     expect(await scene.ask('/v1/lanes/99')).toEqual(problem(404, 'LANE_UNKNOWN'));
   });
 
+  it('parks a lane and asks that a head be skipped, each with who and why', async () => {
+    const reason = { reason: 'the order was a test' };
+    const operator = { role: 'operator', method: 'POST', json: reason } as const;
+    expect((await scene.ask('/v1/lanes/3/park', operator)).status).toBe(202);
+    expect((await scene.ask('/v1/lanes/3')).body).toMatchObject({ state: 'parked' });
+    expect((await scene.ask('/v1/lanes/3/skip', operator)).status).toBe(202);
+    expect((await scene.ask('/v1/lanes/3')).body).toMatchObject({ skip_asked: true });
+    for (const json of [{}, { reason: ' ' }, { ...reason, why: 'x' }]) {
+      const bare = await scene.ask('/v1/lanes/3/park', { ...operator, json });
+      expect(bare).toEqual(problem(400, 'API_REQUEST_INVALID'));
+    }
+  });
+
   it.each([
     ['/v1/lanes?limit=0', 'limit'],
     ['/v1/lanes?limit=many', 'limit'],
