@@ -102,4 +102,24 @@ describe.each(MARIADB_VERSIONS)('MariaDB %s', (version) => {
     const doctor = await rowcall(['doctor', '-c', configFile]);
     expect(doctor.code, doctor.stdout + doctor.stderr).toBe(0);
   });
+
+  it('is not read on where what was not read yet is purged', async () => {
+    const store = new MemoryLogStore();
+    const captured = { url: server.url, tables: [`${name}.*`], store };
+    const run = runCapture(captured);
+    await eventually(() => {
+      expect(run.capture.snapshot().state).toBe('streaming');
+    });
+    expect(await run.stop()).toBeNull();
+    await ask(`INSERT INTO ${name}.t VALUES (4)`);
+    await ask('FLUSH BINARY LOGS');
+    await ask('FLUSH BINARY LOGS');
+    // A server that was just asked for an old file may still hold it.
+    await eventually(async () => {
+      const { File: newest } = await ask('SHOW MASTER STATUS');
+      await ask(`PURGE BINARY LOGS TO '${String(newest)}'`);
+      expect((await ask('SHOW BINARY LOGS'))['Log_name']).toBe(newest);
+    });
+    expect(await runCapture(captured).ended).toMatchObject({ code: 'POSITION_PURGED' });
+  });
 });
