@@ -102,8 +102,11 @@ export function routeLanes(api: ApiServer, parts: ApiParts): void {
   for (const action of ['skip', 'park'] as const) routeHeld(api, parts, action);
 }
 
+/** Something beside blanks: those that trim() takes away, since the description has to say what is refused. */
+const NOT_BLANK = /[^\t\n\v\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]/;
+
 /** What holds or passes over events needs a reason. */
-const reason = z.strictObject({ reason: z.string().trim().min(1).max(1_000) });
+const reason = z.strictObject({ reason: z.string().min(1).max(1_000).regex(NOT_BLANK).trim() });
 
 const HELD = {
   skip: { operationId: 'skipLane', summary: 'Go on without the head; it cannot be taken back' },
