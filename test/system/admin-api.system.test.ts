@@ -1,13 +1,14 @@
+import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
 import { afterEach, expect, test } from 'vitest';
 import { runCommand } from '../../services/command.ts';
-import { pythonTool } from '../../services/python-tool.ts';
+import { pythonPackage } from '../../services/python.ts';
 import { eventually } from '../support/eventually.ts';
 import { ADMIN_TOKEN } from '../support/rowcall-process-config.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { Scene } from '../support/workload-scene.ts';
 
-const SCHEMATHESIS = { name: 'schemathesis', version: '4.32.5' };
+const SCHEMATHESIS = 'schemathesis==4.32.5';
 
 let scene: Scene | undefined;
 
@@ -16,7 +17,7 @@ afterEach(async () => {
 });
 
 test('the API holds to its own description, whatever it is asked', async () => {
-  const program = await pythonTool(SCHEMATHESIS);
+  const python = await pythonPackage(SCHEMATHESIS, { dependencies: true });
   scene = await Scene.open({
     name: 'api',
     callbacks: ['audit', 'ledger'],
@@ -35,7 +36,7 @@ test('the API holds to its own description, whatever it is asked', async () => {
     expect(await answer.json()).toMatchObject({ items: [{}, {}, {}, {}] });
   });
   const { code, stdout } = await runCommand(
-    program,
+    join(python, 'bin', 'schemathesis'),
     [
       ...[
         'run',
@@ -48,7 +49,7 @@ test('the API holds to its own description, whatever it is asked', async () => {
       ...['--checks', 'all', '--max-examples', '50', '--no-color'],
     ],
     // It leaves what it found there.
-    { cwd: tempDir() },
+    { cwd: tempDir(), env: { PYTHONPATH: python } },
   );
   expect(code, stdout.slice(-8_000)).toBe(0);
 });
