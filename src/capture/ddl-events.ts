@@ -47,10 +47,12 @@ export class DdlEvents {
     const { transaction } = this.#parts.place;
     if (transaction === null) return;
     // Behind BEGIN it is about temporary tables: any other DDL ends the transaction before it.
+    const { begin } = transaction;
     if (transaction.explicit) {
-      if (transaction.begin.type === 'mariadb-gtid') this.#refuseReplaced(event);
+      if (begin.type === 'mariadb-gtid') this.#refuseReplaced(event);
       return;
     }
+    if (begin.type === 'mariadb-gtid' && begin.unfinishedAlter) return;
     const hint = ddlHint(event.sql, event.schema, event.sqlMode);
     if (hint !== null) this.#parts.schemaChanges?.statement(event, transaction, event.sql, hint);
     if (hint?.effect === 'truncate') this.#truncate(event, transaction, hint);

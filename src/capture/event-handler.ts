@@ -78,7 +78,8 @@ export class EventHandler {
     if (event.type === 'rows') return this.#rows(event);
     if (event.type === 'query') return this.#query(event);
     // Once in the life of a log: every transaction begins with a GTID event, so that it is there for all that follows.
-    if (event.type === 'gtid' && this.#schemaChanges?.ready === false) {
+    const begins = event.type === 'gtid' || event.type === 'mariadb-gtid';
+    if (begins && this.#schemaChanges?.ready === false) {
       return this.#schemaChanges.makeTopic().then(() => {
         this.#takeNow(event);
       });

@@ -54,6 +54,8 @@ export interface MariadbGtidEvent extends EventHeader {
   readonly standalone: boolean;
   /** The first part of an XA transaction, or its outcome. */
   readonly xa: { readonly part: 'prepared' | 'completed'; readonly xid: EventXid } | null;
+  /** An ALTER TABLE that only begins, or failed (`binlog_alter_two_phase`): it stands in full again where it is done. */
+  readonly unfinishedAlter: boolean;
   /** Of the session; null before 11.5. */
   readonly thread: number | null;
 }

@@ -25,10 +25,10 @@ export function readMariadbGtid(body: ByteCursor, header: EventHeader): MariadbG
   if ((flags & GROUP_COMMIT) !== 0) body.skip(8);
   const part = partOf(flags);
   const xa = part === null ? null : { part, xid: readXid(body) };
-  const thread = readThread(body);
+  const extra = readExtra(body);
   const standalone = (flags & STANDALONE) !== 0;
   const gtid = { domain, server: header.serverId, seq };
-  return { type: 'mariadb-gtid', gtid, commitUs: null, standalone, xa, thread, ...header };
+  return { type: 'mariadb-gtid', gtid, commitUs: null, standalone, xa, ...extra, ...header };
 }
 
 type XaPart = NonNullable<MariadbGtidEvent['xa']>;
@@ -45,13 +45,16 @@ function readXid(body: ByteCursor): XaPart['xid'] {
   return { gtrid, bqual: body.slice(bqualLength).toString('hex'), formatId };
 }
 
-function readThread(body: ByteCursor): number | null {
+function readExtra(body: ByteCursor): Pick<MariadbGtidEvent, 'unfinishedAlter' | 'thread'> {
   // An event that would be shorter than it was first is filled up with zeros: no flags.
-  if (body.remaining === 0) return null;
+  if (body.remaining === 0) return { unfinishedAlter: false, thread: null };
   const flags = body.u8();
   if ((flags & EXTRA.MULTI_ENGINE) !== 0) body.skip(1);
   if ((flags & (EXTRA.COMMIT_ALTER | EXTRA.ROLLBACK_ALTER)) !== 0) body.skip(8);
-  return (flags & EXTRA_THREAD) === 0 ? null : body.u32();
+  return {
+    unfinishedAlter: (flags & (EXTRA.START_ALTER | EXTRA.ROLLBACK_ALTER)) !== 0,
+    thread: (flags & EXTRA_THREAD) === 0 ? null : body.u32(),
+  };
 }
 
 /** The upper bits are flags of the dump. */

@@ -42,6 +42,14 @@ describe('a GTID event of MariaDB', () => {
     expect(gtidOf('0100000000000000000000000c1002000000').thread).toBe(2);
   });
 
+  it.each([
+    ['begins', '01000000000000000000000029020000000000', true],
+    ['is done', '010000000000000000000000290401000000000000000000', false],
+    ['failed', '010000000000000000000000290801000000000000000000', true],
+  ])('tells of an ALTER in two phases that it %s', (_what, hex, expected) => {
+    expect(gtidOf(hex).unfinishedAlter).toBe(expected);
+  });
+
   it('cut short anywhere is an error', () => {
     const whole = '0c00000000000000000000004c010000000200783101ff';
     for (let length = 0; length < 42; length += 2) {
