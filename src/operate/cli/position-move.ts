@@ -8,6 +8,7 @@ import {
 } from '../../capture/preflight/survey-move.ts';
 import { isMariadbServer } from '../../executed-gtids.ts';
 import { GtidSet, parseGtid } from '../../gtid-set.ts';
+import type { TopicInfo } from '../../log/change-log.ts';
 import { MariadbPosition, parseMariadbGtid } from '../../mariadb-gtid.ts';
 import { type Checkpoint, comparePlaces, formatPlace } from '../../position.ts';
 
@@ -99,4 +100,21 @@ function byPlace(now: Checkpoint, next: Checkpoint): string[] {
     lines.push(`cut      ${transaction}: ${rows} of its rows are in the log, ${rest}`);
   }
   return lines;
+}
+
+/**
+ * The log's topics, each with all that the checkpoint before the move knew of it: whose rows went there is known from
+ * nowhere else, and a DROP DATABASE does not name its tables. Nothing is known of one that was made anew since.
+ */
+export function keptTopics(
+  topics: readonly TopicInfo[],
+  before: Pick<Checkpoint, 'topics'> | null,
+): Checkpoint['topics'] {
+  const known = new Map(Object.entries(before?.topics ?? {}));
+  return Object.fromEntries(
+    topics.map(({ name, id, partitions }) => {
+      const made = known.get(name);
+      return [name, made?.id === id ? { ...made, partitions } : { id, partitions, table: null }];
+    }),
+  );
 }

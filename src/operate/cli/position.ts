@@ -11,13 +11,13 @@ import { routingHash } from '../../capture/route/table-rule.ts';
 import type { Config } from '../../config/schema.ts';
 import { parseTimestamp } from '../../config/timestamp.ts';
 import { RowcallError } from '../../errors.ts';
-import type { ChangeLog, TopicInfo } from '../../log/change-log.ts';
+import type { ChangeLog } from '../../log/change-log.ts';
 import { type Checkpoint, type FilePosition, formatPlace } from '../../position.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { sourceServers } from '../../source-connection.ts';
 import type { CliIo } from './io.ts';
 import { lockLogForCapture } from '../../stores.ts';
-import { describeMove, describeSurvey } from './position-move.ts';
+import { describeMove, describeSurvey, keptTopics } from './position-move.ts';
 import { withLog } from './stores.ts';
 
 export async function showPosition(
@@ -89,7 +89,7 @@ async function move(
   const text = await log.readCheckpoint(config.name);
   const now = text === null ? null : readNow(text);
   const { found, survey } = await findPlace(config, start, now?.checkpoint ?? null, io.signal);
-  const topics = topicsOf(await log.topics(), now?.checkpoint ?? null);
+  const topics = keptTopics(await log.topics(), now?.checkpoint ?? null);
   const next: Checkpoint = { ...found, topics };
   if (now !== null) io.out(`Now:\n${now.description}\n`);
   io.out(`New:\n${describe(next)}\n`);
@@ -187,17 +187,6 @@ function requireServer(uuid: string, now: Checkpoint | null, start: FilePosition
       place: formatPlace(start),
       cure: 'Name the place with --gtid or --timestamp; a file can be named on the server that was read last.',
     },
-  );
-}
-
-/** The log's topics, each with its table as far as the checkpoint that is replaced tells it. */
-function topicsOf(topics: readonly TopicInfo[], before: Checkpoint | null): Checkpoint['topics'] {
-  const known = new Map(Object.entries(before?.topics ?? {}));
-  return Object.fromEntries(
-    topics.map(({ name, id, partitions }) => {
-      const made = known.get(name);
-      return [name, { id, partitions, table: made?.id === id ? made.table : null }];
-    }),
   );
 }
 

@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { describeMove, describeSurvey } from '../../../../src/operate/cli/position-move.ts';
+import {
+  describeMove,
+  describeSurvey,
+  keptTopics,
+} from '../../../../src/operate/cli/position-move.ts';
 import type { Checkpoint } from '../../../../src/position.ts';
 
 const A = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
@@ -107,5 +111,27 @@ describe('what was counted between two places', () => {
   it('says nothing where nothing lies between, or nothing can be told', () => {
     expect(describeSurvey({ tallies: { again: tally, skipped: tally }, stopped: null })).toBe('');
     expect(describeSurvey(null)).toBe('');
+  });
+});
+
+describe('the topics of a log whose place is moved', () => {
+  const made = { id: '7', partitions: 3, table: { schema: 'shop', table: 'orders' } };
+  const others = [{ schema: 'shop', table: 'lines' }];
+
+  it('stay known with every table, aggregate type and shape', () => {
+    const shapes = { '["shop","orders"]': 'abc' };
+    const topics = {
+      shop: { ...made, others, shapes },
+      outbox: { ...made, aggregateType: 'Order' },
+    };
+    const inLog = ['shop', 'outbox'].map((name) => ({ name, id: '7', partitions: 3 }));
+    expect(keptTopics(inLog, { topics })).toEqual(topics);
+  });
+
+  it('are nobody’s where they were made anew, or the checkpoint knew nothing', () => {
+    const inLog = [{ name: 'shop', id: '8', partitions: 4 }];
+    const unknown = { shop: { id: '8', partitions: 4, table: null } };
+    expect(keptTopics(inLog, { topics: { shop: { ...made, others } } })).toEqual(unknown);
+    expect(keptTopics(inLog, null)).toEqual(unknown);
   });
 });
