@@ -57,6 +57,7 @@ export class EventHandler {
     this.#xa = new XaTransactions({
       ...parts,
       captures: (event) => this.#captures(event),
+      tablesBeside: () => this.#tables.beside(),
       rows: (event, tables, at) => this.#rows(event, tables, at),
       statement: (event) => this.#query(event),
       commit: (end) => {

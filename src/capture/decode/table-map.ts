@@ -57,9 +57,22 @@ const MAX_IDS = 10_000;
  * with a defect is an object of its own for each map, because the defect must name the place of this one.
  */
 export class TableMaps {
-  readonly #versions = new Map<string, TableVersion>();
+  readonly #versions: Map<string, TableVersion>;
   readonly #ids = new Map<number, TableVersion>();
-  #flavor: Flavor = 'mysql';
+  #flavor: Flavor;
+
+  constructor(flavor: Flavor = 'mysql', versions = new Map<string, TableVersion>()) {
+    this.#flavor = flavor;
+    this.#versions = versions;
+  }
+
+  /**
+   * For what is read of the same server beside these: another dump has ids of its own, and its maps mean the same. Of no
+   * use any more once a format description came.
+   */
+  beside(): TableMaps {
+    return new TableMaps(this.#flavor, this.#versions);
+  }
 
   /** @throws RowcallError BINLOG_EVENT_MALFORMED */
   put(event: TableMapEvent): TableVersion {

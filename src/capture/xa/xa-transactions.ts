@@ -14,7 +14,7 @@ import type { Logger } from '../../shared/logger.ts';
 import type { HeldTransaction, Place, Transaction } from '../append/place.ts';
 import type { BinlogEvent, MariadbGtidEvent } from '../binlog/binlog-event.ts';
 import { classifyQuery, type QueryKind } from '../binlog/classify-query.ts';
-import { TableMaps } from '../decode/table-map.ts';
+import type { TableMaps } from '../decode/table-map.ts';
 import type { EventWork } from '../event-work.ts';
 import { KeptEvents } from './kept-events.ts';
 import { PreparedReading } from './prepared-reading.ts';
@@ -60,6 +60,8 @@ export interface XaParts {
   readonly onHeard: () => void;
   /** Whether rows belong to a captured table, by the maps of the capture's own stream. */
   readonly captures: (event: RowsEvent) => boolean;
+  /** Empty maps for what is read again, of the server that the capture's own stream is of. */
+  readonly tablesBeside: () => TableMaps;
   /** Rows of the open transaction, by these maps; their events name `at`. */
   readonly rows: (
     event: RowsEvent,
@@ -223,7 +225,7 @@ export class XaTransactions {
   ): Promise<void> {
     const stream = await this.#open(prepared, outcome);
     const reading = new PreparedReading(prepared);
-    const tables = new TableMaps();
+    const tables = this.#parts.tablesBeside();
     try {
       while (!reading.isOver) {
         const events = (await nextOf(stream, reading)).toReversed();
