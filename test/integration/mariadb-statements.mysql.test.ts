@@ -16,6 +16,8 @@ describe.each(MARIADB_VERSIONS)('a statement on MariaDB %s', (version) => {
   it.each([
     "INSERT INTO a (v) VALUES ('x')",
     "SET STATEMENT max_statement_time = 5 FOR INSERT INTO a (v) VALUES ('x')",
+    "ANALYZE FORMAT=JSON INSERT INTO a (v) VALUES ('x')",
+    "/*M!100100 INSERT INTO a (v) */ VALUES ('x')",
     'CREATE TABLE c SELECT * FROM b',
     'CREATE OR REPLACE TABLE b SELECT * FROM a',
   ])('that is logged as text stops the capture: %s', async (statement) => {
@@ -39,7 +41,7 @@ describe.each(MARIADB_VERSIONS)('a statement on MariaDB %s', (version) => {
     const run = await scene.start();
     await scene.sql(
       "INSERT INTO a (v) VALUES ('x')",
-      'TRUNCATE a',
+      '/*M! TRUNCATE TABLE */ a',
       'ALTER TABLE a ADD n INT FIRST',
       "INSERT INTO a (id, v) VALUES (9, 'y')",
       'CREATE TABLE made SELECT * FROM a',

@@ -54,6 +54,7 @@ export function classifyQuery(sql: string, sqlMode = 0): QueryKind {
   if (first === 'ROLLBACK') return rollbackKind(sql, afterFirst);
   if (first === 'START') return nextWord(sql, afterFirst)[0] === 'TRANSACTION' ? 'begin' : 'other';
   if (first === 'CREATE') return createKind(sql, afterFirst, sqlMode);
+  if (first === 'ANALYZE') return analyzeKind(sql, afterFirst);
   if (first === 'SET' && nextWord(sql, afterFirst)[0] === 'STATEMENT') {
     return withinSet(sql, afterFirst, sqlMode);
   }
@@ -66,6 +67,13 @@ function rollbackKind(sql: string, start: number): QueryKind {
   const word = first === 'WORK' ? nextWord(sql, afterFirst)[0] : first;
   return word === 'TO' ? 'rollback-to' : 'rollback';
 }
+
+/** MariaDB: ANALYZE [FORMAT = JSON] statement does what it tells of. */
+function analyzeKind(sql: string, start: number): QueryKind {
+  return ANALYZE_TABLE.has(nextWord(sql, start)[0]) ? 'other' : 'statement-dml';
+}
+
+const ANALYZE_TABLE: ReadonlySet<string> = new Set(['TABLE', 'LOCAL', 'NO']);
 
 /** MariaDB: SET STATEMENT variable = value, … FOR statement. Where none is found, it may be any. */
 function withinSet(sql: string, start: number, sqlMode: number): QueryKind {
@@ -147,8 +155,12 @@ function nextWord(sql: string, start: number): [word: string, end: number] {
 const WORD = /[A-Za-z]+/y;
 const BLANK = /[\s;(]+/y;
 const LINE_COMMENT = /(?:#|--(?=\s|$))[^\n]*/y;
-/** The opening of a comment that the server executes, with its version: what follows is code. */
-const EXECUTABLE_COMMENT = /\/\*!\d{0,6}/y;
+/**
+ * The opening of a comment that the server executes, with its version: what follows is code. `M!` is MariaDB's, which
+ * marks a dump by a version that no server has.
+ */
+const EXECUTABLE_COMMENT = /\/\*(?:!|M!(?!999999))\d{0,6}/y;
+const COMMENT = /\/\*(?!!|M!(?!999999))[\s\S]*?(?:\*\/|$)/y;
 
 /** Skips white space, comments, and the brackets and marks of executable comments. */
 function skipBlanks(sql: string, start: number): number {
@@ -159,10 +171,7 @@ function skipBlanks(sql: string, start: number): number {
     at = skipMatch(LINE_COMMENT, sql, at);
     at = skipMatch(EXECUTABLE_COMMENT, sql, at);
     if (sql.startsWith('*/', at)) at += 2;
-    if (sql.startsWith('/*', at) && sql[at + 2] !== '!') {
-      const end = sql.indexOf('*/', at + 2);
-      at = end < 0 ? sql.length : end + 2;
-    }
+    at = skipMatch(COMMENT, sql, at);
     if (at === before) return at;
   }
 }

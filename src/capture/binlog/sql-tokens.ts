@@ -11,8 +11,9 @@ export interface SqlToken {
   readonly text: string;
 }
 
-/** White space, comments, and the brackets of comments that the server executes: their inside is code. */
-const BLANKS = /(?:\s|\/\*!\d{0,6}|\*\/|\/\*(?!!)[\s\S]*?(?:\*\/|$)|--(?=\s|$)[^\n]*|#[^\n]*)+/y;
+/** White space, comments, and the brackets of comments that the server (`M!`: MariaDB) executes: their inside is code. */
+const BLANKS =
+  /(?:\s|\/\*(?:!|M!(?!999999))\d{0,6}|\*\/|\/\*(?!!|M!(?!999999))[\s\S]*?(?:\*\/|$)|--(?=\s|$)[^\n]*|#[^\n]*)+/y;
 const WORD = /[A-Za-z0-9_$\u0080-\uffff]+/y;
 const BACKTICKS = /`(?:[^`]|``)*`/y;
 const DOUBLE_QUOTES = /"(?:[^"]|"")*"/y;
