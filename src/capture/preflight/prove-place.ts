@@ -111,8 +111,8 @@ function withOpen(ours: GtidSet, checkpoint: Checkpoint): GtidSet {
   return read;
 }
 
-/** Null for a file place: it was cut while the source had GTIDs off. */
-function gtidOf(transaction: string): Gtid | null {
+/** Of a transaction's id; null for a file place: it was read while the source had GTIDs off. */
+export function gtidOf(transaction: string): Gtid | null {
   try {
     return parseGtid(transaction);
   } catch (error) {

@@ -1,5 +1,6 @@
 /** What lies between two places, for the person who is about to go from one to the other. */
 
+import { gtidOf } from '../../capture/preflight/prove-place.ts';
 import {
   type Fate,
   type MoveSets,
@@ -7,7 +8,7 @@ import {
   setsBetween,
 } from '../../capture/preflight/survey-move.ts';
 import { isMariadbServer } from '../../executed-gtids.ts';
-import { GtidSet, parseGtid } from '../../gtid-set.ts';
+import { GtidSet } from '../../gtid-set.ts';
 import type { TopicInfo } from '../../log/change-log.ts';
 import { MariadbPosition, parseMariadbGtid } from '../../mariadb-gtid.ts';
 import { type Checkpoint, comparePlaces, formatPlace } from '../../position.ts';
@@ -63,20 +64,28 @@ function byGtid(now: Checkpoint, { again, skipped }: MoveSets, next: Checkpoint)
   const lines = [`again    ${tell(again)}`, `skipped  ${tell(skipped)}`];
   for (const { transaction, tables } of now.open) {
     const rows = Object.values(tables).reduce((sum, { ordinal }) => sum + ordinal, 0);
-    lines.push(
-      isSeen(next, transaction)
-        ? `cut      ${transaction}: ${rows} of its rows are in the log, the rest is skipped`
-        : `again    ${transaction} from its beginning: ${rows} of its rows are in the log already`,
-    );
+    lines.push(cutLine(isSeen(next, transaction), transaction, rows));
   }
   return lines;
 }
 
-/** Whether the transaction lies before the place. */
-function isSeen({ gtidSet, serverUuid }: Checkpoint, transaction: string): boolean {
-  return isMariadbServer(serverUuid)
-    ? MariadbPosition.parse(gtidSet ?? '').covers(parseMariadbGtid(transaction))
-    : GtidSet.parse(gtidSet ?? '').contains(parseGtid(transaction));
+function cutLine(seen: boolean | null, transaction: string, rows: number): string {
+  const cut = `cut      ${transaction}: ${rows} of its rows are in the log`;
+  if (seen === null) {
+    return `${cut}; it has no GTID, so that only its place tells whether it comes again`;
+  }
+  return seen
+    ? `${cut}, the rest is skipped`
+    : `again    ${transaction} from its beginning: ${rows} of its rows are in the log already`;
+}
+
+/** Whether the transaction lies before the place; null of one that was read while the source had GTIDs off. */
+function isSeen({ gtidSet, serverUuid }: Checkpoint, transaction: string): boolean | null {
+  if (isMariadbServer(serverUuid)) {
+    return MariadbPosition.parse(gtidSet ?? '').covers(parseMariadbGtid(transaction));
+  }
+  const gtid = gtidOf(transaction);
+  return gtid === null ? null : GtidSet.parse(gtidSet ?? '').contains(gtid);
 }
 
 function tell(set: MoveSets['again']): string {

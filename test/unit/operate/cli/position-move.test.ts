@@ -29,6 +29,13 @@ const open = (transaction: string): Checkpoint['open'] => [
 ];
 
 describe('between two places', () => {
+  it('tells of a cut transaction without a GTID that only its place counts', () => {
+    const cut = `${A}:binlog%2E000009:1:157`;
+    const now = place({ gtidSet: `${A}:1-10`, open: open(cut) });
+    const lines = describeMove(now, place({ gtidSet: `${A}:1-12` }));
+    expect(lines).toContain(`cut      ${cut}: 3 of its rows are in the log; it has no GTID`);
+  });
+
   it('tells which transactions come again and which are skipped, both ways at once', () => {
     const now = place({ gtidSet: `${A}:1-10,${B}:1` });
     const next = place({ gtidSet: `${A}:1-7:12-13` });
