@@ -20,15 +20,19 @@ export interface CaptureSnapshot extends Readonly<CaptureCounters>, Omit<Session
   readonly failure: ErrorCode | null;
   readonly reconnects: number;
   readonly heartbeatMs: number;
-  /** How long the source will have what is not read yet; null while nothing is known. */
+  /** How long the source will have what is needed; null while nothing is known. */
   readonly binlog: BinlogLeft | null;
 }
 
 export interface BinlogLeft {
   /** How long the server keeps a file; Infinity where nothing expires by itself. */
   readonly keptMs: number;
-  /** Until what is not read yet may be purged; Infinity while reading keeps ahead of that. */
+  /** Until what is needed may be purged; Infinity while reading keeps ahead of that. */
   readonly leftMs: number;
+  /** The oldest file that is needed: that of the place, or of an XA transaction that is prepared; null: it is purged. */
+  readonly oldestFile: string | null;
+  /** The prepared XA transaction that would lose its rows first; null where none would. */
+  readonly preparedXid: string | null;
   /** As of the last look. */
   readonly unreadBytes: number;
   /** A person should look after it. */
@@ -111,10 +115,10 @@ export class Capture implements Service {
   /** Counted down from the last look: by the pace of reading, or as for one who stands where nothing is read. */
   #binlogLeft(foreseen: ForeseenPurge | null): BinlogLeft | null {
     if (foreseen === null) return null;
-    const { keptMs, unreadBytes, leftMs, standingMs, atMs } = foreseen;
+    const { leftMs, standingMs, atMs, ...seen } = foreseen;
     const from = this.#state === 'streaming' ? leftMs : standingMs;
     const left = Math.max(0, from - (this.#parts.clock.monotonic() - atMs));
-    return { keptMs, unreadBytes, leftMs: left, urgent: isUrgent(left, keptMs) };
+    return { ...seen, leftMs: left, urgent: isUrgent(left, seen.keptMs) };
   }
 
   /** One connection from checkpoint to loss. Null when it ended because it was told to. */

@@ -9,8 +9,10 @@ import { answerLimit, withSource } from './binlog/source-connection.ts';
 import type { SourceServer } from './binlog/source-server.ts';
 import { retentionSeconds } from './preflight/check-retention.ts';
 import { forecastPurge, type PurgeForecast, ReadingPace } from './preflight/purge-forecast.ts';
-import { readPlace } from './preflight/read-place.ts';
+import { type DumpAccess, readPlace } from './preflight/read-place.ts';
 import { readAnyServer } from './preflight/any-server.ts';
+import type { BinlogFile } from './preflight/server-place.ts';
+import { OldestPreparedSearch } from './xa/oldest-prepared.ts';
 import { PurgedPrepared } from './xa/purged-prepared.ts';
 
 const LOOK_EVERY_MS = 60_000;
@@ -58,7 +60,8 @@ export function isUrgent(leftMs: number, keptMs: number): boolean {
 export class PurgeWatch {
   readonly #parts: PurgeWatchParts;
   readonly #pace = new ReadingPace(LOOKS_OF_PACE);
-  readonly #begun = new Map<string, number>();
+  readonly #oldest: OldestPreparedSearch;
+  #begun = new Map<string, number>();
   readonly #purged: PurgedPrepared;
   #foreseen: ForeseenPurge | null = null;
   #saidAt = -Infinity;
@@ -66,6 +69,7 @@ export class PurgeWatch {
   constructor(parts: PurgeWatchParts) {
     this.#parts = parts;
     this.#purged = new PurgedPrepared(parts.logger);
+    this.#oldest = new OldestPreparedSearch(this.#access);
   }
 
   get foreseen(): ForeseenPurge | null {
@@ -101,13 +105,13 @@ export class PurgeWatch {
   }
 
   async #look(signal: AbortSignal): Promise<PurgeForecast> {
-    const { server, heartbeatMs, place, prepared } = this.#parts;
+    const { server, heartbeatMs, place } = this.#parts;
     return withSource(
       server.connection,
       signal,
       async (source) => {
         // Asked first: what is prepared meanwhile is in a file that is not listed.
-        const open = prepared();
+        const open = this.#parts.prepared();
         const seen = await readAnyServer(source);
         const { files } = seen;
         this.#purged.look(open, seen);
@@ -119,31 +123,48 @@ export class PurgeWatch {
           new Map(settings.map((row) => [row['Variable_name'] ?? '', row['Value'] ?? ''])),
         );
         const nowMs = Number(await source.value('SELECT UNIX_TIMESTAMP(NOW(6))')) * 1000;
+        const oldest = await this.#oldest.look(open, seen, signal);
         // Asked last: what is read meanwhile is not unread.
         const at = place();
-        const next = files.find(({ name }) => fileNumber(name) > fileNumber(at.file))?.name ?? null;
-        const nextBegunMs = next === null ? null : await this.#begunMs(next, signal);
+        const next = nextFile(at.file, files);
+        const behind = nextFile(oldest?.file ?? null, files);
+        const begun = await this.#begunMs([next, behind], signal);
+        const prepared = oldest === null ? null : { ...oldest, nextBegunMs: begun(behind) };
         const pace = this.#pace.seen(nowMs, at.committedMs);
-        return forecastPurge({ nowMs, keptMs: kept * 1000, files, ...at, nextBegunMs, pace });
+        const ages = { nowMs, keptMs: kept * 1000, nextBegunMs: begun(next), prepared };
+        return forecastPurge({ ...ages, files, ...at, pace });
       },
       answerLimit(heartbeatMs),
     );
   }
 
-  /** When the file was begun: the same for good, so it is asked once. */
-  async #begunMs(file: string, signal: AbortSignal): Promise<number> {
-    const known = this.#begun.get(file);
-    if (known !== undefined) return known;
-    const { server, serverId, heartbeatMs, clock } = this.#parts;
-    const access = { connection: server.connection, serverId, heartbeatMs, clock };
-    const { fileCreated } = await readPlace(access, { file, position: FIRST_POSITION }, signal);
-    // Only the one behind ours is ever asked for.
-    this.#begun.clear();
-    this.#begun.set(file, fileCreated * 1000);
-    return fileCreated * 1000;
+  /** When files were begun: the same for good, so that each is asked for once; null of null. */
+  async #begunMs(
+    files: readonly (string | null)[],
+    signal: AbortSignal,
+  ): Promise<(file: string | null) => number | null> {
+    const begun = new Map<string, number>();
+    for (const file of files) {
+      if (file === null || begun.has(file)) continue;
+      const known = this.#begun.get(file) ?? (await this.#createdMs(file, signal));
+      begun.set(file, known);
+    }
+    // Those of before are not asked for again.
+    this.#begun = begun;
+    return (file) => (file === null ? null : (begun.get(file) ?? null));
   }
 
-  #warn({ leftMs, keptMs, unreadBytes }: PurgeForecast): void {
+  async #createdMs(file: string, signal: AbortSignal): Promise<number> {
+    const place = { file, position: FIRST_POSITION };
+    return (await readPlace(this.#access, place, signal)).fileCreated * 1000;
+  }
+
+  get #access(): DumpAccess {
+    const { server, serverId, heartbeatMs, clock } = this.#parts;
+    return { connection: server.connection, serverId, heartbeatMs, clock };
+  }
+
+  #warn({ leftMs, keptMs, unreadBytes, oldestFile, preparedXid }: PurgeForecast): void {
     const { clock, logger, server, place } = this.#parts;
     if (!isUrgent(leftMs, keptMs)) {
       this.#saidAt = -Infinity;
@@ -154,9 +175,27 @@ export class PurgeWatch {
     const { file, position } = place();
     const level = leftMs < keptMs * ERROR_BELOW ? 'error' : 'warn';
     const left = Math.round(leftMs / 1000);
+    const fields = { server: server.name, file, position, oldestFile, leftSeconds: left };
+    const longer = `set binlog_expire_logs_seconds to more than ${Math.round(keptMs / 1000)}`;
+    if (preparedXid === null) {
+      logger[level](
+        { ...fields, unreadBytes },
+        `The source may purge binlog that is not read yet in ${left} s: let reading catch up, or ${longer}`,
+      );
+      return;
+    }
+    const rows =
+      oldestFile === null
+        ? 'Purged are'
+        : `The source may purge ${oldestFile} in ${left} s, and with it`;
     logger[level](
-      { server: server.name, file, position, leftSeconds: left, unreadBytes },
-      `The source may purge binlog that is not read yet in ${left} s: let reading catch up, or SET PERSIST binlog_expire_logs_seconds to more than ${Math.round(keptMs / 1000)}`,
+      { ...fields, xid: preparedXid },
+      `${rows} the rows of XA transaction ${preparedXid}, which is prepared: end it with XA COMMIT or XA ROLLBACK, or ${longer}`,
     );
   }
+}
+
+function nextFile(file: string | null, files: readonly BinlogFile[]): string | null {
+  if (file === null) return null;
+  return files.find(({ name }) => fileNumber(name) > fileNumber(file))?.name ?? null;
 }

@@ -1,5 +1,7 @@
 import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { MysqlServer } from '../../services/mysql.ts';
+import { withSource } from '../../src/capture/binlog/source-connection.ts';
+import { readServerPlace } from '../../src/capture/preflight/server-place.ts';
 import { systemClock } from '../../src/shared/clock.ts';
 import { eventually } from '../support/eventually.ts';
 import { MemoryChangeLog } from '../support/memory-change-log.ts';
@@ -30,6 +32,11 @@ async function swap(): Promise<void> {
   [a, b] = [b, a];
 }
 
+async function newestFile(on: MysqlServer): Promise<string> {
+  const { files } = await withSource({ uri: on.url }, AbortSignal.timeout(10_000), readServerPlace);
+  return files.at(-1)?.name ?? '';
+}
+
 beforeEach(async () => {
   // Files and places of the two have nothing to do with one another.
   await run(b, 'FLUSH BINARY LOGS', 'FLUSH BINARY LOGS');
@@ -39,7 +46,7 @@ afterEach(() => rollBackAll(a));
 
 it('a transaction is prepared on one server and committed on another, while capture reads whichever there is', async () => {
   const scene = await openScene(a);
-  const capture = await scene.start({ url: [a.url, b.url] });
+  const capture = await scene.start({ url: [a.url, b.url], purgeLookMs: 50 });
   await scene.prepare("'x'", "INSERT INTO a (v) VALUES ('x'), ('x2')");
   await scene.prepare("'gone'", "INSERT INTO a (v) VALUES ('gone')");
   await scene.prepare("'back'", "INSERT INTO b (v) VALUES ('back')");
@@ -66,6 +73,14 @@ it('a transaction is prepared on one server and committed on another, while capt
   ]);
   // What is still open is known by its GTID alone.
   expect((await scene.checkpoint()).prepared).toMatchObject([{ gtid: places[2]?.gtid, at: null }]);
+
+  // The forecast finds its file there, by that GTID.
+  const newest = await newestFile(b);
+  await run(b, 'FLUSH BINARY LOGS', 'FLUSH BINARY LOGS');
+  await eventually(() => {
+    const { binlog } = capture.capture.snapshot();
+    expect(binlog).toMatchObject({ oldestFile: newest, preparedXid: "X'6261636b',X'',1" });
+  });
 
   await swap();
   await run(a, "XA COMMIT 'back'");

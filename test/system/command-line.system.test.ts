@@ -106,12 +106,20 @@ describe('beside a running daemon', () => {
     await eventually(async () => {
       const status = scene === undefined ? {} : await json(scene, 'status');
       expect(status).toMatchObject({ callbacks: [{ callback: 'audit', paused: true }] });
+      expect(status).toMatchObject({
+        capture: { binlog: { prepared_xid: null, forecast: { kept_ms: 604_800_000 } } },
+      });
     });
+    const text = await scene.command('status');
+    expect(text.stdout).toMatch(
+      /^ {2}binlog {3}needed from \S+\.\d+ on; (?:read well before|may be purged in)/m,
+    );
     const elsewhere = changedConfig(scene, `listen: ${scene.admin}`, 'listen: 127.0.0.1:9');
     const asked = await rowcall(['status', '--json', '-c', elsewhere]);
     expect(JSON.parse(asked.stdout)).toMatchObject({
       running: { capture: true, delivery: true },
       callbacks: [{ callback: 'audit', paused: null }],
+      capture: { binlog: { forecast: null } },
     });
     await daemon.kill();
     expect(await json(scene, 'status')).toMatchObject({

@@ -19,6 +19,16 @@ export interface PurgeLook {
   readonly committedMs: number;
   /** Milliseconds of commit time read in a millisecond; null while that is not known. */
   readonly pace: number | null;
+  /** Where the rows of the oldest prepared XA transaction stand; null where none is open. */
+  readonly prepared: PreparedLook | null;
+}
+
+export interface PreparedLook {
+  readonly xid: string;
+  /** Null: it is purged. */
+  readonly file: string | null;
+  /** When the file behind it was begun; null where it is the newest. */
+  readonly nextBegunMs: number | null;
 }
 
 export interface PurgeForecast {
@@ -29,20 +39,42 @@ export interface PurgeForecast {
   readonly leftMs: number;
   /** The same if nothing were read from now on. */
   readonly standingMs: number;
+  /** The oldest file that is needed; null where it is purged. */
+  readonly oldestFile: string | null;
+  /** The prepared XA transaction that will be purged before what is read; null where reading is the first. */
+  readonly preparedXid: string | null;
 }
 
 /**
  * The server purges whole files, once the next one is older than the expiry, at a rotation or a start. It spares
  * one that an open dump is reading: past that time our connection alone keeps it, and its loss loses the place.
  * Purges by hand, and what a managed server does by means of its own, cannot be foreseen.
+ *
+ * Of an XA transaction that is prepared the rows are read again at XA COMMIT, so that its file is needed as well: no
+ * dump holds that one, and no pace of ours brings the XA COMMIT nearer.
  */
 export function forecastPurge(look: PurgeLook): PurgeForecast {
-  const { nowMs, keptMs, nextBegunMs } = look;
+  const { keptMs, nextBegunMs } = look;
   const unreadBytes = unread(look);
-  // The newest file must be rotated before it begins to age.
-  const standingMs = nextBegunMs === null ? keptMs : Math.max(0, nextBegunMs + keptMs - nowMs);
+  const standingMs = untilPurged(nextBegunMs, look);
   const leftMs = unreadBytes === 0 ? Infinity : Math.max(standingMs, atPace(look));
-  return { keptMs, unreadBytes, leftMs, standingMs };
+  const read = { keptMs, unreadBytes, leftMs, standingMs, oldestFile: look.file };
+  const { prepared } = look;
+  if (prepared === null) return { ...read, preparedXid: null };
+  const { xid, file } = prepared;
+  const preparedMs = file === null ? 0 : untilPurged(prepared.nextBegunMs, look);
+  return {
+    ...read,
+    leftMs: Math.min(leftMs, preparedMs),
+    standingMs: Math.min(standingMs, preparedMs),
+    oldestFile: file === null || fileNumber(file) < fileNumber(look.file) ? file : look.file,
+    preparedXid: preparedMs < leftMs ? xid : null,
+  };
+}
+
+/** The newest file must be rotated before it begins to age. */
+function untilPurged(nextBegunMs: number | null, { nowMs, keptMs }: PurgeLook): number {
+  return nextBegunMs === null ? keptMs : Math.max(0, nextBegunMs + keptMs - nowMs);
 }
 
 /** Our lag grows by what the pace lacks to 1, until it is what the server keeps. */

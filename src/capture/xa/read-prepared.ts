@@ -42,7 +42,7 @@ export class BinlogPreparedSource implements PreparedSource {
   }
 
   async open(prepared: PreparedTransaction): Promise<PreparedStream> {
-    const start = startOf(prepared, await this.#serverPlace());
+    const start = startOfPrepared(prepared, await this.#serverPlace());
     const { connection, serverId, heartbeatMs, clock } = this.#access;
     return openBinlogStream(
       {
@@ -118,7 +118,15 @@ function hasGtids(server: ServerPlace | MariadbState): boolean {
   return 'gtids' in server && server.gtids !== null;
 }
 
-function startOf(prepared: PreparedTransaction, server: ServerPlace | MariadbState): DumpStart {
+/**
+ * A dump of this server that sends the transaction first.
+ *
+ * @throws RowcallError XA_PREPARE_MISSING, SOURCE_UNFIT: it is sent by no dump
+ */
+export function startOfPrepared(
+  prepared: PreparedTransaction,
+  server: ServerPlace | MariadbState,
+): DumpStart {
   const { xid, gtid, at } = prepared;
   requireSent(prepared, server);
   if (at !== null) {

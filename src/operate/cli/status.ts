@@ -7,6 +7,7 @@ import type { Config, LogConfig } from '../../config/schema.ts';
 import type { ChangeLog, LogUsage, TopicInfo } from '../../log/change-log.ts';
 import type { Cursor } from '../../state/state-store.ts';
 import { activeConnector, openState } from '../../stores.ts';
+import { binlogStatus, describeBinlog } from './binlog-needed.ts';
 import { type DaemonStatus, daemonStatus } from './daemon-status.ts';
 import type { CliIo } from './io.ts';
 import { withLog } from './stores.ts';
@@ -40,7 +41,10 @@ export async function printStatus(
     const daemon = await daemonStatus(config);
     const callbacks = await callbackStatus(log, config, topics, daemon);
     if (options.json === true) {
-      const capture = checkpoint === null ? null : { checkpoint };
+      const capture =
+        checkpoint === null
+          ? null
+          : { checkpoint, binlog: binlogStatus(checkpoint, daemon.binlog) };
       const running = { capture: daemon.capture, delivery: daemon.delivery };
       const { type } = config.log;
       const logged = {
@@ -60,6 +64,7 @@ export async function printStatus(
         : `${checkpoint.file}:${checkpoint.position}${checkpoint.gtidSet === null ? '' : `  ${checkpoint.gtidSet}`}`;
     io.out(`${config.name}\n  running  ${running(daemon)}\n  capture  ${at}\n`);
     io.out(`  log      ${describeLog(config.log, usage)}, ${count(topics.length, 'topic')}\n`);
+    if (checkpoint !== null) io.out(`  binlog   ${describeBinlog(checkpoint, daemon.binlog)}\n`);
     if (config.log.type === 'kafka') io.out(`  active   ${connector?.client ?? 'no connector'}\n`);
     io.out('\n');
     io.out(

@@ -67,7 +67,7 @@ export const METRICS = {
   },
   rowcall_capture_purge_forecast_seconds: {
     type: 'gauge',
-    help: 'Until the source may purge binlog that is not read yet; +Inf while reading keeps ahead.',
+    help: 'Until the source may purge binlog that is needed; +Inf while reading keeps ahead.',
   },
   rowcall_deliver_commits_total: { type: 'counter', help: 'Transactions of the state store.' },
   rowcall_callback_delivered_total: { type: 'counter', help: 'Events delivered.' },

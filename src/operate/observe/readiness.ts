@@ -74,9 +74,11 @@ export class ReadinessWatch {
 function captureWarnings(capture: CaptureSnapshot | null): string[] {
   const left = capture?.binlog;
   if (left?.urgent !== true) return [];
-  return [
-    `the source may purge binlog that is not read yet in ${Math.round(left.leftMs / 1000)} s`,
-  ];
+  const what =
+    left.preparedXid === null
+      ? 'binlog that is not read yet'
+      : `the rows of XA transaction ${left.preparedXid}, which is prepared,`;
+  return [`the source may purge ${what} in ${Math.round(left.leftMs / 1000)} s`];
 }
 
 function captureReasons(capture: CaptureSnapshot): string[] {

@@ -25,11 +25,17 @@ const captureSchema = z
     binlog: z
       .object({
         left_ms: z.number().nullable().describe('Null while reading keeps ahead of the purge.'),
+        kept_ms: z.number().nullable().describe('How long a file is kept; null: none expires.'),
+        oldest_file: z.string().nullable().describe('The oldest that is needed; null: purged.'),
+        prepared_xid: z
+          .string()
+          .nullable()
+          .describe('The prepared XA transaction that would lose its rows first.'),
         unread_bytes: z.int(),
         urgent: z.boolean(),
       })
       .nullable()
-      .describe('How long the source will have what is not read yet.'),
+      .describe('How long the source will have what is needed.'),
   })
   .meta({ id: 'CaptureStatus' });
 
@@ -116,6 +122,9 @@ function captureOf(capture: CaptureSnapshot | null): z.output<typeof captureSche
         ? null
         : {
             left_ms: finite(binlog.leftMs),
+            kept_ms: finite(binlog.keptMs),
+            oldest_file: binlog.oldestFile,
+            prepared_xid: binlog.preparedXid,
             unread_bytes: binlog.unreadBytes,
             urgent: binlog.urgent,
           },

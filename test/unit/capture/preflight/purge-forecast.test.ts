@@ -24,6 +24,7 @@ function forecast(change: Partial<PurgeLook>): PurgeForecast {
     nextBegunMs: NOW - HOUR,
     committedMs: NOW - 2 * HOUR,
     pace: 1,
+    prepared: null,
     ...change,
   });
 }
@@ -62,6 +63,29 @@ describe('the time until what is not read may be purged', () => {
     expect(
       forecast({ pace: 0, nextBegunMs: NOW - 30 * HOUR, committedMs: NOW - 31 * HOUR }),
     ).toMatchObject({ leftMs: 0, standingMs: 0 });
+  });
+
+  it('is the end of the file that an XA transaction is prepared in, whatever the pace', () => {
+    const prepared = { xid: 'x', file: 'binlog.000008', nextBegunMs: NOW - 20 * HOUR };
+    const before = { leftMs: 4 * HOUR, standingMs: 4 * HOUR, preparedXid: 'x' };
+    expect(forecast({ prepared })).toMatchObject({ ...before, oldestFile: 'binlog.000008' });
+    const end = { file: 'binlog.000010', position: 500, nextBegunMs: null, pace: 0 };
+    expect(forecast({ ...end, prepared })).toMatchObject({ ...before, unreadBytes: 0 });
+    expect(forecast({ prepared: { ...prepared, file: null } })).toMatchObject({
+      ...{ leftMs: 0, standingMs: 0, oldestFile: null, preparedXid: 'x' },
+    });
+    // In the newest file it is safe for as long as any file is kept.
+    const newest = { xid: 'x', file: 'binlog.000010', nextBegunMs: null };
+    expect(forecast({ ...end, prepared: newest })).toMatchObject({
+      ...{ leftMs: 24 * HOUR, standingMs: 24 * HOUR, oldestFile: 'binlog.000010' },
+    });
+  });
+
+  it('is that of reading where reading is the first to lose its file', () => {
+    const prepared = { xid: 'x', file: 'binlog.000010', nextBegunMs: null };
+    expect(forecast({ prepared, pace: null })).toMatchObject({
+      ...{ leftMs: 23 * HOUR, oldestFile: 'binlog.000009', preparedXid: null },
+    });
   });
 
   it('does not come where nothing expires by itself', () => {

@@ -27,7 +27,10 @@ export const CAPTURE: CaptureSnapshot = {
   oldestPreparedAt: 1_699_999_990_000,
   reconnects: 3,
   heartbeatMs: 10_000,
-  binlog: { keptMs: 604_800_000, leftMs: Infinity, unreadBytes: 4096, urgent: false },
+  binlog: {
+    ...{ keptMs: 604_800_000, leftMs: Infinity, unreadBytes: 4096, urgent: false },
+    ...{ oldestFile: 'binlog.000009', preparedXid: null },
+  },
 };
 
 export const CALLBACK: CallbackSnapshot = {
