@@ -7,6 +7,8 @@ import { Capture } from './capture/capture.ts';
 import { createRouter } from './capture/route/router.ts';
 import { routingHash } from './capture/route/table-rule.ts';
 import { ClaimFiles } from './claim-files.ts';
+import { CallbackSet, ORPHANED } from './callback-set.ts';
+import { changedBesideCallbacks } from './config/same.ts';
 import type { CallbackConfig, Config } from './config/schema.ts';
 import { configWarnings, drainTimeoutMs } from './config/warnings.ts';
 import type { CallbackOptions } from './deliver/callback-options.ts';
@@ -63,9 +65,11 @@ export interface AppParts {
  * order of their start and the stores last, so that no part loses a store that it still writes to.
  */
 export class App {
-  readonly #config: Config;
+  #config: Config;
   readonly #parts: AppParts;
   #takesOver: boolean;
+  /** Of the turn that runs; null while none does, or where this process does not deliver. */
+  #callbacks: CallbackSet | null = null;
 
   constructor(config: Config, parts: AppParts) {
     this.#config = config;
@@ -86,9 +90,32 @@ export class App {
     }
   }
 
+  /**
+   * Goes on with the callbacks of this configuration, which may differ in nothing else. Resolves when the last attempt
+   * under an earlier version has ended.
+   *
+   * @throws RowcallError RESTART_NEEDED, and what a callback needs and cannot have; nothing is changed then
+   */
+  async reload(next: Config): Promise<void> {
+    const others = changedBesideCallbacks(this.#config, next);
+    if (others.length > 0) {
+      const text = `Only callbacks can be changed while the process runs; this file changes: ${others.join(', ')}`;
+      throw new RowcallError('RESTART_NEEDED', text);
+    }
+    if (this.#callbacks === null) this.#adopt(next.callbacks);
+    else await this.#callbacks.reload(next.callbacks);
+    if (!this.#parts.legs.deliver) return;
+    for (const warning of configWarnings(next)) this.#parts.logger.warn({}, warning);
+  }
+
+  #adopt(callbacks: readonly CallbackConfig[]): void {
+    this.#config = { ...this.#config, callbacks: [...callbacks] };
+  }
+
   async #open(signal: AbortSignal): Promise<void> {
     const { clock, logger, legs } = this.#parts;
     const log = await openLog(this.#config, { clock, logger, create: true });
+    this.#callbacks = null;
     await closeAfter(log, logger, async () => {
       await this.#takeOver(log, signal);
       if (!legs.deliver) {
@@ -96,21 +123,36 @@ export class App {
         return this.#supervise(log, null, signal);
       }
       const state = await this.#openState(signal);
-      return closeAfter(state, logger, () => this.#supervise(log, state, signal));
+      await closeAfter(state, logger, () => this.#supervise(log, state, signal));
     });
   }
 
   async #supervise(log: ChangeLog, state: StateStore | null, signal: AbortSignal): Promise<void> {
     const { clock, logger } = this.#parts;
-    const { admin, callbacks } = this.#config;
-    if (state !== null) await this.#proveLog(log, await state.cursors(), signal);
-    const options = state === null ? [] : await this.#buildCallbacks();
+    const { admin } = this.#config;
+    if (state !== null) {
+      const cursors = await state.cursors();
+      await this.#proveLog(log, cursors, signal);
+      this.#warnOfOrphans(cursors);
+    }
     const large = new LargeWork(clock);
     const capture = this.#parts.legs.capture ? await this.#buildCapture(log, large) : null;
+    const callbacks = new CallbackSet({
+      callbacks: this.#config.callbacks,
+      build: (callback) => this.#buildCallback(callback),
+      adopted: (next) => {
+        this.#adopt(next);
+      },
+      logger,
+    });
+    this.#callbacks = state === null ? null : callbacks;
     const deliver =
       state === null
         ? null
-        : await abortable(this.#buildDeliver({ log, state, options, large }), signal);
+        : await abortable(
+            callbacks.attach(this.#buildDeliver({ log, state, callbacks, large })),
+            signal,
+          );
     const source = capture === null ? null : watchSource(this.#config, { clock, logger });
     const services: Service[] = [
       new AdminServer({
@@ -122,12 +164,13 @@ export class App {
         log,
         capture,
         deliver,
+        callbacks: () => this.#callbacks?.all ?? this.#config.callbacks,
         source,
         standby: () => (deliver instanceof DeliverInTurn ? deliver.standby : null),
       }),
     ];
     if (capture !== null) {
-      const consumers = callbacks.map((callback) => callback.name);
+      const consumers = (): Promise<readonly string[]> => this.#consumers(log);
       services.push(new RetentionKeeper({ log, consumers, clock, logger }));
     }
     if (source !== null) services.push(source);
@@ -139,6 +182,22 @@ export class App {
       onDeadline: (names) =>
         new RowcallError('SHUTDOWN_TIMEOUT', `Still running at the deadline: ${names.join(', ')}`),
     });
+  }
+
+  /** Called no more, they are waited for all the same: whoever took one out by mistake has lost nothing. */
+  #warnOfOrphans(cursors: readonly Cursor[]): void {
+    const configured = new Set(this.#config.callbacks.map(({ name }) => name));
+    const orphaned = cursors.map(({ callback }) => callback).filter((one) => !configured.has(one));
+    if (orphaned.length === 0) return;
+    this.#parts.logger.warn({ callbacks: [...new Set(orphaned)] }, ORPHANED);
+  }
+
+  /** For whom the log keeps its events: who is called, and whoever was called and is not removed. Kafka keeps by its own settings. */
+  async #consumers(log: ChangeLog): Promise<readonly string[]> {
+    if (this.#config.log.type === 'kafka') return [];
+    const marked = (await log.lowWater()).map(({ consumer }) => consumer);
+    const names = this.#callbacks?.names ?? this.#config.callbacks.map(({ name }) => name);
+    return [...new Set([...names, ...marked])];
   }
 
   /** Fences whoever captures before anything else is waited for; once, since a turn that came back is no wish. */
@@ -190,17 +249,17 @@ export class App {
   async #buildDeliver(parts: {
     readonly log: ChangeLog;
     readonly state: StateStore;
-    readonly options: readonly CallbackOptions[];
+    readonly callbacks: CallbackSet;
     readonly large: LargeWork;
   }): Promise<Deliver | DeliverInTurn> {
-    const { log, state, options, large } = parts;
+    const { log, state, callbacks, large } = parts;
     const { clock, random, logger, acceptLostState } = this.#parts;
-    const make = (): Promise<Deliver> =>
+    const make = async (): Promise<Deliver> =>
       Deliver.open({
         name: this.#config.name,
         log,
         state,
-        callbacks: options,
+        callbacks: await callbacks.options(),
         large,
         clock,
         random,
@@ -211,15 +270,16 @@ export class App {
     const stateId = state.id;
     const membership = await dispatcherMembership(this.#config, { clock, logger, stateId });
     if (membership === null) return make();
-    // It opens in its turn, which may come after capture has begun.
+    // It opens in its turn, which may come after capture has begun. What callbacks need is found missing now.
+    const options = await callbacks.options();
+    for (const { sender } of options) await sender.close();
     if (this.#parts.legs.capture) await this.#proveState(log, state, options);
-    const callbacks = options.map(({ name }) => name);
     return new DeliverInTurn({
       membership,
       make,
       log,
       stateId,
-      callbacks,
+      callbacks: () => callbacks.names,
       clock,
       logger,
     });
@@ -238,17 +298,15 @@ export class App {
     await openCursors(callbacks, { log, state, acceptLostState, logger: silentLogger });
   }
 
-  #buildCallbacks(): Promise<CallbackOptions[]> {
-    return Promise.all(
-      this.#config.callbacks.map(async (callback) => ({
-        ...callback,
-        // Also where oversize is `stop` now: the log may hold references from before.
-        sender: new ClaimSender(
-          shaped(await this.#buildSender(callback), callback),
-          new ClaimFiles(this.#config.log.claimCheck.path),
-        ),
-      })),
-    );
+  async #buildCallback(callback: CallbackConfig): Promise<CallbackOptions> {
+    return {
+      ...callback,
+      // Also where oversize is `stop` now: the log may hold references from before.
+      sender: new ClaimSender(
+        shaped(await this.#buildSender(callback), callback),
+        new ClaimFiles(this.#config.log.claimCheck.path),
+      ),
+    };
   }
 
   async #buildSender(callback: CallbackConfig): Promise<Sender> {

@@ -17,6 +17,11 @@ export interface ErrorRow {
 export const ERRORS = {
   // Usage and configuration
   CONFIG_INVALID: { retriable: false, exit: 2, cure: 'Correct the lines named above.' },
+  RESTART_NEEDED: {
+    retriable: false,
+    exit: 2,
+    cure: 'Undo what is named, or restart. Only callbacks can be changed while the process runs.',
+  },
   USAGE: { retriable: false, exit: 2, cure: 'See rowcall --help.' },
 
   // The source, before reading

@@ -75,6 +75,7 @@ async function main(): Promise<void> {
     terminal: process.stderr.isTTY,
     env: process.env,
     signal: stop.signal,
+    onHangUp: (listener) => process.on('SIGHUP', listener),
   });
   // Output to a pipe is asynchronous: leaving before it is flushed would cut it.
   process.stdout.write('', () => process.exit(code));

@@ -10,7 +10,7 @@ import type { CallbackOptions } from './callback-options.ts';
 import type { Appended } from './intake/appended.ts';
 import { Feed } from './intake/feed.ts';
 import type { Fetcher } from './intake/fetcher.ts';
-import type { Tail } from './intake/tail.ts';
+import type { Follower, Tail } from './intake/tail.ts';
 import { Barriers } from './lane/barriers.ts';
 import { CallbackCounters } from './lane/callback-counters.ts';
 import { Dispatcher } from './lane/dispatcher.ts';
@@ -70,28 +70,47 @@ export interface CallbackSnapshot {
 }
 
 /**
- * Invariant: a partition's feed is made from a saved cursor, and once per process. A partition that cannot be
+ * Invariant: a partition's feed is made from a saved cursor, and once per runner; a callback has one runner at a time, and
+ * the next one begins when the one before has retired. A partition that cannot be
  * read (the log's retention was there first) stops alone, with the count, and is shown; nothing skips it.
  */
 export class CallbackRunner {
   readonly #options: CallbackOptions;
-  readonly #parts: RunnerParts;
+  readonly #parts: Omit<RunnerParts, 'tail'> & { readonly tail: Follower };
   readonly #matcher: Matcher;
   readonly #lanes: LaneIndex;
   readonly #dispatcher: Dispatcher;
   readonly #laneWorker: LaneWorker;
   readonly #barriers: Barriers;
-  readonly #counters = new CallbackCounters();
+  readonly #counters: CallbackCounters;
+  readonly #retiring = new AbortController();
+  /** The lane worker and the feeds; each settles when it does nothing any more, and never rejects. */
+  readonly #running: Promise<void>[] = [];
+  #closing: Promise<void> | null = null;
   readonly #partitions: { readonly progress: Progress; stopped: RowcallError | null }[] = [];
 
-  static async open(options: CallbackOptions, parts: RunnerParts): Promise<CallbackRunner> {
+  /** @param before the runner of the callback's earlier version, which has retired: its counters go on */
+  static async open(
+    options: CallbackOptions,
+    parts: RunnerParts,
+    before?: CallbackRunner,
+  ): Promise<CallbackRunner> {
     const lanes = await LaneIndex.load(parts.state, options.name);
-    return new CallbackRunner(options, parts, lanes);
+    const counters = before === undefined ? new CallbackCounters() : before.#counters;
+    return new CallbackRunner(options, parts, lanes, counters);
   }
 
-  private constructor(options: CallbackOptions, parts: RunnerParts, lanes: LaneIndex) {
+  private constructor(
+    options: CallbackOptions,
+    shared: RunnerParts,
+    lanes: LaneIndex,
+    counters: CallbackCounters,
+  ) {
+    const signal = AbortSignal.any([shared.signal, this.#retiring.signal]);
+    const parts = { ...shared, signal, tail: shared.tail.within(signal) };
     this.#options = options;
     this.#parts = parts;
+    this.#counters = counters;
     this.#matcher = new Matcher(options);
     this.#lanes = lanes;
     this.#dispatcher = new Dispatcher({
@@ -135,7 +154,36 @@ export class CallbackRunner {
   /** Ends the callback: no attempt begins any more, those in flight end. */
   async stop(): Promise<void> {
     await this.#dispatcher.stop();
-    await this.#options.sender.close();
+    await this.#close();
+  }
+
+  /**
+   * Ends the callback while the others go on. Intake ends, attempts in flight end by themselves, and what they did is
+   * durable when it resolves: nothing of this runner touches the state store any more, so that another one can go on
+   * from what is saved, with the next event of each key.
+   */
+  async retire(): Promise<void> {
+    this.#retiring.abort(new Error(`${this.name} is changed or removed`));
+    await Promise.all([this.#dispatcher.stop(), ...this.#running]);
+    // A feed that was reading may have put one more event into its key's lane.
+    await this.#dispatcher.stop();
+    await this.#parts.settler.durable();
+    await this.#close();
+  }
+
+  /** It has retired, or is about to. */
+  get retiring(): boolean {
+    return this.#retiring.signal.aborted;
+  }
+
+  #close(): Promise<void> {
+    this.#closing ??= this.#options.sender.close();
+    return this.#closing;
+  }
+
+  /** Whether it has the cursors of a topic. */
+  reads(topic: string): boolean {
+    return this.#partitions.some(({ progress }) => progress.key.topic === topic);
   }
 
   /** How far everything is settled and durable. */
@@ -214,8 +262,12 @@ export class CallbackRunner {
   }
 
   #watch(work: Promise<unknown>): void {
-    work.catch((error: unknown) => {
-      if (!this.#parts.signal.aborted) this.#parts.onFailure(toRowcallError(error));
-    });
+    const ended = work.then(
+      () => undefined,
+      (error: unknown) => {
+        if (!this.#parts.signal.aborted) this.#parts.onFailure(toRowcallError(error));
+      },
+    );
+    this.#running.push(ended);
   }
 }

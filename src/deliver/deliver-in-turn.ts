@@ -7,6 +7,7 @@ import { abortable } from '../shared/abort.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { Logger } from '../shared/logger.ts';
 import type { Service } from '../shared/service.ts';
+import type { CallbackOptions } from './callback-options.ts';
 import type { DeliverSnapshot } from './deliver.ts';
 
 /** How often a waiting dispatcher looks whether it may go on waiting. */
@@ -16,6 +17,7 @@ const JUDGE_EVERY_MS = 5_000;
 interface Turn {
   run(signal: AbortSignal): Promise<void>;
   snapshot(): DeliverSnapshot;
+  change(callback: CallbackOptions | string): Promise<void>;
 }
 
 export interface DeliverInTurnParts {
@@ -25,8 +27,8 @@ export interface DeliverInTurnParts {
   readonly log: Pick<ChangeLog, 'lowWater'>;
   /** Identity of this process's state store. */
   readonly stateId: string;
-  /** Names of the configured callbacks. */
-  readonly callbacks: readonly string[];
+  /** Names of the callbacks as they are now. */
+  readonly callbacks: () => readonly string[];
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -40,6 +42,8 @@ export class DeliverInTurn implements Service {
   readonly name = 'deliver';
   readonly #parts: DeliverInTurnParts;
   #deliver: Turn | null = null;
+  /** From the moment on from which it knows the callbacks as they were. */
+  #making: Promise<Turn> | null = null;
   #standby: string | null = 'standby: the dispatcher has not joined its group yet';
 
   constructor(parts: DeliverInTurnParts) {
@@ -53,6 +57,13 @@ export class DeliverInTurn implements Service {
 
   snapshot(): DeliverSnapshot {
     return this.#deliver?.snapshot() ?? { running: false, commits: 0, callbacks: [] };
+  }
+
+  /** As `Deliver.change`. Without a turn there is nothing to change: the next one begins with what is configured then. */
+  async change(callback: CallbackOptions | string): Promise<void> {
+    const deliver = await this.#making;
+    if (deliver !== null) return deliver.change(callback);
+    if (typeof callback !== 'string') await callback.sender.close();
   }
 
   /** @throws RowcallError STATE_FOREIGN, and what the leg throws */
@@ -72,12 +83,14 @@ export class DeliverInTurn implements Service {
 
   async #deliverIn(turn: AbortSignal): Promise<void> {
     this.#standby = null;
-    const deliver = await abortable(this.#parts.make(), turn);
-    this.#deliver = deliver;
+    this.#making = this.#parts.make();
     try {
+      const deliver = await abortable(this.#making, turn);
+      this.#deliver = deliver;
       await deliver.run(turn);
     } finally {
       this.#deliver = null;
+      this.#making = null;
     }
   }
 
@@ -95,7 +108,7 @@ export class DeliverInTurn implements Service {
   async #judge(by: ActiveMember): Promise<void> {
     const { log, stateId, callbacks } = this.#parts;
     if (by.stateId === stateId) return;
-    const marks = (await log.lowWater()).filter(({ consumer }) => callbacks.includes(consumer));
+    const marks = (await log.lowWater()).filter(({ consumer }) => callbacks().includes(consumer));
     // Then the other one is the stranger: it ends by itself when it opens its cursors.
     if (marks.length > 0 && marks.every((one) => one.stateId === stateId)) return;
     throw new RowcallError(

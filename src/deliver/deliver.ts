@@ -1,7 +1,7 @@
 /** The delivery leg: records of the log become callbacks, in order per key, until each is done. */
 
 import { RowcallError, toRowcallError } from '../errors.ts';
-import type { ChangeLog, TopicInfo } from '../log/change-log.ts';
+import type { ChangeLog } from '../log/change-log.ts';
 import { abortable } from '../shared/abort.ts';
 import type { Clock, Random } from '../shared/clock.ts';
 import type { LargeWork } from '../shared/large-work.ts';
@@ -9,12 +9,13 @@ import type { Logger } from '../shared/logger.ts';
 import type { Service } from '../shared/service.ts';
 import type { Cursor, StateStore } from '../state/state-store.ts';
 import type { CallbackOptions } from './callback-options.ts';
-import { CallbackRunner, type CallbackSnapshot } from './callback-runner.ts';
+import type { CallbackSnapshot } from './callback-runner.ts';
 import { Appended } from './intake/appended.ts';
 import { Fetcher } from './intake/fetcher.ts';
 import { News } from './intake/news.ts';
-import { fresh, fromZero, openCursors } from './intake/open-cursors.ts';
+import { openCursors } from './intake/open-cursors.ts';
 import { Tail } from './intake/tail.ts';
+import { Runners } from './runners.ts';
 import { Settler } from './settle/settler.ts';
 
 /** How often the log is told what it may forget; also how soon it is told again where it could not be. */
@@ -60,8 +61,10 @@ export class Deliver implements Service {
   readonly #stopping = new AbortController();
   readonly #abandon = new AbortController();
   readonly #tail: Tail;
-  readonly #known = new Set<string>();
-  readonly #runners: CallbackRunner[] = [];
+  /** Resolves when the callbacks work, which may then be changed. */
+  readonly #begun = Promise.withResolvers<Runners>();
+  #runners: Runners | null = null;
+  #working = false;
   #settler: Settler | null = null;
   #failure: unknown = null;
 
@@ -110,10 +113,27 @@ export class Deliver implements Service {
 
   snapshot(): DeliverSnapshot {
     return {
-      running: this.#runners.length > 0 && !this.#stopping.signal.aborted,
+      running: this.#working && !this.#stopping.signal.aborted,
       commits: this.#settler?.commits ?? 0,
-      callbacks: this.#runners.map((runner) => runner.snapshot()),
+      callbacks: this.#runners?.all.map((runner) => runner.snapshot()) ?? [],
     };
+  }
+
+  /**
+   * Begins a callback, goes on with another version of one, or (given a name) ends one. Resolves when that is done:
+   * attempts in flight end first, each within its own time. One change of a callback at a time.
+   *
+   * @throws RowcallError as `open`, and the signal's reason; the leg then ends
+   */
+  async change(callback: CallbackOptions | string): Promise<void> {
+    try {
+      const runners = await abortable(this.#begun.promise, this.#stopping.signal);
+      await (typeof callback === 'string' ? runners.take(callback) : runners.put(callback));
+    } catch (error) {
+      if (typeof callback !== 'string') await callback.sender.close();
+      if (!this.#stopping.signal.aborted) this.#fail(error);
+      throw error;
+    }
   }
 
   readonly #fail = (error: unknown): void => {
@@ -123,10 +143,7 @@ export class Deliver implements Service {
 
   async #begin(settler: Settler): Promise<void> {
     const { callbacks, clock, log, name } = this.#parts;
-    const cursors = this.#cursors;
-    // What capture has made since they were opened is new to every callback, as what it makes from now on.
-    for (const { topic } of [...cursors.values()].flat()) this.#known.add(topic);
-    const parts = {
+    const runners = new Runners({
       ...this.#parts,
       settler,
       fetcher: new Fetcher(log, clock),
@@ -135,12 +152,11 @@ export class Deliver implements Service {
       signal: this.#stopping.signal,
       abandon: this.#abandon.signal,
       onFailure: this.#fail,
-    };
-    for (const callback of callbacks) {
-      const runner = await CallbackRunner.open(callback, parts);
-      this.#runners.push(runner);
-    }
-    for (const runner of this.#runners) runner.feed(cursors.get(runner.name) ?? []);
+    });
+    this.#runners = runners;
+    await runners.begin(callbacks, this.#cursors);
+    this.#working = true;
+    this.#begun.resolve(runners);
   }
 
   /** The leg's own loop: feeds are woken, new topics read from their beginning, and the log hears how far we are. */
@@ -152,7 +168,7 @@ export class Deliver implements Service {
       for (;;) {
         const seen = this.#news.version;
         await abortable(this.#tail.look(), signal);
-        await this.#openNewTopics(signal);
+        await this.#runners?.openNewTopics();
         await this.#news.after(seen, signal);
         // Many appends are one look.
         await new Promise<void>((resolve) => {
@@ -162,19 +178,6 @@ export class Deliver implements Service {
     } finally {
       cancel();
     }
-  }
-
-  async #openNewTopics(signal: AbortSignal): Promise<void> {
-    const { log, state } = this.#parts;
-    const all = await abortable(log.topics(), signal);
-    const topics: TopicInfo[] = all.filter(({ name }) => !this.#known.has(name));
-    if (topics.length === 0) return;
-    for (const runner of this.#runners) {
-      const cursors = fromZero(runner.name, topics);
-      await state.openCursors(cursors);
-      runner.feed(cursors.map(fresh));
-    }
-    for (const { name } of topics) this.#known.add(name);
   }
 
   #everyLowWater(): () => void {
@@ -197,7 +200,7 @@ export class Deliver implements Service {
   async #tellLowWater(): Promise<void> {
     const { log, state, logger } = this.#parts;
     try {
-      for (const runner of this.#runners) {
+      for (const runner of this.#runners?.all ?? []) {
         await log.setLowWater(runner.name, state.id, runner.marks());
       }
     } catch (error) {
@@ -224,7 +227,7 @@ export class Deliver implements Service {
     });
     if (this.#failure !== null) this.#abandon.abort(this.#failure);
     try {
-      await Promise.all(this.#runners.map((runner) => runner.stop()));
+      await Promise.all((this.#runners?.all ?? []).map((runner) => runner.stop()));
       if (this.#failure === null) {
         // Also after the deadline: it ends attempts, not what is known of those that had ended before.
         await settler.durable();

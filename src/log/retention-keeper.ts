@@ -11,8 +11,8 @@ const WARN_SHARE = 0.8;
 
 export interface RetentionKeeperParts {
   readonly log: ChangeLog;
-  /** Callbacks that the configuration names; empty where it names none (`ChangeLog.applyRetention`). */
-  readonly consumers: readonly string[];
+  /** Whose events are kept; empty where nobody knows (`ChangeLog.applyRetention`). Asked at each turn. */
+  readonly consumers: () => Promise<readonly string[]>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -55,7 +55,7 @@ export class RetentionKeeper implements Service {
 
   async #turn(): Promise<void> {
     const { log, consumers, clock, logger } = this.#parts;
-    const freed = await log.applyRetention(clock.now(), consumers);
+    const freed = await log.applyRetention(clock.now(), await consumers());
     if (freed > 0) logger.info({ bytes: freed }, 'Old events were deleted from the log');
     const { bytes, maxBytes } = await log.usage();
     if (bytes >= maxBytes * WARN_SHARE) {

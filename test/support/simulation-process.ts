@@ -69,7 +69,8 @@ export async function runLegs(process: Running, parts: ProcessParts): Promise<vo
   const services: Service[] = [];
   if (process.legs.deliver) services.push(await deliverLeg(log, large, parts));
   if (process.legs.capture) {
-    const consumers = plan.callbacks.map(({ name }) => name);
+    const names = plan.callbacks.map(({ name }) => name);
+    const consumers = (): Promise<readonly string[]> => Promise.resolve(names);
     services.unshift(new RetentionKeeper({ log, consumers, clock, logger: silentLogger }));
     const shape = {
       ...plan.capture,

@@ -8,7 +8,7 @@ import type { Matcher } from '../match/matcher.ts';
 import type { Progress } from '../settle/progress.ts';
 import type { Settler } from '../settle/settler.ts';
 import type { Fetcher } from './fetcher.ts';
-import type { Tail } from './tail.ts';
+import type { Follower } from './tail.ts';
 
 export interface FeedParts {
   readonly progress: Progress;
@@ -17,7 +17,7 @@ export interface FeedParts {
   readonly barriers: Barriers;
   readonly settler: Settler;
   readonly fetcher: Fetcher;
-  readonly tail: Tail;
+  readonly tail: Follower;
 }
 
 /** Why a feed does not go on at once. */

@@ -29,7 +29,6 @@ export async function openCursors(
   const topics = await parts.log.topics();
   const saved = await parts.state.cursors();
   const marked = new Map((await parts.log.lowWater()).map((marks) => [marks.consumer, marks]));
-  warnOfRemoved(callbacks, marked.keys(), parts.logger);
   const opened = new Map<string, readonly Cursor[]>();
   for (const callback of callbacks) {
     const cursors = saved.filter((cursor) => cursor.callback === callback.name);
@@ -51,21 +50,6 @@ export async function openCursors(
     opened.set(callback.name, [...cursors, ...made.map(fresh)]);
   }
   return opened;
-}
-
-/** The log no longer keeps records for them: whoever removed one by mistake has until the next retention to say so. */
-function warnOfRemoved(
-  callbacks: readonly CallbackOptions[],
-  marked: Iterable<string>,
-  logger: Logger,
-): void {
-  const named = new Set(callbacks.map(({ name }) => name));
-  const removed = [...marked].filter((name) => !named.has(name));
-  if (removed.length === 0) return;
-  logger.warn(
-    { callbacks: removed },
-    'Callbacks that read this log before are not in the configuration: nothing is kept for them any more',
-  );
 }
 
 /** Another state store has gone on since ours did: to go on with ours would deliver all of that again. */

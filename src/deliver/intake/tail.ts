@@ -12,10 +12,14 @@ interface Followed {
 }
 
 interface Waiter {
+  /** Who waits, where somebody may leave before the others. */
+  readonly owner: AbortSignal | null;
   readonly offset: number;
   readonly resolve: () => void;
   readonly reject: (reason: unknown) => void;
 }
+
+export type Follower = Pick<Tail, 'follow' | 'beyond'>;
 
 /**
  * One look at the log serves all callbacks. Invariant: a partition is followed before it is first read, and a look
@@ -63,12 +67,40 @@ export class Tail {
   }
 
   /** Resolves when the partition has a record at `offset`; rejects with the signal's reason. */
-  beyond({ topic, partition }: TopicPartition, offset: number): Promise<void> {
+  beyond(at: TopicPartition, offset: number): Promise<void> {
+    return this.#beyond(at, offset, null);
+  }
+
+  /** The same for one who may leave before the others: `owner` ends its waiting alone. */
+  within(owner: AbortSignal): Follower {
+    owner.addEventListener('abort', () => {
+      for (const { waiters } of this.#partitions.values()) {
+        for (const waiter of waiters) {
+          if (waiter.owner !== owner) continue;
+          waiters.delete(waiter);
+          waiter.reject(owner.reason);
+        }
+      }
+    });
+    return {
+      follow: (at) => {
+        this.follow(at);
+      },
+      beyond: (at, offset) =>
+        owner.aborted ? Promise.reject(owner.reason as Error) : this.#beyond(at, offset, owner),
+    };
+  }
+
+  #beyond(
+    { topic, partition }: TopicPartition,
+    offset: number,
+    owner: AbortSignal | null,
+  ): Promise<void> {
     const followed = present(this.#partitions.get(`${topic}/${partition}`), 'a followed partition');
     return new Promise((resolve, reject) => {
       if (this.#signal.aborted) reject(this.#signal.reason as Error);
       else if (offset < followed.end) resolve();
-      else followed.waiters.add({ offset, resolve, reject });
+      else followed.waiters.add({ owner, offset, resolve, reject });
     });
   }
 }

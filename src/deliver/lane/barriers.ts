@@ -156,6 +156,8 @@ export class Barriers {
   async #fall(barrier: Barrier): Promise<void> {
     const { dispatcher, settler, signal } = this.#parts;
     const { topic, event, reached, release } = barrier;
+    // The callback may have been changed or removed while the look was under way: its books are another's now.
+    signal.throwIfAborted();
     if (event === null) {
       for (const { progress, offset } of reached.values()) {
         progress.filtered(offset);
@@ -166,6 +168,7 @@ export class Barriers {
     }
     await dispatcher.quiet(topic, signal);
     while (!dispatcher.hasRoom) await dispatcher.room(signal);
+    signal.throwIfAborted();
     const key = this.#keyOf(topic, event);
     dispatcher.offer({
       ...event,

@@ -3,7 +3,7 @@
 import { RowcallError } from '../../errors.ts';
 import type { ChangeLog, Fetched, TopicPartition } from '../../log/change-log.ts';
 import type { Appended } from '../intake/appended.ts';
-import type { Tail } from '../intake/tail.ts';
+import type { Follower } from '../intake/tail.ts';
 import type { Progress } from '../settle/progress.ts';
 
 const READ_BYTES = 256 * 1024;
@@ -17,7 +17,7 @@ export interface BarrierFeed {
 
 export interface PastParts {
   readonly log: Pick<ChangeLog, 'read' | 'bounds' | 'writtenEnd' | 'offsetForTimestamp'>;
-  readonly tail: Pick<Tail, 'beyond'>;
+  readonly tail: Pick<Follower, 'beyond'>;
   readonly appended: Pick<Appended, 'whole'>;
   /** Ends the search. */
   readonly signal: AbortSignal;

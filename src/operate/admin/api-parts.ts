@@ -1,7 +1,7 @@
 /** What the routes of the API work with. */
 
 import type { CaptureSnapshot } from '../../capture/capture.ts';
-import type { Config } from '../../config/schema.ts';
+import type { CallbackConfig, Config } from '../../config/schema.ts';
 import type { DeliverSnapshot } from '../../deliver/deliver.ts';
 import { RowcallError } from '../../errors.ts';
 import type { ChangeLog } from '../../log/change-log.ts';
@@ -16,6 +16,8 @@ export interface ApiParts {
   readonly tokens: Tokens;
   readonly clock: Clock;
   readonly log: ChangeLog;
+  /** The callbacks as they are now. */
+  readonly callbacks: () => readonly CallbackConfig[];
   /** Null where this process does not deliver. */
   readonly state: StateStore | null;
   readonly capture: { snapshot(): CaptureSnapshot } | null;

@@ -27,6 +27,8 @@ export interface AdminParts extends Pick<ApiParts, 'config' | 'state'> {
   readonly log: ChangeLog;
   readonly capture: { snapshot(): CaptureSnapshot } | null;
   readonly deliver: { snapshot(): DeliverSnapshot } | null;
+  /** The callbacks as they are now. Absent: those of `config`. */
+  readonly callbacks?: ApiParts['callbacks'];
   /** Who looks at the source's settings; absent where this process does not capture. */
   readonly source?: { snapshot(): SourceFit | null } | null;
   /** Why this process waits for another one, for a person; null while it works. */
@@ -88,6 +90,7 @@ export class AdminServer implements Service {
     );
     const { config } = this.#parts;
     await registerApi(server, {
+      callbacks: () => config.callbacks,
       ...this.#parts,
       version: VERSION,
       tokens: new Tokens(config.admin.tokens),

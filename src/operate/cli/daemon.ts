@@ -7,6 +7,7 @@ import { systemClock, systemRandom } from '../../shared/clock.ts';
 import { VERSION } from '../../version.ts';
 import { createLogger } from '../observe/logger.ts';
 import type { CliIo } from './io.ts';
+import { Reloads } from './reload.ts';
 
 const LEGS: Readonly<Record<'run' | 'connect' | 'deliver', Legs>> = {
   run: { capture: true, deliver: true },
@@ -23,6 +24,10 @@ export async function runDaemon(
   },
   io: CliIo,
 ): Promise<void> {
+  const reloads = new Reloads(options.config, io);
+  io.onHangUp?.(() => {
+    reloads.ask();
+  });
   const config = await loadConfig(options.config, io.env);
   const logger = createLogger({ level: config.logLevel, terminal: io.terminal });
   logger.info({ name: config.name, version: VERSION, pid: process.pid, command }, 'Starting');
@@ -35,6 +40,7 @@ export async function runDaemon(
     takeOver: options.takeOver === true,
     handlers: {},
   });
+  reloads.begin(app, logger);
   const onStop = (): void => {
     const seconds = config.shutdownTimeoutMs / 1000;
     const text = `Stopping: what is in flight may end, at most ${seconds} s; a second signal leaves at once`;

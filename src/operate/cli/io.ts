@@ -14,4 +14,6 @@ export interface CliIo {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborts when the process is asked to stop. */
   readonly signal: AbortSignal;
+  /** Has the listener called at each SIGHUP, which else ends the process. */
+  readonly onHangUp?: (listener: () => void) => void;
 }

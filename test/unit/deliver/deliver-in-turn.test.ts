@@ -42,12 +42,13 @@ function begin(marks: Marks = []): Scene {
           await aborted(signal);
           events.push(`drained ${turn}`);
         },
+        change: () => Promise.resolve(),
         snapshot: (): DeliverSnapshot => ({ running: true, commits: turn, callbacks: [] }),
       });
     },
     log: { lowWater: () => Promise.resolve(marks) },
     stateId: 'ours',
-    callbacks: ['audit'],
+    callbacks: () => ['audit'],
     clock: systemClock,
     logger: silentLogger,
   });

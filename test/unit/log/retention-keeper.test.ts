@@ -25,7 +25,8 @@ async function keep(turns: (() => number)[]): Promise<string[]> {
     info: (_: object, text: string) => told.push(text),
     warn: (fields: object) => told.push(JSON.stringify(fields)),
   };
-  const keeper = new RetentionKeeper({ log: log as ChangeLog, consumers: [], clock, logger });
+  const consumers = (): Promise<readonly string[]> => Promise.resolve([]);
+  const keeper = new RetentionKeeper({ log: log as ChangeLog, consumers, clock, logger });
   await keeper.run(stop.signal);
   return told;
 }

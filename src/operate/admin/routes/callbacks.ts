@@ -6,6 +6,7 @@ import type { CallbackConfig } from '../../../config/schema.ts';
 import type { CallbackSnapshot } from '../../../deliver/callback-runner.ts';
 import { RowcallError } from '../../../errors.ts';
 import { lagRecords, type PartitionEnds } from '../../observe/lag.ts';
+import type { Cursor } from '../../../state/state-store.ts';
 import type { ApiServer } from '../api.ts';
 import type { ApiParts } from '../api-parts.ts';
 import { pageOf, pageOfSorted, pageQuery } from '../page.ts';
@@ -15,7 +16,9 @@ const callbackSchema = z
   .object({
     name: z.string(),
     origin: z.literal('file').describe('file: of the YAML, read-only here.'),
-    state: z.enum(['active', 'paused', 'lanes-full', 'stopped', 'not-running']),
+    state: z
+      .enum(['active', 'paused', 'lanes-full', 'stopped', 'not-running', 'orphaned'])
+      .describe('orphaned: not configured any more; its events are kept, and it is not called.'),
     reason: z.string().nullable().describe('Why it is not active.'),
     resumes_at: timestamp.nullable().describe('When a paused one tries again.'),
     in_flight: z.int(),
@@ -24,7 +27,10 @@ const callbackSchema = z
     lag: z.int().nullable().describe('Records behind the end of the log; null while unknown.'),
     config: z
       .record(z.string(), z.unknown())
-      .describe('As in the YAML, with every default; secrets stand as ***.'),
+      .nullable()
+      .describe(
+        'As in the YAML, with every default; secrets stand as ***. Null of an orphaned one.',
+      ),
   })
   .meta({ id: 'Callback' });
 
@@ -45,7 +51,10 @@ export function routeCallbacks(api: ApiServer, parts: ApiParts): void {
     },
     async ({ query }) => {
       const ends = await parts.ends();
-      const all = parts.config.callbacks.map((callback) => describe(callback, parts, ends));
+      const all = [
+        ...parts.callbacks().map((callback) => describe(callback, parts, ends)),
+        ...(await orphans(parts)).map((cursors) => describeOrphan(cursors, ends)),
+      ];
       return pageOfSorted(all, query, ({ name }) => name);
     },
   );
@@ -62,8 +71,10 @@ export function routeCallbacks(api: ApiServer, parts: ApiParts): void {
       },
     },
     async ({ params: { name } }) => {
-      const callback = parts.config.callbacks.find((one) => one.name === name);
+      const callback = parts.callbacks().find((one) => one.name === name);
       if (callback === undefined) {
+        const orphan = (await orphans(parts)).find(([{ callback: one }]) => one === name);
+        if (orphan !== undefined) return describeOrphan(orphan, await parts.ends());
         throw new RowcallError('CALLBACK_UNKNOWN', `There is no callback ${JSON.stringify(name)}`);
       }
       return describe(callback, parts, await parts.ends());
@@ -87,6 +98,41 @@ function describe(
     lag: running === null || ends === null ? null : lagRecords(running, ends),
     config: printCallback(callback),
   };
+}
+
+type Cursors = readonly [Cursor, ...Cursor[]];
+
+/** Callbacks with progress that nobody configures any more, each with its cursors. */
+async function orphans({ state, callbacks }: ApiParts): Promise<Cursors[]> {
+  const configured = new Set(callbacks().map(({ name }) => name));
+  const byName = new Map<string, [Cursor, ...Cursor[]]>();
+  for (const cursor of (await state?.cursors()) ?? []) {
+    if (configured.has(cursor.callback)) continue;
+    const others = byName.get(cursor.callback);
+    if (others === undefined) byName.set(cursor.callback, [cursor]);
+    else others.push(cursor);
+  }
+  return [...byName.values()];
+}
+
+function describeOrphan(cursors: Cursors, ends: PartitionEnds | null): Callback {
+  const [{ callback: name }] = cursors;
+  const inLanes = cursors.reduce((sum, { ledger }) => sum + laned(ledger), 0);
+  return {
+    ...{ name, origin: 'file', state: 'orphaned', resumes_at: null, config: null },
+    reason: 'It is not configured any more; configured again, it goes on from where it stood',
+    ...{ in_flight: 0, lane_events: inLanes },
+    lanes: cursors.reduce((sum, { ledger }) => sum + ledger.retrying, 0),
+    lag: ends === null ? null : lagRecords({ partitions: cursors.map(standing) }, ends),
+  };
+}
+
+function laned({ pending, retrying, parked, awaiting }: Cursor['ledger']): number {
+  return pending + retrying + parked + awaiting;
+}
+
+function standing({ topic, partition, next }: Cursor): CallbackSnapshot['partitions'][number] {
+  return { topic, partition, next, stopped: null };
 }
 
 function stateOf(

@@ -189,14 +189,6 @@ describe('a callback that was there before', () => {
   });
 });
 
-test('a callback that is configured no more is warned of, by name', async () => {
-  await append(ORDERS, 1);
-  await open([callback('kept'), callback('gone')]);
-  expect(warnings).toEqual([]);
-  await open([callback('kept')]);
-  expect(warnings).toEqual([{ callbacks: ['gone'] }]);
-});
-
 describe('a state store that was lost', () => {
   test('is a stop, never a silent latest, and nothing is saved', async () => {
     await append(ORDERS, 5);
