@@ -223,6 +223,32 @@ describe('Kafka log and the limits of topics', () => {
     },
   );
 
+  test('a row that was committed by a clock far ahead is written with its time', async () => {
+    const log = await openKafka(kafka.bootstrap, 'ahead');
+    opened.push(log);
+    const writer = await log.openWriter('ahead');
+    const at = { topic: 'ahead.orders', partition: 0 };
+    await writer.createTopics([{ name: at.topic, partitions: 1 }]);
+    const timestampMs = Date.now() + 2 * 86_400_000;
+    await writer.append([{ ...at, records: [record(0, { timestampMs })] }], 'c1');
+    const { records: read } = await log.read(at, 0, 1_000);
+    expect(read).toMatchObject([{ timestampMs }]);
+  });
+
+  test('a topic made by hand that refuses such a time is told with its cure', async () => {
+    const at = { topic: 'refusing.orders', partition: 0 };
+    await kafka.tools.topics(['--create', '--topic', at.topic, '--partitions', '1']);
+    const log = await openKafka(kafka.bootstrap, 'refusing');
+    opened.push(log);
+    const writer = await log.openWriter('refusing');
+    await writer.createTopics([{ name: at.topic, partitions: 1 }]);
+    const ahead = record(0, { timestampMs: Date.now() + 2 * 86_400_000 });
+    await expect(writer.append([{ ...at, records: [ahead] }], 'c1')).rejects.toMatchObject({
+      code: 'LOG_WRITE_FAILED',
+      cure: expect.stringContaining('message.timestamp.after.max.ms') as string,
+    });
+  });
+
   test('a topic that cannot be made as configured is a stop with its reason', async () => {
     const log = await openKafka(kafka.bootstrap, 'copies', {
       topics: { create: true, replicationFactor: 9, config: {} },

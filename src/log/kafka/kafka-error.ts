@@ -18,7 +18,9 @@ export const KAFKA = {
   UNKNOWN_TOPIC_OR_PARTITION: 3,
   MESSAGE_TOO_LARGE: 10,
   INVALID_TOPIC_EXCEPTION: 17,
+  INVALID_TIMESTAMP: 32,
   TOPIC_ALREADY_EXISTS: 36,
+  INVALID_CONFIG: 40,
   DUPLICATE_SEQUENCE_NUMBER: 46,
   CONCURRENT_TRANSACTIONS: 51,
   GROUP_ID_NOT_FOUND: 69,
@@ -132,6 +134,12 @@ function knownCode(error: unknown): { readonly code: ErrorCode; readonly cure?: 
   if (tlsCode(error) !== null) return { code: 'LOG_TLS' };
   if (codes.some((one) => TOPIC_REFUSED.has(one))) return { code: 'TOPIC_NOT_MADE' };
   if (codes.includes(KAFKA.INVALID_TOPIC_EXCEPTION)) return { code: 'TOPIC_INVALID' };
+  if (codes.includes(KAFKA.INVALID_TIMESTAMP)) {
+    return {
+      code: 'LOG_WRITE_FAILED',
+      cure: 'A record has the time of its row by the clock of the source: is that right? Let the topic take any time: kafka-configs.sh --alter --entity-type topics --entity-name TOPIC --add-config message.timestamp.after.max.ms=9223372036854775807. It is gone on from the checkpoint.',
+    };
+  }
   if (codes.includes(35)) {
     return { code: 'LOG_UNUSABLE', cure: 'Rowcall needs Kafka 3.1 or newer.' };
   }

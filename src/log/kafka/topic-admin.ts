@@ -12,6 +12,12 @@ import type { Patience } from './patience.ts';
 
 const LEADER_NOT_AVAILABLE = 5;
 
+/**
+ * A record's time is its row's, by the clock of the source. From 4.0 on brokers refuse one that is an hour ahead of
+ * theirs, which would stop the capture for as long; those before 3.6 do not know the setting, and take any time.
+ */
+const ANY_TIME = { 'message.timestamp.after.max.ms': String(2n ** 63n - 1n) };
+
 type CreateTopicsResponse = ReturnType<typeof createTopicsV7.parseResponse>;
 
 export interface TopicConfig {
@@ -94,22 +100,33 @@ export class TopicAdmin {
         cure: 'Make it by hand, or set log.topics.create.',
       });
     }
-    const configs = Object.entries(config);
     await this.#attempt('Making topics', async () => {
-      const { topics } = await this.#request(
-        specs.map(({ name, partitions }) => ({
-          name,
-          numPartitions: partitions,
-          replicationFactor: this.#options.replicationFactor,
-          assignments: [],
-          configs: configs.map(([key, value]) => ({ name: key, value })),
-        })),
-      );
-      for (const { name, errorCode, errorMessage } of topics) {
-        if (errorCode === KAFKA.NONE || errorCode === KAFKA.TOPIC_ALREADY_EXISTS) continue;
-        throw new BrokerRefusal(errorCode, name, errorMessage);
-      }
+      const refused = await this.#refusal(specs, { ...ANY_TIME, ...config });
+      const isUnknown = refused?.kafkaCode === KAFKA.INVALID_CONFIG;
+      const final = isUnknown ? await this.#refusal(specs, config) : refused;
+      if (final !== null) throw final;
     });
+  }
+
+  async #refusal(
+    specs: readonly TopicSpec[],
+    config: Readonly<Record<string, string>>,
+  ): Promise<BrokerRefusal | null> {
+    const configs = Object.entries(config).map(([name, value]) => ({ name, value }));
+    const { topics } = await this.#request(
+      specs.map(({ name, partitions }) => ({
+        name,
+        numPartitions: partitions,
+        replicationFactor: this.#options.replicationFactor,
+        assignments: [],
+        configs,
+      })),
+    );
+    const refused = topics.find(
+      ({ errorCode }) => errorCode !== KAFKA.NONE && errorCode !== KAFKA.TOPIC_ALREADY_EXISTS,
+    );
+    if (refused === undefined) return null;
+    return new BrokerRefusal(refused.errorCode, refused.name, refused.errorMessage);
   }
 
   /** One topic's refusal makes an error of the whole answer, which is all there all the same. */
