@@ -92,6 +92,9 @@ export function* decodeRows(
     }
     const before = images.before === null ? null : readImage(reader, images.before, at);
     const after = images.after === null ? null : readImage(reader, images.after, at);
+    for (const index of images.unchanged) {
+      if (before !== null && after !== null) after[index] = before[index];
+    }
     yield { before, after };
   }
 }
@@ -99,6 +102,8 @@ export function* decodeRows(
 interface Images {
   readonly before: ImagePlan | null;
   readonly after: ImagePlan | null;
+  /** Columns that the after image leaves out because they are as in the before image, which has all of them. */
+  readonly unchanged: readonly number[];
 }
 
 /** Packed width, then one bitmap of present columns per image. */
@@ -113,7 +118,24 @@ function readHeader(reader: ByteCursor, event: RowsEvent, plan: ImagePlan): Imag
     // Such rows take no bytes, so that nobody can tell how many they are.
     throw partialImage('The rows have no column at all');
   }
-  return { before, after };
+  return { before, after, unchanged: unchangedIn(before, after) };
+}
+
+/**
+ * An after image lacks what the statement did not change. Where the before image has every column (MariaDB's
+ * binlog_row_image FULL_NODUP) nothing is unknown.
+ */
+function unchangedIn(before: ImagePlan | null, after: ImagePlan | null): readonly number[] {
+  if (before === null || after === null || !isWhole(before) || isWhole(after)) return [];
+  const present = new Set(after.steps.map(({ column }) => column));
+  return before.steps
+    .map(({ column }) => column)
+    .filter((column) => !present.has(column))
+    .map(({ index }) => index);
+}
+
+function isWhole({ steps, width }: ImagePlan): boolean {
+  return steps.length === width;
 }
 
 function presentOf(reader: ByteCursor, plan: ImagePlan): ImagePlan {
@@ -123,9 +145,9 @@ function presentOf(reader: ByteCursor, plan: ImagePlan): ImagePlan {
   return plan.steps.every(isPresent) ? plan : { ...plan, steps: plan.steps.filter(isPresent) };
 }
 
-function requireAll({ before, after }: Images, table: TableVersion): void {
-  for (const image of [before, after]) {
-    if (image === null || image.steps.length === image.width) continue;
+function requireAll({ before, after, unchanged }: Images, table: TableVersion): void {
+  for (const image of unchanged.length > 0 ? [before] : [before, after]) {
+    if (image === null || isWhole(image)) continue;
     const columns = new Set(image.steps.map(({ column }) => column));
     const absent = table.columns.filter((column) => !columns.has(column));
     const names = absent.map(({ name }) => name).join(', ');
@@ -175,7 +197,7 @@ function readImage(
   { steps, width }: ImagePlan,
   place: string,
   documents?: DocumentPlace[],
-): RowImage {
+): (JsonText | undefined)[] {
   const image = new Array<JsonText | undefined>(width);
   let step: Step | undefined;
   try {

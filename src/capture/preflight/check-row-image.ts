@@ -13,7 +13,8 @@ export function checkRowImage(
   requireFullImage: boolean,
 ): Finding[] {
   const image = settings.get('binlog_row_image') ?? 'not there';
-  if (image.toUpperCase() === 'FULL') return [];
+  // MariaDB's FULL_NODUP leaves out only what the image before it has.
+  if (['FULL', 'FULL_NODUP'].includes(image.toUpperCase())) return [];
   const findings: Finding[] = [
     {
       check: 'binlog_row_image',

@@ -116,6 +116,16 @@ describe('row events', () => {
     );
   });
 
+  it('that lack what stands in a whole image before them have it from there', () => {
+    const body = Buffer.concat([
+      ...[packed(3), Buffer.from([0b111]), Buffer.from([0b100])],
+      ...[Buffer.from([0b010]), id(1), note('one'), Buffer.from([0]), note('two')],
+    ]);
+    const whole = { requireFullImage: true };
+    const rows = [...decodeRows(rowsEvent('update', body), orders, orders.columns, whole)];
+    expect(rows).toEqual([{ before: ['1', 'null', '"one"'], after: ['1', 'null', '"two"'] }]);
+  });
+
   it('without any column cannot be counted', () => {
     const body = Buffer.concat([packed(3), Buffer.from([0])]);
     expect(() => decode(rowsEvent('insert', body))).toThrow(
