@@ -1,6 +1,5 @@
 /** Bytes of one event in, one BinlogEvent out: header, checksum, place, and the body by its code. */
 
-import { crc32 } from 'node:zlib';
 import { RowcallError } from '../../errors.ts';
 import { type FilePosition, formatPlace } from '../../position.ts';
 import { ByteCursor } from '../byte-cursor.ts';
@@ -9,12 +8,12 @@ import { BODY_READERS, readFormat } from './event-bodies.ts';
 import type { BinlogFormat } from './event-bodies.ts';
 import { CODE, FLAG_ARTIFICIAL, eventCode } from './event-codes.ts';
 import type { EventCode } from './event-codes.ts';
-import { CRC32_RESIDUE, type LargeEvent } from './spooled-event.ts';
+import { CHECKSUM_BYTES, checksumMatches, hidesChecksum, unverifiedEnd } from './event-checksum.ts';
+import { isRead, type ReadBodies } from './read-bodies.ts';
+import type { LargeEvent } from './spooled-event.ts';
 import { type PayloadBytes, readPayload, type TransactionPayload } from './transaction-payload.ts';
 
 const HEADER_BYTES = 19;
-const CHECKSUM_BYTES = 4;
-const CRC32_NAMED = Buffer.of(1);
 /** Where a file's first event begins, behind the magic number. */
 export const FIRST_POSITION = 4;
 const WRAP = 2 ** 32;
@@ -44,36 +43,6 @@ const INSIDE_TRANSACTION: ReadonlySet<number> = new Set([
   CODE.UPDATE_ROWS_COMPRESSED,
   CODE.DELETE_ROWS_COMPRESSED,
 ]);
-
-/** Beside format descriptions, rotates and heartbeats: what tells where transactions begin. */
-const READ_IN_SCAN: ReadonlySet<number> = new Set([
-  CODE.GTID,
-  CODE.ANONYMOUS_GTID,
-  CODE.GTID_TAGGED,
-  CODE.PREVIOUS_GTIDS,
-  CODE.MARIADB_GTID,
-  CODE.GTID_LIST,
-  CODE.STOP,
-]);
-
-/** Beside these: what tells how they end, and whose they are. */
-const READ_IN_OUTCOMES: ReadonlySet<number> = new Set([
-  ...READ_IN_SCAN,
-  CODE.QUERY,
-  CODE.QUERY_COMPRESSED,
-  CODE.XA_PREPARE,
-  CODE.TRANSACTION_PAYLOAD,
-]);
-
-/**
- * `all`: every body is read, and a code that must stop the capture does. `scan`: header, checksum and place of
- * every event, and of the bodies those alone that tell where transactions begin; all others are harmless. `outcomes`:
- * also statements and the ends of XA transactions. Both are for finding a place, never for reading rows: the place
- * may be the one behind an event that stops the capture.
- * `show`: every body that can be read is, each event tells its code, and one that must stop the capture is passed on
- * as what it is. For people who look at a binlog, never for capturing it.
- */
-export type ReadBodies = 'all' | 'scan' | 'outcomes' | 'show';
 
 /** An event as it came: in memory, or where it would take too much of it, in a file. */
 export type RawEvent = Buffer | LargeEvent;
@@ -146,7 +115,7 @@ export class EventParser {
     if (code.class === 'decode' && !inside) {
       throw malformed(code.name, 'it stands within a compressed transaction', payload);
     }
-    if (!this.#reads(raw.code)) return { type: 'harmless', name: code.name, ...header };
+    if (!isRead(raw.code, this.#bodies)) return { type: 'harmless', name: code.name, ...header };
     return this.#shown(this.#readBody(code, header, bytes.subarray(HEADER_BYTES)), bytes, true);
   }
 
@@ -167,7 +136,7 @@ export class EventParser {
       return this.#parseHeartbeat(bytes.subarray(0, end), raw, format);
     }
     const header = this.#place(bytes.length, raw, code.name);
-    if (!this.#reads(raw.code)) return { type: 'harmless', name: code.name, ...header };
+    if (!isRead(raw.code, this.#bodies)) return { type: 'harmless', name: code.name, ...header };
     const body = bytes.subarray(HEADER_BYTES, end);
     if (raw.code !== CODE.TRANSACTION_PAYLOAD) return this.#readBody(code, header, body);
     return readPayload(bodyOf(body, code.name, header), body.length, {
@@ -185,7 +154,7 @@ export class EventParser {
     const { checksum } = this.#requireFormat(name);
     if (checksum === 'crc32' && !event.checksumMatches) throw this.#mismatch(name);
     const header = this.#place(event.length, raw, name);
-    if (!this.#reads(raw.code)) return { type: 'harmless', name, ...header };
+    if (!isRead(raw.code, this.#bodies)) return { type: 'harmless', name, ...header };
     const end = event.length - (checksum === 'crc32' ? CHECKSUM_BYTES : 0);
     return readPayload(
       bodyOf(event.head.subarray(HEADER_BYTES), name, header),
@@ -195,11 +164,6 @@ export class EventParser {
         content: payloadInFile(event, end),
       },
     );
-  }
-
-  #reads(code: number): boolean {
-    if (this.#bodies === 'all' || this.#bodies === 'show') return true;
-    return (this.#bodies === 'scan' ? READ_IN_SCAN : READ_IN_OUTCOMES).has(code);
   }
 
   #requireFormat(name: string): BinlogFormat {
@@ -388,31 +352,6 @@ function malformed(event: string, what: string, place: FilePosition): RowcallErr
 /** A reader of an event's body whose errors name the event and its place. */
 function bodyOf(bytes: Buffer, event: string, place: FilePosition): ByteCursor {
   return new ByteCursor(bytes, 0, bytes.length, (what) => malformed(event, what, place));
-}
-
-/** Whether the event ends with the checksum of what stands before it: then all of it has this one, and not otherwise. */
-function checksumMatches(bytes: Buffer): boolean {
-  return crc32(bytes) === CRC32_RESIDUE;
-}
-
-/**
- * Whether a format description that names no checksums carries the one that it would have if it named CRC32: then
- * the byte that names them is damaged, and all that follows would be taken unverified. In a file without checksums
- * these bytes are filled too, but over the byte as it is.
- */
-function hidesChecksum(bytes: Buffer): boolean {
-  const end = bytes.length - CHECKSUM_BYTES;
-  const named = crc32(CRC32_NAMED, crc32(bytes.subarray(0, end - 1)));
-  return named === bytes.readUInt32LE(end);
-}
-
-/**
- * An artificial ROTATE comes before the format description that tells of checksums, so its own last bytes
- * decide: a checksum that matches is one. A damaged one fails by the file name that it leaves.
- */
-function unverifiedEnd(bytes: Buffer): number {
-  const end = bytes.length - CHECKSUM_BYTES;
-  return end >= HEADER_BYTES && checksumMatches(bytes) ? end : bytes.length;
 }
 
 /** The first number >= `from` that is `low` modulo 2^32. */

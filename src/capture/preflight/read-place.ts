@@ -7,7 +7,7 @@ import type { BinlogEvent } from '../binlog/binlog-event.ts';
 import { formatPlace } from '../../position.ts';
 import { openBinlogStream } from '../binlog/binlog-stream.ts';
 import type { DumpPlace, DumpStart } from '../binlog/dump-request.ts';
-import type { ReadBodies } from '../binlog/event-parser.ts';
+import type { ReadBodies } from '../binlog/read-bodies.ts';
 
 export interface DumpAccess {
   readonly connection: ConnectionOptions;

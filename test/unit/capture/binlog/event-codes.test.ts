@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { BODY_READERS } from '../../../../src/capture/binlog/event-bodies.ts';
 import { CODE, EVENT_CODES } from '../../../../src/capture/binlog/event-codes.ts';
-import { EventParser, type ReadBodies } from '../../../../src/capture/binlog/event-parser.ts';
+import { EventParser } from '../../../../src/capture/binlog/event-parser.ts';
+import type { ReadBodies } from '../../../../src/capture/binlog/read-bodies.ts';
 import { RowcallError } from '../../../../src/errors.ts';
 import { makeEvent, makeFormat, makeRotate } from './event-maker.ts';
 
