@@ -167,6 +167,11 @@ export const ERRORS = {
     exit: 3,
     cure: 'Exclude the column (tables[].columns.exclude) or the table.',
   },
+  COLUMN_TYPE_UNPROVEN: {
+    retriable: false,
+    exit: 3,
+    cure: 'Say in the rule of the table what the column was at the place named: columns: { types: { column: uuid | inet4 | inet6 | binary } }.',
+  },
   CHARSET_UNSUPPORTED: {
     retriable: false,
     exit: 3,

@@ -12,7 +12,8 @@ import type { RowsEvent } from './decode/rows.ts';
 import { TableMaps, type TableVersion } from './decode/table-map.ts';
 import { endRecord } from './encode/transaction-record.ts';
 import type { EventWork } from './event-work.ts';
-import { SYSTEM_SCHEMAS } from './route/router.ts';
+import { type ColumnTypeSource, OpenColumns } from './open-columns.ts';
+import { type Route, SYSTEM_SCHEMAS } from './route/router.ts';
 import { SchemaChanges } from './schema-changes.ts';
 import { RowEvents, type RowEventsParts } from './row-events.ts';
 import { Topics, type TopicsParts } from './topics.ts';
@@ -26,6 +27,8 @@ export interface EventHandlerParts extends RowEventsParts, TopicsParts {
   readonly foldNames?: boolean;
   /** DDL and the shapes of tables go to a topic of their own. Default: false. */
   readonly schemaChanges?: boolean;
+  /** Tells the types that MariaDB's binlog leaves open. */
+  readonly columnTypes?: ColumnTypeSource;
   /** Where the rows of XA transactions are read again. */
   readonly prepared: PreparedSource;
   /** Works off what is read again as what is read the first time. */
@@ -47,10 +50,12 @@ export class EventHandler {
   readonly #ddl: DdlEvents;
   readonly #schemaChanges: SchemaChanges | null;
   readonly #xa: XaTransactions;
+  readonly #openColumns: OpenColumns;
 
   constructor(parts: EventHandlerParts) {
     this.#parts = parts;
     this.#topics = new Topics(parts);
+    this.#openColumns = new OpenColumns(parts.router, parts.columnTypes ?? null);
     this.#rowEvents = new RowEvents(parts, this.#topics);
     this.#schemaChanges = parts.schemaChanges === true ? new SchemaChanges(parts) : null;
     this.#ddl = new DdlEvents({ foldNames: false, ...parts, schemaChanges: this.#schemaChanges });
@@ -119,6 +124,7 @@ export class EventHandler {
   #query(event: QueryEvent): Promise<void> | undefined {
     const kind = classifyQuery(event.sql, event.sqlMode);
     if (kind === 'xa') return this.#xa.query(event);
+    this.#openColumns.statement(event.sql);
     this.#statement(event, kind);
     return undefined;
   }
@@ -245,6 +251,12 @@ export class EventHandler {
     if (this.#parts.place.transaction === null) {
       throw malformed(event, 'Rows outside a transaction');
     }
+    const settled = this.#openColumns.settled(route, event);
+    if (!(settled instanceof Promise)) return this.#records(event, settled, place);
+    return settled.then((known) => this.#records(event, known, place));
+  }
+
+  #records(event: RowsEvent, route: Route, place: FilePosition): Promise<void> | undefined {
     this.#schemaChanges?.shape(place, route);
     return this.#rowEvents.take(event, route, place);
   }

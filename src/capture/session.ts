@@ -18,6 +18,7 @@ import type { CaptureCounters } from './capture-counters.ts';
 import { BinlogFollower, type FollowListener } from './follow-binlog.ts';
 import { checkSource, requireFit } from './preflight/check-source.ts';
 import { type ChosenServer, chooseServer, errantOn } from './preflight/choose-server.ts';
+import { AskedColumnTypes } from './preflight/mariadb/column-types.ts';
 import { type ProvenPlace, provePlace } from './preflight/prove-place.ts';
 import type { DumpAccess } from './preflight/read-place.ts';
 import { type Start, startPlace } from './preflight/start-place.ts';
@@ -214,6 +215,7 @@ export class CaptureSession {
       this.#follower = new BinlogFollower({
         ...this.#parts,
         ...{ place, writer, signal, onFailure, foldNames: found.foldNames },
+        columnTypes: new AskedColumnTypes({ ...this.#parts, connection }, logger, ended),
         prepared: new BinlogPreparedSource({ ...this.#parts, connection }, logger, ended),
         counters: this.#counters,
         listener: this.#listener,

@@ -78,7 +78,7 @@ function same(one: string, other: string): boolean {
 }
 
 /** What a record of an outbox has no use for: its columns alone say what it is. */
-const NOT_OF_OUTBOX = ['key', 'format', 'values', 'tombstones', 'columns', 'truncate'];
+const NOT_OF_OUTBOX = ['key', 'format', 'values', 'tombstones', 'truncate'];
 
 function checkOutbox(rule: Section, at: OptionPath): Problem[] {
   const { topic } = rule;
@@ -88,8 +88,10 @@ function checkOutbox(rule: Section, at: OptionPath): Problem[] {
       problem([...at, 'topic'], '{aggregate_type} belongs to outbox; write that, or {table}'),
     ];
   }
-  return NOT_OF_OUTBOX.filter((key) => has(rule, key)).map((key) =>
-    problem([...at, key], 'does not go with outbox; remove one of them', 'key'),
+  // What a column is has to be told of an outbox too, where its binlog does not.
+  const treated = Object.keys(section(rule['columns'])).some((key) => key !== 'types');
+  return [...NOT_OF_OUTBOX.filter((key) => has(rule, key)), ...(treated ? ['columns'] : [])].map(
+    (key) => problem([...at, key], 'does not go with outbox; remove one of them', 'key'),
   );
 }
 

@@ -124,6 +124,7 @@ function printRule(rule: TableRule): Record<string, unknown> {
     key: rule.key,
     bigint: rule.bigint,
     ...(rule.outbox === null ? printForm(rule) : printOutbox(rule.outbox)),
+    columns: printColumns(rule),
   });
 }
 
@@ -133,7 +134,6 @@ function printForm(rule: TableRule): Record<string, unknown> {
     values: rule.values,
     tombstones: rule.tombstones,
     truncate: rule.truncate,
-    columns: printColumns(rule),
   };
 }
 
@@ -157,9 +157,14 @@ function printColumns(rule: TableRule): Record<string, unknown> | null {
     exclude: list(rule.excludeColumns),
     mask: list(rule.maskColumns),
     hash: rule.hashColumns === null ? null : { ...rule.hashColumns, key: MASK },
-    truncate: Object.keys(rule.truncateColumns).length === 0 ? null : rule.truncateColumns,
+    truncate: filled(rule.truncateColumns),
+    types: filled(rule.columnTypes),
   });
   return Object.keys(columns).length === 0 ? null : columns;
+}
+
+function filled<T extends object>(mapping: T): T | null {
+  return Object.keys(mapping).length === 0 ? null : mapping;
 }
 
 /** One callback, as in the file. */

@@ -44,6 +44,7 @@ function routeOf(rule: Partial<TableRule> = {}, keyed = true): Route {
     columns: COLUMNS,
     key: keyed ? COLUMNS.slice(0, 1) : null,
     rule: full,
+    open: [],
     outbox: null,
   };
 }

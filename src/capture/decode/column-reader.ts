@@ -4,7 +4,7 @@ import { RowcallError } from '../../errors.ts';
 import { present } from '../../shared/assert.ts';
 import { charsetOf } from './charset.ts';
 import type { Charset } from './charset.ts';
-import { RENDERED, TYPE } from './column.ts';
+import { FIXED_BINARY, RENDERED, TYPE } from './column.ts';
 import type { Column } from './column.ts';
 import { compressedBlobReader, compressedStringReader } from './types/compressed.ts';
 import { decimalReader } from './types/decimal.ts';
@@ -15,6 +15,7 @@ import { jsonReader } from './types/json.ts';
 import { enumReader, setReader } from './types/label.ts';
 import { oldDatetimeReader, oldTimeReader, oldTimestampReader } from './types/old-temporal.ts';
 import { dateReader, datetimeReader, timeReader, timestampReader } from './types/temporal.ts';
+import { inet4Reader, inet6Reader, uuidReader } from './types/mariadb-binary.ts';
 import { binaryReader, blobReader, stringReader } from './types/text.ts';
 import { lengthPrefixed } from './types/value-reader.ts';
 import { vectorReader } from './types/vector.ts';
@@ -52,6 +53,9 @@ const MAKERS: ReadonlyMap<number, ReaderMaker> = new Map<number, ReaderMaker>([
   [TYPE.OLD_TIMESTAMP, () => oldTimestampReader()],
   [TYPE.OLD_TIME, () => oldTimeReader()],
   [TYPE.OLD_DATETIME, () => oldDatetimeReader()],
+  [FIXED_BINARY.uuid, () => uuidReader()],
+  [FIXED_BINARY.inet4, () => inet4Reader()],
+  [FIXED_BINARY.inet6, () => inet6Reader()],
   [RENDERED, (column) => present(column.reader, 'how a column is rendered')()],
 ]);
 

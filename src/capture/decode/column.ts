@@ -9,6 +9,14 @@ import type { ValueReader } from './types/value-reader.ts';
  */
 export const RENDERED = 0x100;
 
+/**
+ * What a fixed binary column of MariaDB can be. Its binlog has BINARY for all of them, in type and metadata: which one
+ * it is, something else has to tell (mariadb-columns.ts). No codes of the server's.
+ */
+export const FIXED_BINARY = { uuid: 0x101, inet4: 0x102, inet6: 0x103 } as const;
+
+export type FixedBinary = keyof typeof FIXED_BINARY | 'binary';
+
 /** Type codes as they stand in a TABLE_MAP, the real ones of ENUM and SET included. */
 export const TYPE = {
   TINY: 1,
@@ -67,6 +75,8 @@ export interface Column {
   readonly visible: boolean;
   /** Made by the server for a functional index: nobody's column, and in no event. */
   readonly hidden: boolean;
+  /** What it can be, where the binlog leaves that open; until it is told, it is read as BINARY. */
+  readonly candidates?: readonly FixedBinary[];
   /** Of a column of the type RENDERED alone: makes what reads it. May throw as `valueReader`. */
   readonly reader?: () => ValueReader;
   /** As `reader`, of a value that does not stand in the row as such: a document that is rebuilt from its changes. */

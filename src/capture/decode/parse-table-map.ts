@@ -5,6 +5,7 @@ import { readColumnShape } from './column-type.ts';
 import type { ColumnShape, Flavor } from './column-type.ts';
 import { TYPE } from './column.ts';
 import type { Column } from './column.ts';
+import { withCandidates } from './mariadb-columns.ts';
 import { readOptionalMetadata } from './optional-metadata.ts';
 import type { OptionalMetadata } from './optional-metadata.ts';
 import type { KeyPart, TableVersion } from './table-map.ts';
@@ -39,9 +40,11 @@ export function parseTableMap(body: Buffer, flavor: Flavor = 'mysql'): TableVers
   }
   metadata.expectEnd(`the column metadata of ${name}`);
   const optional = readOptionalMetadata(reader, shapes, flavor);
-  const columns = shapes.map((shape, index) =>
-    toColumn(shape, index, optional, (nullable.readUInt8(index >> 3) >> (index & 7)) % 2 === 1),
-  );
+  const columns = shapes
+    .map((shape, index) =>
+      toColumn(shape, index, optional, (nullable.readUInt8(index >> 3) >> (index & 7)) % 2 === 1),
+    )
+    .map((column) => withCandidates(column, flavor));
   return {
     schema,
     table,

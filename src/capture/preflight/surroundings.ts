@@ -34,6 +34,7 @@ export type SeenRule = Pick<
   | 'maskColumns'
   | 'hashColumns'
   | 'truncateColumns'
+  | 'columnTypes'
 >;
 
 export interface SurroundingsWishes {

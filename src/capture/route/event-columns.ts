@@ -120,8 +120,12 @@ class Treatments {
     const encoding = encodingOf(column, this.#rule);
     if (this.#masked.has(at)) {
       const mask = MASKS[encoding?.kind ?? jsonKind(column)];
+      // Whatever its type is: no one is to see a value of it.
+      const { candidates, ...known } = column;
       return {
-        ...withReader(column, () => masked(valueSkipper(column), mask)),
+        ...withReader(candidates === undefined ? column : known, () =>
+          masked(valueSkipper(column), mask),
+        ),
         render: () => mask,
       };
     }

@@ -4,6 +4,7 @@ import { RowcallError } from '../../errors.ts';
 import { globPattern, globPrefixPattern } from '../../shared/glob.ts';
 import type { TableName } from '../../position.ts';
 import type { Column } from '../decode/column.ts';
+import { type ToldTypes, withToldTypes } from '../decode/mariadb-columns.ts';
 import type { TableVersion } from '../decode/table-map.ts';
 import { eventColumns } from './event-columns.ts';
 import { type FullTableRule, fullRule, type TableRule } from './table-rule.ts';
@@ -20,6 +21,8 @@ export interface Route {
   /** The columns of the key, in the key's order, with their names in the key; null for a table without a key. */
   readonly key: readonly Column[] | null;
   readonly rule: FullTableRule;
+  /** Columns of the event whose type neither the binlog nor the rule tells. */
+  readonly open: readonly Column[];
   /** Of an outbox table: which of `columns` is what. */
   readonly outbox: OutboxColumns | null;
 }
@@ -35,6 +38,12 @@ export interface Router {
    *   KEY_COLUMN_MISSING, KEY_COLUMN_ALTERED, COLUMN_RULE_UNFIT, TOPIC_COLLISION, TOPIC_INVALID
    */
   route(table: TableVersion): Route | null;
+
+  /**
+   * The same with the types of its open columns, once they are known: they hold until the table is altered, which is
+   * for the caller to notice. @throws RowcallError as `route`
+   */
+  settled(route: Route, types: ToldTypes): Route;
 
   /** The topic of an outbox table's row. @throws RowcallError TOPIC_COLLISION, TOPIC_INVALID */
   outboxTopic(route: Route, aggregateType: string): string;
@@ -113,6 +122,11 @@ class RuleRouter implements Router {
     return known.route;
   }
 
+  settled(route: Route, types: ToldTypes): Route {
+    const table = withToldTypes(route.table, types);
+    return { ...route, table, ...shapeOf(table, route.rule), open: [] };
+  }
+
   keepTopic(topic: string, table: TopicSource): boolean {
     const rule = this.#ruleFor(table.schema, `${table.schema}.${table.table}`);
     return rule !== null && this.#topics.keep(topic, rule.topic, table);
@@ -130,7 +144,7 @@ class RuleRouter implements Router {
     const topic = this.#topics.find(rule.topic, { schema, table });
     if (topic === null) return null;
     const version = { schema, table, name, columns: [], primaryKey: null, defect: null };
-    return { table: version, topic, columns: [], key: null, rule, outbox: null };
+    return { table: version, topic, columns: [], key: null, rule, open: [], outbox: null };
   }
 
   couldCapture(schema: string, table: string): boolean {
@@ -165,10 +179,24 @@ class RuleRouter implements Router {
       });
     }
     const { schema, table: name } = table;
-    if (rule.outbox !== null) {
-      return { table, topic: null, ...outboxColumns(table, rule, rule.outbox), key: null, rule };
-    }
-    const topic = this.#topics.topicOf(rule.topic, { schema, table: name });
-    return { table, topic, ...eventColumns(table, rule), rule, outbox: null };
+    const typed = withToldTypes(table, toldByRule(rule));
+    const shape = shapeOf(typed, rule);
+    const open = shape.columns.filter(({ candidates }) => candidates !== undefined);
+    const topic =
+      rule.outbox === null ? this.#topics.topicOf(rule.topic, { schema, table: name }) : null;
+    return { table: typed, topic, ...shape, rule, open };
   }
+}
+
+/** What of a route depends on the columns. @throws RowcallError as `Router.route` */
+function shapeOf(
+  table: TableVersion,
+  rule: FullTableRule,
+): Pick<Route, 'columns' | 'key' | 'outbox'> {
+  if (rule.outbox !== null) return { ...outboxColumns(table, rule, rule.outbox), key: null };
+  return { ...eventColumns(table, rule), outbox: null };
+}
+
+function toldByRule({ columnTypes }: FullTableRule): ToldTypes {
+  return new Map(Object.entries(columnTypes).map(([name, type]) => [name.toLowerCase(), type]));
 }

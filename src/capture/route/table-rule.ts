@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import type { EventFormat } from '../../event-format.ts';
+import type { FixedBinary } from '../decode/column.ts';
 
 export interface TableRule {
   /** Globs on schema.table. A table matches with at least one of them and none of those behind `!`. */
@@ -19,6 +20,8 @@ export interface TableRule {
   readonly hashColumns?: HashRule | null;
   /** Characters that are left, by column. */
   readonly truncateColumns?: Readonly<Record<string, number>>;
+  /** What columns are whose type MariaDB's binlog leaves open. */
+  readonly columnTypes?: Readonly<Record<string, FixedBinary>>;
   readonly format?: EventFormat;
   readonly values?: 'rowcall' | 'debezium';
   readonly bigint?: 'number' | 'string';
@@ -53,6 +56,7 @@ export function fullRule(rule: TableRule): FullTableRule {
     maskColumns: [],
     hashColumns: null,
     truncateColumns: {},
+    columnTypes: {},
     format: 'debezium',
     values: 'rowcall',
     bigint: 'number',
@@ -70,6 +74,8 @@ export function routingHash(rules: readonly TableRule[]): string {
     // The key is a secret, and a digest of it would stand in the checkpoint for anybody to try words against.
     ...[rule.maskColumns, rule.hashColumns?.columns ?? null, rule.truncateColumns],
     ...[rule.format, rule.values, rule.bigint, rule.tombstones, rule.outbox, rule.truncate],
+    // Not where there are none: rules of before this option existed are the same rules.
+    ...(Object.keys(rule.columnTypes).length === 0 ? [] : [rule.columnTypes]),
   ]);
   return createHash('sha256').update(JSON.stringify(canonical)).digest('hex');
 }

@@ -32,6 +32,14 @@ const columnsSchema = z
       .describe(
         'Text columns that are cut off, with the number of characters left; none of the key.',
       ),
+    types: z
+      .record(columnName(), z.enum(['uuid', 'inet4', 'inet6', 'binary']), {
+        error: expecting('a mapping', '{ id: uuid }'),
+      })
+      .optional()
+      .describe(
+        'uuid | inet4 | inet6 | binary: what columns of MariaDB are that its binlog does not tell apart. Default: the server is asked.',
+      ),
   })
   .prefault({})
   .describe('Columns that are treated differently.');
@@ -144,6 +152,7 @@ export const tableSchema = z
     maskColumns: columns.mask ?? [],
     hashColumns: columns.hash ?? null,
     truncateColumns: columns.truncate ?? {},
+    columnTypes: columns.types ?? {},
     ...event,
     outbox:
       outbox === undefined

@@ -29,6 +29,7 @@ export const PLAIN_RULE = {
   maskColumns: [],
   hashColumns: null,
   truncateColumns: {},
+  columnTypes: {},
   outbox: null,
 };
 

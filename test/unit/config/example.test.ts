@@ -20,6 +20,7 @@ const FREE_NAMES = [
   'callbacks[].metadata',
   'log.topics.config',
   'tables[].columns.truncate',
+  'tables[].columns.types',
 ];
 
 /** Every option that the example shows, its `#|` alternatives too, as `callbacks[].deliver.url`. */

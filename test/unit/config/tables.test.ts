@@ -47,6 +47,7 @@ describe('rules of tables', () => {
         maskColumns: ['m'],
         hashColumns: { columns: ['h'], key: '***' },
         truncateColumns: { t: 3 },
+        columnTypes: {},
         truncate: 'skip',
         outbox: null,
       },

@@ -15,6 +15,7 @@ function namedBy(rule: Rule): readonly (readonly [option: string, columns: reado
     ['mask', rule.maskColumns ?? []],
     ['hash', rule.hashColumns?.columns ?? []],
     ['truncate', Object.keys(rule.truncateColumns ?? {})],
+    ['types', Object.keys(rule.columnTypes ?? {})],
   ];
 }
 

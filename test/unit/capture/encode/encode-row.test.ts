@@ -21,7 +21,7 @@ function routeOf(key: readonly Column[] | null, columns = COLUMNS): Route {
     defect: null,
   };
   const rule = fullRule({ match: ['*'], topic: 'shop.orders', key: null, excludeColumns: [] });
-  return { table, topic: 'shop.orders', columns, key, rule, outbox: null };
+  return { table, topic: 'shop.orders', columns, key, rule, open: [], outbox: null };
 }
 
 const KEYED = routeOf(COLUMNS.slice(0, 1));

@@ -294,6 +294,8 @@ describe('the hash of the rules', () => {
       { ...DEFAULT, hashColumns: { columns: ['a'], key: { reveal: () => 'k' } } },
       { ...DEFAULT, truncateColumns: { a: 1 } },
       { ...DEFAULT, truncateColumns: { a: 2 } },
+      { ...DEFAULT, columnTypes: { a: 'uuid' as const } },
+      { ...DEFAULT, columnTypes: { a: 'inet6' as const } },
       { ...DEFAULT, format: 'flat' as const },
       { ...DEFAULT, values: 'debezium' as const },
       { ...DEFAULT, bigint: 'string' as const },
