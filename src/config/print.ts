@@ -177,6 +177,7 @@ export function printCallback(callback: CallbackConfig): Record<string, unknown>
     changed: callback.changed.length === 0 ? null : callback.changed,
     from: printTime(from),
     deliver: printDeliver(callback.deliver),
+    coalesce: callback.coalesceMs === undefined ? null : formatDuration(callback.coalesceMs),
     concurrency: callback.concurrency,
     retry: printRetry(retry),
     on_exhausted: callback.onExhausted,

@@ -23,6 +23,8 @@ export interface CallbackOptions {
   readonly metadata?: Metadata | undefined;
   /** Where the callback begins when it is first seen. */
   readonly from: 'latest' | 'earliest' | { readonly timestampMs: number };
+  /** Of the events of a key within so many ms only the newest is sent; absent: each of them. */
+  readonly coalesceMs?: number | undefined;
   /** Keys in flight at once. */
   readonly concurrency: number;
   readonly retry: RetryPolicy;

@@ -63,6 +63,8 @@ export interface CallbackSnapshot {
   /** Attempts not made, since `when` or `payload` has no value for their event. */
   readonly shapeFailures: number;
   readonly deadLetters: number;
+  /** Events that gave way to newer ones of their keys. */
+  readonly superseded: number;
   /** Commit to callback: counts per bucket of LATENCY_BOUNDS_MS, not cumulative, and their sum in ms. */
   readonly latencyBuckets: readonly number[];
   readonly latencySumMs: number;
@@ -210,6 +212,7 @@ export class CallbackRunner {
       failedAttempts: this.#counters.failedCount,
       shapeFailures: this.#counters.shapeFailedCount,
       deadLetters: this.#counters.deadCount,
+      superseded: this.#counters.supersededCount,
       latencyBuckets: this.#counters.latencyBuckets,
       latencySumMs: this.#counters.latencySumMs,
       partitions: this.#partitions.map(({ progress, stopped }) => ({

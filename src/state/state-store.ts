@@ -112,10 +112,12 @@ export type StateChange =
     } & CursorKey)
   /** An event joins its lane, at the end; makes the lane when it is not there. With `failure` it must become the
    *  head, of a parked lane where it is `exhausted`. All events of a lane are of one partition, so that their offsets
-   *  are their order. */
+   *  are their order. One that `coalesces` takes the place of the lane's last event where that one coalesces as well and
+   *  is not the head: superseded +1 for that one. */
   | ({
       readonly type: 'lane-append';
       readonly event: LaneEvent;
+      readonly coalesces?: boolean;
       readonly failure?: Failure;
       readonly exhausted?: boolean;
     } & LaneKey)
@@ -138,6 +140,12 @@ export type StateChange =
   | ({ readonly type: 'lane-delivered'; readonly offset: number } & LaneKey)
   /** The head is none of the callback's after all, and leaves as a delivered one does: matched -1, filtered +1. */
   | ({ readonly type: 'lane-filtered'; readonly offset: number } & LaneKey);
+
+/** An event that left its lane since a newer one of its key took its place. */
+export interface LaneSuperseded extends LaneKey {
+  /** `laneEventBytes`. */
+  readonly bytes: number;
+}
 
 /** `parked`: nothing of the key is sent until a person retries or skips the head. */
 export type LaneState = 'retrying' | 'parked';
@@ -220,14 +228,15 @@ export interface StateStore {
   /**
    * One durable transaction. Changes of lanes move the ledger by themselves (an event that joins a lane counts as
    * pending, as retrying where it is the head, as parked in a parked lane);
-   * `progress.counts` carry read, matched, filtered and delivered of the fast path. After each commit the
-   * books of every cursor balance: an event's `matched` is counted in the commit that puts it into a lane.
+   * `progress.counts` carry read, matched, filtered, delivered and superseded of the fast path. After each commit the
+   * books of every cursor balance: an event's `matched` is counted in the commit that puts it into a lane. Resolves to
+   * the events of lanes that were superseded: only the store knows which is the head.
    *
    * @throws RowcallError STATE_WRITE_FAILED: nothing of it is there, or the process must end: then every
    *   later call on this store fails alike. INTERNAL: the changes contradict what is stored (no such cursor
    *   or lane, another head, a cursor going back, books that would not balance); nothing of it is there.
    */
-  commit(changes: readonly StateChange[]): Promise<void>;
+  commit(changes: readonly StateChange[]): Promise<readonly LaneSuperseded[]>;
 
   /**
    * Lanes of a callback whose head is due at `nowMs` (to be tried, or to be skipped), none of them parked, oldest due first, without those in `busy`: at least one

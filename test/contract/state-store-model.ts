@@ -22,62 +22,7 @@ import {
   newCursor,
   TOPIC,
 } from './state-store-samples.ts';
-
-const PARTITIONS = 2;
-
-/** What an attempt comes to. */
-type End = 'delivered' | 'failed' | 'exhausted' | 'dead';
-
-const end = fc.constantFrom<End>('delivered', 'failed', 'failed', 'exhausted', 'dead');
-
-type Step =
-  | {
-      readonly do: 'read';
-      readonly partition: number;
-      readonly key: number;
-      readonly match: boolean;
-    }
-  | { readonly do: 'settle' | 'head'; readonly pick: number; readonly end: End }
-  | { readonly do: 'act'; readonly pick: number; readonly action: LaneAction }
-  /** The dispatcher does what was asked. */
-  | { readonly do: 'skip' }
-  | { readonly do: 'commit' }
-  | { readonly do: 'reopen' };
-
-const step: fc.Arbitrary<Step> = fc.oneof(
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      do: fc.constant('read' as const),
-      partition: fc.nat(PARTITIONS - 1),
-      key: fc.nat(3),
-      match: fc.boolean(),
-    }),
-  },
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      do: fc.constant('settle' as const),
-      pick: fc.nat(),
-      end,
-    }),
-  },
-  {
-    weight: 4,
-    arbitrary: fc.record({ do: fc.constant('head' as const), pick: fc.nat(), end }),
-  },
-  { weight: 4, arbitrary: fc.constant({ do: 'commit' as const }) },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      do: fc.constant('act' as const),
-      pick: fc.nat(),
-      action: fc.constantFrom<LaneAction>('retry', 'skip', 'park'),
-    }),
-  },
-  { weight: 2, arbitrary: fc.constant({ do: 'skip' as const }) },
-  { weight: 1, arbitrary: fc.constant({ do: 'reopen' as const }) },
-);
+import { type End, PARTITIONS, type Step, step } from './state-store-steps.ts';
 
 interface ModelLane {
   readonly partition: number;
@@ -88,6 +33,7 @@ interface ModelLane {
   renewed: boolean;
   /** The head that is to be skipped. */
   skip: number | null;
+  lastCoalesces: boolean;
 }
 
 const dueOf = ({ failure }: ModelLane): number => failure?.nextAttemptAt ?? -1;
@@ -118,6 +64,8 @@ class Model {
   readonly dead: number[] = [];
   acts = 0;
   changes: StateChange[] = [];
+  /** Keys of lanes whose last event gave way since the last commit. */
+  superseded: string[] = [];
   now = 1_000;
 
   read(partition: number, key: number, match: boolean): void {
@@ -263,11 +211,17 @@ class Model {
     const lane = this.lanes.get(key);
     if (lane === undefined && end === 'delivered') return true;
     const given = { ...laneKey(key), event: event(offset, { partition }) };
+    const coalesces = offset % 3 !== 0;
     const { ledger } = this.#at(partition);
     if (lane !== undefined) {
+      if (coalesces && lane.lastCoalesces && lane.offsets.length > 1) {
+        lane.offsets.pop();
+        ledger.superseded += 1;
+        this.superseded.push(laneKey(key).key);
+      } else ledger[lane.parked ? 'parked' : 'pending'] += 1;
       lane.offsets.push(offset);
-      this.changes.push({ type: 'lane-append', ...given });
-      ledger[lane.parked ? 'parked' : 'pending'] += 1;
+      lane.lastCoalesces = coalesces;
+      this.changes.push({ type: 'lane-append', ...given, coalesces });
       return false;
     }
     const failure = this.#failure(1);
@@ -279,8 +233,8 @@ class Model {
     }
     const parked = end === 'exhausted';
     const made = { partition, offsets: [offset], failure, parked, renewed: false, skip: null };
-    this.lanes.set(key, made);
-    this.changes.push({ type: 'lane-append', ...given, failure, exhausted: parked });
+    this.lanes.set(key, { ...made, lastCoalesces: coalesces });
+    this.changes.push({ type: 'lane-append', ...given, coalesces, failure, exhausted: parked });
     ledger[parked ? 'parked' : 'retrying'] += 1;
     return false;
   }
@@ -392,8 +346,10 @@ export function describeStateModel(
     let state = await under.open();
     await state.openCursors(model.partitions.map((_, partition) => newCursor(partition)));
     const commit = async (): Promise<void> => {
-      await state.commit(model.changes);
+      const superseded = await state.commit(model.changes);
+      expect(superseded.map(({ key }) => key)).toEqual(model.superseded);
       model.changes = [];
+      model.superseded = [];
       await agree(state, model);
     };
     for (const one of steps) {

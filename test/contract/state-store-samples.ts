@@ -90,6 +90,12 @@ export function append(key: string, offset: number, failure?: Failure): StateCha
   return failure === undefined ? change : { ...change, failure };
 }
 
+/** An event that gives way to a newer one, and takes the place of such a one. */
+export function coalescing(key: string, offset: number): StateChange[] {
+  const change = { type: 'lane-append', ...laneKey(key), event: event(offset) } as const;
+  return [{ ...change, coalesces: true }, matched(offset)];
+}
+
 /** An event of a key fails, or stands behind one that did: with it the cursor moves. */
 export function intoLane(key: string, offset: number, failure?: Failure): StateChange[] {
   return [append(key, offset, failure), matched(offset)];

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import type { OffsetRun, StateStore } from '../../src/state/state-store.ts';
 import { LEDGER_FIELDS } from '../../src/state/state-store.ts';
+import { describeCoalescing } from './state-store-coalescing.contract.ts';
 import { describeExhausted } from './state-store-exhausted.contract.ts';
 import { describeLanes } from './state-store-lanes.contract.ts';
 import { describeStateModel } from './state-store-model.ts';
@@ -175,6 +176,7 @@ export function describeStateStore(
   });
 
   describeLanes(name, make);
+  describeCoalescing(name, make);
   describeExhausted(name, make);
 
   describe(`${name}: the store`, () => {

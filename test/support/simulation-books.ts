@@ -19,6 +19,8 @@ export interface CallbackSelection {
   readonly operations: readonly string[];
   /** Updates only when the row's name changed. */
   readonly changedName: boolean;
+  /** Of a key's events within so many ms only the newest; 0: each. */
+  readonly coalesceMs: number;
 }
 
 interface Lane {
@@ -28,6 +30,7 @@ interface Lane {
   attempts: number;
   nextAttemptAt: number;
   parked: boolean;
+  lastCoalesces: boolean;
   /** By its budget, not by a person: those have a second or two in which an attempt may begin. */
   exhausted: boolean;
   /** A person asked that the head be skipped. */
@@ -35,7 +38,7 @@ interface Lane {
 }
 
 /** How an event may end, but by its delivery. */
-type Fate = 'dead' | 'skipped';
+type Fate = 'dead' | 'skipped' | 'superseded';
 
 interface Place {
   readonly partition: number;
@@ -65,6 +68,8 @@ export class Books {
   readonly #progress = new Map<string, Progress>();
   readonly #lanes = new Map<string, Lane>();
   readonly #fates = new Map<string, Fate>();
+  /** Events that their receivers have done. */
+  readonly #done = new Set<string>();
   /** Cursors as they stood when they were last recounted: what has not changed is not counted again. */
   readonly #verified = new Map<string, string>();
 
@@ -86,6 +91,32 @@ export class Books {
     if (record.operation !== 'u' || !selection.changedName) return true;
     const expected = this.#log.expected(record.id);
     return nameOf(expected?.before) !== nameOf(expected?.after);
+  }
+
+  /** Whether a newer event of the key may take the record's place. */
+  coalesces(callback: string, { key }: Pick<StoredRecord, 'key'>): boolean {
+    return (this.#selections.get(callback)?.coalesceMs ?? 0) > 0 && key !== null;
+  }
+
+  /** The callback gets a newer event of the record's key. */
+  hasNewer(callback: string, at: { topic: string; partition: number }, old: StoredRecord): boolean {
+    return this.#log
+      .records(at.topic, at.partition)
+      .some(
+        (record) =>
+          record.offset > old.offset &&
+          record.key === old.key &&
+          this.matches(callback, record, at.partition),
+      );
+  }
+
+  /** The receiver did its work for the event. */
+  done(callback: string, id: string): void {
+    this.#done.add(`${callback} ${id}`);
+  }
+
+  isDone(callback: string, id: string): boolean {
+    return this.#done.has(`${callback} ${id}`);
   }
 
   /** Where the callback began to read, and its durable place; undefined before it has a cursor there. */
@@ -232,12 +263,11 @@ export class Books {
           nextAttemptAt,
           parked,
           skip: false,
+          lastCoalesces: change.coalesces === true,
           exhausted: parked,
         });
       } else {
-        require(offset > (lane.offsets.at(-1) ?? 0), 'G3', () =>
-          `lane ${key} takes ${offset} late`);
-        lane.offsets.push(offset);
+        this.#joined(lane, change);
       }
       return;
     }
@@ -251,6 +281,18 @@ export class Books {
       `${change.offset} is not the head of ${key}`);
     if (change.type === 'lane-failed') failedAgain(lane, change);
     else this.#headLeft(key, lane, change);
+  }
+
+  #joined(lane: Lane, change: Extract<StateChange, { type: 'lane-append' }>): void {
+    const { event, key, coalesces = false } = change;
+    const last = lane.offsets.at(-1) ?? 0;
+    require(event.offset > last, 'G3', () => `lane ${key} takes ${event.offset} late`);
+    if (coalesces && lane.lastCoalesces && lane.offsets.length > 1) {
+      lane.offsets.pop();
+      this.#end(change, { ...event, offset: last }, 'superseded');
+    }
+    lane.offsets.push(event.offset);
+    lane.lastCoalesces = coalesces;
   }
 
   #headLeft(key: string, lane: Lane, change: LaneKey & { type: string; offset: number }): void {
@@ -280,10 +322,39 @@ export class Books {
       JSON.stringify(mine.beyond) === JSON.stringify(cursor.beyond), 'G6', () =>
       `${place} stands at ${cursor.next}, its commits say ${mine?.next}`);
     const counted = this.#recount(cursor);
+    this.#requireSuperseded(cursor, counted);
     for (const [field, count] of Object.entries(counted)) {
       const saved = ledger[field as keyof LedgerCounts];
       require(saved === count, 'G6', () => `${place}: ${field} is ${saved}, counted ${count}`);
     }
+  }
+
+  /**
+   * What was superseded on the fast path is known by its count alone, and one that was sent before a crash may be
+   * superseded after it. So much is sure: what no receiver has done was superseded, and a newer one is there; what has no
+   * newer one was delivered.
+   */
+  #requireSuperseded(cursor: Cursor, counted: LedgerCounts): void {
+    const { callback, topic, partition, ledger } = cursor;
+    const place = `${callback} ${topic}/${partition}`;
+    let least = counted.superseded;
+    let most = least;
+    for (const record of this.#log.records(topic, partition)) {
+      if (record.offset < cursor.startOffset || !isSettled(cursor, record.offset)) continue;
+      if (!this.coalesces(callback, record) || !this.matches(callback, record, partition)) continue;
+      if (this.laneOf(callback, topic, record) !== undefined) continue;
+      if (this.fate(callback, topic, { partition, ...record }) !== undefined) continue;
+      const isDone = this.isDone(callback, record.id);
+      const hasNewer = this.hasNewer(callback, cursor, record);
+      require(isDone || hasNewer, 'G1', () => `${place}: nobody got ${record.id}`);
+      if (!isDone) least += 1;
+      if (hasNewer) most += 1;
+    }
+    const { superseded } = ledger;
+    require(least <= superseded && superseded <= most, 'G6', () =>
+      `${place}: superseded is ${superseded}, not from ${least} to ${most}`);
+    counted.delivered -= superseded - counted.superseded;
+    counted.superseded = superseded;
   }
 
   #recount(cursor: Cursor): LedgerCounts {

@@ -30,6 +30,24 @@ class CarelessPlace extends Place {
   }
 }
 
+/** Every event of a lane gives way to the next one, also where the callback asked for each. */
+function coalescing(change: StateChange): StateChange {
+  return change.type === 'lane-append' ? { ...change, coalesces: true } : change;
+}
+
+function supersedes(change: StateChange): boolean {
+  return change.type === 'progress' && (change.counts.superseded ?? 0) > 0;
+}
+
+/** The cursor passes over the newest event as well: after a crash nobody reads it again. */
+function pastNewest(change: StateChange): StateChange {
+  if (change.type !== 'progress' || !supersedes(change)) return change;
+  const { counts } = change;
+  const more = { read: (counts.read ?? 0) + 1, matched: (counts.matched ?? 0) + 1 };
+  const superseded = (counts.superseded ?? 0) + 1;
+  return { ...change, next: change.next + 1, counts: { ...counts, ...more, superseded } };
+}
+
 function isLaneDelivered(change: StateChange): boolean {
   return change.type === 'lane-delivered';
 }
@@ -82,16 +100,33 @@ export const PLANTED_BUGS: Readonly<Record<string, () => PlantedBug>> = {
         const committed = state.commit(changes);
         if (!changes.some(isLaneDelivered)) return committed;
         committed.catch(() => undefined);
-        return Promise.resolve();
+        return Promise.resolve([]);
       },
     }),
+  }),
+  'a lane that keeps the newest event for who asked for each': () => ({
+    state: (state) => ({ ...state, commit: (changes) => state.commit(changes.map(coalescing)) }),
+  }),
+  'an event sent before it is durable what it superseded': () => ({
+    state: (state) => ({
+      ...state,
+      commit: (changes) => {
+        const committed = state.commit(changes);
+        if (!changes.some(supersedes)) return committed;
+        committed.catch(() => undefined);
+        return Promise.resolve([]);
+      },
+    }),
+  }),
+  'a cursor that passes over the event for which another gave way': () => ({
+    state: (state) => ({ ...state, commit: (changes) => state.commit(changes.map(pastNewest)) }),
   }),
   'a cursor that is committed apart from the lanes': () => ({
     state: (state) => ({
       ...state,
       commit: async (changes) => {
         await state.commit(changes.filter((change) => change.type === 'progress'));
-        await state.commit(changes.filter((change) => change.type !== 'progress'));
+        return state.commit(changes.filter((change) => change.type !== 'progress'));
       },
     }),
   }),

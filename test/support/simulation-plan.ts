@@ -32,8 +32,11 @@ const TABLES = ['shop.orders', 'shop.items', 'shop.audit.log'];
 const ROWS: readonly Operation[] = ['insert', 'update', 'delete'];
 const ALL: readonly Operation[] = [...ROWS, 'truncate'];
 
-/** @param ends of what events can come to, by dice of their own: the rest of a seed's plan does not depend on them */
-export function planOf(dice: Dice, ends: Dice): SimulationPlan {
+/**
+ * @param ends of what events can come to, by dice of their own: the rest of a seed's plan does not depend on them
+ * @param wishes of how callbacks want to be called, likewise
+ */
+export function planOf(dice: Dice, ends: Dice, wishes: Dice): SimulationPlan {
   const history = {
     gtids: dice.chance(0.7),
     transactions: dice.between(6, 20),
@@ -45,7 +48,10 @@ export function planOf(dice: Dice, ends: Dice): SimulationPlan {
     budget: dice.pick([0, 6, 15, 30]),
     delayMs: dice.pick([0, 5, 50, 300]),
   };
-  const callbacks = Array.from({ length: dice.between(1, 3) }, (_, n) => callback(dice, ends, n));
+  const callbacks = Array.from({ length: dice.between(1, 3) }, (_, n) => ({
+    ...callback(dice, ends, n),
+    coalesceMs: wishes.pick([0, 0, 50, 1_000, 5_000]),
+  }));
   const partitions = dice.between(1, 3);
   return {
     history: { ...history, partitions },
@@ -58,7 +64,7 @@ export function planOf(dice: Dice, ends: Dice): SimulationPlan {
   };
 }
 
-function callback(dice: Dice, ends: Dice, n: number): CallbackPlan {
+function callback(dice: Dice, ends: Dice, n: number): Omit<CallbackPlan, 'coalesceMs'> {
   const everything = dice.chance(0.5);
   return {
     name: `callback-${n}`,

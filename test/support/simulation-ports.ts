@@ -134,9 +134,10 @@ export function faultyState(inner: StateStore, parts: PortParts): StateStore {
       }),
     commit: (changes: readonly StateChange[]) =>
       call('commit', 'STATE_WRITE_FAILED', async () => {
-        await inner.commit(changes);
+        const superseded = await inner.commit(changes);
         books.committed(changes);
         await books.verify(inner);
+        return superseded;
       }),
     dueLanes: (callback, now, limit, busy) =>
       read('dueLanes', () => inner.dueLanes(callback, now, limit, busy)),

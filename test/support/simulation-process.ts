@@ -119,6 +119,7 @@ function optionsOf(plan: CallbackPlan, { receivers, ports, bug }: ProcessParts):
     operations: plan.operations,
     changed: plan.changedName ? ['name'] : [],
     from: plan.from,
+    coalesceMs: plan.coalesceMs === 0 ? undefined : plan.coalesceMs,
     concurrency: plan.concurrency,
     retry: {
       ...RETRY,

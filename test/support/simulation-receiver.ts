@@ -39,7 +39,6 @@ export class Receiver {
   readonly #attempts = new Map<string, number>();
   /** Attempts that use up nothing, and budgets that persons gave anew. */
   readonly #free = new Map<string, number>();
-  readonly #done = new Set<string>();
   requests = 0;
   repeats = 0;
 
@@ -89,7 +88,10 @@ export class Receiver {
     const last = this.#last.get(key);
     this.requests += 1;
     if (last === event.offset) this.repeats += 1;
-    else {
+    else if (this.#books.coalesces(this.name, event)) {
+      require(last === undefined || last < event.offset, 'G3', () =>
+        `${event.id} came after offset ${last}`);
+    } else {
       const before = this.#before(event, (offset) => offset !== last);
       require(before?.offset === last, 'G3', () =>
         `${event.id} came after offset ${last}, not ${before?.offset}`);
@@ -98,7 +100,7 @@ export class Receiver {
     this.#attempts.set(attemptsOf(event), attempt);
     const answer = this.#answer(event.id);
     if (answer === 'throttles') this.#addFree(event, 1);
-    if (answer === 'ok' || answer === 'lost') this.#done.add(event.id);
+    if (answer === 'ok' || answer === 'lost') this.#books.done(this.name, event.id);
     return answer;
   }
 
@@ -108,7 +110,10 @@ export class Receiver {
       if (record.offset >= next) continue;
       const { offset } = record;
       const given = this.#books.fate(this.name, topic, { partition, offset }) !== undefined;
-      require(given || this.#done.has(record.id), 'G1', () =>
+      const superseded =
+        this.#books.coalesces(this.name, record) &&
+        this.#books.hasNewer(this.name, { topic, partition }, record);
+      require(given || superseded || this.#books.isDone(this.name, record.id), 'G1', () =>
         `${this.name} never got ${record.id}`);
     }
   }

@@ -138,7 +138,7 @@ class Simulation {
     this.#home = home;
     this.#bug = bug;
     this.#state = state;
-    this.#plan = planOf(dice(0), dice(11));
+    this.#plan = planOf(dice(0), dice(11), dice(12));
     this.#dice = dice(1);
     this.#faultDice = dice(2);
     this.#scheduler = new Scheduler(seededRandom(seed * 16 + 3));

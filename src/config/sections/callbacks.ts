@@ -1,7 +1,16 @@
 /** The `callbacks` section: who is called back for which changes, how, and how persistently. */
 
 import { z } from 'zod';
-import { columnName, count, expecting, size, slug, tableGlobs, uniqueList } from '../scalars.ts';
+import {
+  columnName,
+  count,
+  duration,
+  expecting,
+  size,
+  slug,
+  tableGlobs,
+  uniqueList,
+} from '../scalars.ts';
 import { timestamp } from '../timestamp.ts';
 import { deliverSchema } from './deliver.ts';
 import { metadataSchema, payloadSchema, whenSchema } from './expressions.ts';
@@ -44,6 +53,9 @@ export const callbackSchema = z
       metadata: metadataSchema.optional(),
       from: fromSchema.prefault('latest'),
       deliver: deliverSchema.prefault({}),
+      coalesce: duration(['10ms', '1h'])
+        .optional()
+        .describe('Of the events of a key within this time only the newest is sent.'),
       concurrency: count(1, 10_000).default(32).describe('Keys in flight at once.'),
       retry: retrySchema,
       on_exhausted: z
@@ -63,8 +75,9 @@ export const callbackSchema = z
     },
     { error: expecting('a mapping', '{ name: orders, tables: [shop.orders], deliver: … }') },
   )
-  .transform(({ on_exhausted: onExhausted, ...callback }) => ({
+  .transform(({ on_exhausted: onExhausted, coalesce: coalesceMs, ...callback }) => ({
     ...callback,
+    ...(coalesceMs === undefined ? {} : { coalesceMs }),
     onExhausted,
     changed: callback.changed ?? [],
   }));

@@ -10,6 +10,7 @@ export class CallbackCounters {
   #failed = 0;
   #shapeFailed = 0;
   #dead = 0;
+  #superseded = 0;
   #latencySumMs = 0;
   readonly #buckets = new Array<number>(LATENCY_BOUNDS_MS.length + 1).fill(0);
 
@@ -28,6 +29,10 @@ export class CallbackCounters {
   /** Events set aside as dead letters. */
   get deadCount(): number {
     return this.#dead;
+  }
+
+  get supersededCount(): number {
+    return this.#superseded;
   }
 
   get latencySumMs(): number {
@@ -58,6 +63,10 @@ export class CallbackCounters {
   /** An attempt that could not be made, since an expression has no value for its event. */
   shapeFailed(): void {
     this.#shapeFailed += 1;
+  }
+
+  superseded(): void {
+    this.#superseded += 1;
   }
 
   died(): void {

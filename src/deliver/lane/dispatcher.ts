@@ -1,7 +1,6 @@
 /** The order of one callback: keys side by side, the events of a key one after another. */
 
 import { bytesToSend } from '../../claim-reference.ts';
-import { abortable } from '../../shared/abort.ts';
 import type { Clock, Random } from '../../shared/clock.ts';
 import { present, unreachable } from '../../shared/assert.ts';
 import { failpoint } from '../../shared/failpoint.ts';
@@ -13,7 +12,9 @@ import type { CallbackOptions } from '../callback-options.ts';
 import type { Failed, Outcome, OutgoingEvent, Throttled } from '../callback/sender.ts';
 import type { Verdict } from '../retry/policy.ts';
 import type { Settler } from '../settle/settler.ts';
+import { AwaitedEvents } from './awaited-events.ts';
 import type { CallbackCounters } from './callback-counters.ts';
+import { type Coalescing, coalescingOf } from './coalescing.ts';
 import type { LaneIndex } from './lane-index.ts';
 import { LaneNews } from './lane-news.ts';
 import { laneKey } from './order-key.ts';
@@ -51,8 +52,8 @@ export interface DispatcherParts {
 }
 
 /**
- * A key's modes. `idle`: not in `#keys`, not in the lanes' index; its next event makes it ready. `ready`: the
- * head of its queue waits for a slot. `busy`: the head is in flight, or its outcome is being made durable.
+ * A key's modes. `idle`: not in `#keys`, not in the lanes' index; its next event makes it ready, or held where the
+ * callback coalesces: until newer ones had time to come. `ready`: the head of its queue waits for a slot. `busy`: the head is in flight, or its outcome is being made durable.
  * `laned`: in the lanes' index; its events go to the lane as they come, until the lane is empty and that is durable.
  *
  * Invariant: of a key at most one event is between the beginning of its attempt and the durability of its
@@ -65,6 +66,8 @@ export class Dispatcher {
   readonly #changes: OutcomeChanges;
   readonly #reclaim = new Reclaim();
   readonly #news: LaneNews;
+  /** Null where every event is sent. */
+  readonly #coalescing: Coalescing | null;
   readonly #keys = new Map<string, PendingEvent[]>();
   /** Keys whose head may be sent, in the order in which they became ready. */
   readonly #ready: string[] = [];
@@ -79,8 +82,7 @@ export class Dispatcher {
   #laneTurn = true;
   #stopping = false;
   #idle: (() => void)[] = [];
-  /** Those who wait for a topic's events, and for which. */
-  readonly #awaited = new Set<{ readonly events: Set<PendingEvent>; readonly wake: () => void }>();
+  readonly #awaited = new AwaitedEvents();
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
@@ -88,6 +90,20 @@ export class Dispatcher {
     this.#news = new LaneNews(options.name, clock, parts.logger);
     this.#window = new Window(options, lanes);
     this.#changes = new OutcomeChanges(parts);
+    this.#coalescing = coalescingOf({
+      ...parts,
+      window: this.#window,
+      onDue: (key) => {
+        this.#ready.push(key);
+        this.#pump();
+      },
+      onSuperseded: (event) => {
+        this.#leave(event);
+      },
+      run: (work) => {
+        this.#run(work);
+      },
+    });
     this.#pause = new Pause(clock, random, () => {
       this.#pump();
       parts.onLanes();
@@ -112,6 +128,8 @@ export class Dispatcher {
 
   /** Resolves when there is room again; whether it is still there the caller asks when it has an event. */
   room(signal: AbortSignal): Promise<void> {
+    // What is held back would be waited for.
+    this.#coalescing?.makeRoom();
     return this.#window.room(signal);
   }
 
@@ -139,6 +157,7 @@ export class Dispatcher {
     // First, as the index may take a key on its fast path for one in a lane.
     const queue = this.#keys.get(key);
     if (queue !== undefined) {
+      this.#coalescing?.makeWay(key, queue, event);
       queue.push(event);
       return;
     }
@@ -148,6 +167,7 @@ export class Dispatcher {
       return;
     }
     this.#keys.set(key, [event]);
+    if (this.#coalescing?.first(key, event) === true) return;
     this.#ready.push(key);
     this.#pump();
   }
@@ -158,14 +178,9 @@ export class Dispatcher {
    */
   async quiet(topic: string, signal: AbortSignal): Promise<void> {
     const prefix = laneKey(topic, '');
+    this.#coalescing?.endAll((key) => key.startsWith(prefix));
     const queues = [...this.#keys].filter(([key]) => key.startsWith(prefix));
-    const events = new Set(queues.flatMap(([, queue]) => queue));
-    if (events.size > 0) {
-      const done = new Promise<void>((resolve) => {
-        this.#awaited.add({ events, wake: resolve });
-      });
-      await abortable(done, signal);
-    }
+    await this.#awaited.all(new Set(queues.flatMap(([, queue]) => queue)), signal);
     // What went to a lane left its queue before the commit that put it there.
     await this.#parts.settler.durable();
   }
@@ -184,6 +199,7 @@ export class Dispatcher {
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#pause.end();
+    this.#coalescing?.stop();
     this.#due.length = 0;
     while (this.#working > 0) {
       await new Promise<void>((resolve) => {
@@ -205,6 +221,7 @@ export class Dispatcher {
       } else if (key !== undefined) {
         this.#ready.shift();
         this.#laneTurn = true;
+        if (this.#coalescing?.defers(key, this.#keys.get(key)?.length) === true) continue;
         this.#run((turn) => this.#tryHead(key, turn));
       } else {
         return;
@@ -276,7 +293,7 @@ export class Dispatcher {
     await this.#durable([event]);
     queue.shift();
     if (queue.length === 0) this.#keys.delete(key);
-    else this.#ready.push(key);
+    else if (this.#coalescing?.holdsBack(key, queue) !== true) this.#ready.push(key);
     this.#pump();
   }
 
@@ -301,6 +318,7 @@ export class Dispatcher {
     if (verdict.exhausted) this.#news.parked(key, verdict.failure.error);
     else this.#news.opened(key, verdict.failure.error);
     this.#keys.delete(key);
+    this.#coalescing?.left(key);
     queue.forEach((event, index) => {
       this.#changes.toLane(key, event, index === 0 ? verdict : undefined);
     });
@@ -324,19 +342,16 @@ export class Dispatcher {
     }
     await settler.durable();
     for (const event of events) {
-      this.#reclaim.released(event.bytes);
-      this.#window.leave(event.bytes);
-      if (this.#awaited.size > 0) this.#tell(event);
+      this.#leave(event);
       event.truncate?.onDurable();
     }
   }
 
-  #tell(event: PendingEvent): void {
-    for (const awaited of this.#awaited) {
-      if (!awaited.events.delete(event) || awaited.events.size > 0) continue;
-      this.#awaited.delete(awaited);
-      awaited.wake();
-    }
+  /** Nothing is to be done for the event any more. */
+  #leave(event: PendingEvent): void {
+    this.#reclaim.released(event.bytes);
+    this.#window.leave(event.bytes);
+    this.#awaited.done(event);
   }
 
   async #tryLane(lane: DueLane, turn: Turn): Promise<void> {

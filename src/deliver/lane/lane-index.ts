@@ -65,6 +65,14 @@ export class LaneIndex {
     this.#bytes += bytes;
   }
 
+  /** A commit that is durable took an event out of its lane, as a newer one of the key joined it. */
+  superseded(key: string, bytes: number): void {
+    assert((this.#depths.get(key) ?? 0) > 1, 'a newer event is in the lane');
+    this.#depths.add(key, -1);
+    this.#events -= 1;
+    this.#bytes -= bytes;
+  }
+
   /** The head leaves its lane with the next commit; for the key it counts until `taken`. */
   left(key: string, bytes: number): void {
     assert((this.#depths.get(key) ?? 0) > 0, 'an event leaves a lane that has one');

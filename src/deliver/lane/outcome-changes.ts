@@ -7,6 +7,7 @@ import type { Failed, Throttled } from '../callback/sender.ts';
 import { type AttemptsSoFar, judge, type Verdict } from '../retry/policy.ts';
 import type { Settler } from '../settle/settler.ts';
 import type { CallbackCounters } from './callback-counters.ts';
+import { coalesces } from './coalescing.ts';
 import type { LaneIndex } from './lane-index.ts';
 import { laneKey } from './order-key.ts';
 import { laneEvent, type PendingEvent } from './pending-event.ts';
@@ -14,7 +15,7 @@ import { laneEvent, type PendingEvent } from './pending-event.ts';
 const NONE: AttemptsSoFar = { attempts: 0, usedAttempts: 0, firstAttemptAt: null };
 
 export interface OutcomeParts {
-  readonly options: Pick<CallbackOptions, 'retry' | 'onExhausted'>;
+  readonly options: Pick<CallbackOptions, 'retry' | 'onExhausted' | 'coalesceMs'>;
   readonly settler: Settler;
   readonly lanes: LaneIndex;
   readonly clock: Clock;
@@ -61,6 +62,9 @@ export class OutcomeChanges {
       type: 'lane-append',
       ...keyOf(event),
       event: laneEvent(event),
+      ...(this.#parts.options.coalesceMs !== undefined && coalesces(event)
+        ? { coalesces: true }
+        : {}),
       ...verdict,
     });
   }

@@ -6,6 +6,8 @@ import type { LaneIndex } from './lane-index.ts';
 
 const MIN_EVENTS = 1024;
 const EVENTS_PER_KEY_IN_FLIGHT = 4;
+/** Where events are held back until newer ones come: a window of few would end their time early. */
+const MIN_EVENTS_HELD = 4096;
 const MAX_BYTES = 8 * 1024 * 1024;
 /** A full window is filled again once this share of it is left. */
 const REFILL_BELOW = 0.75;
@@ -17,6 +19,8 @@ const REFILL_BELOW = 0.75;
  * calls `changed` when it needs no more room. Without the bounds a slow endpoint would pull the log into memory.
  */
 export class Window {
+  /** With no more than this in it, there is room worth reading the log again. */
+  readonly refilledBelow: { readonly events: number; readonly bytes: number };
   readonly #maxEvents: number;
   readonly #limits: CallbackOptions['lanes'];
   readonly #lanes: LaneIndex;
@@ -26,7 +30,12 @@ export class Window {
   readonly #waiters: (() => void)[] = [];
 
   constructor(options: CallbackOptions, lanes: LaneIndex) {
-    this.#maxEvents = Math.max(MIN_EVENTS, options.concurrency * EVENTS_PER_KEY_IN_FLIGHT);
+    const least = options.coalesceMs === undefined ? MIN_EVENTS : MIN_EVENTS_HELD;
+    this.#maxEvents = Math.max(least, options.concurrency * EVENTS_PER_KEY_IN_FLIGHT);
+    this.refilledBelow = {
+      events: this.#maxEvents * REFILL_BELOW,
+      bytes: MAX_BYTES * REFILL_BELOW,
+    };
     this.#limits = options.lanes;
     this.#lanes = lanes;
   }
@@ -86,10 +95,7 @@ export class Window {
 
   /** Room for one event would mean a read for each. */
   get #worthwhile(): boolean {
-    return (
-      this.#events <= this.#maxEvents * REFILL_BELOW &&
-      this.#bytes <= MAX_BYTES * REFILL_BELOW &&
-      !this.lanesFull
-    );
+    const { events, bytes } = this.refilledBelow;
+    return this.#events <= events && this.#bytes <= bytes && !this.lanesFull;
   }
 }

@@ -53,6 +53,14 @@ export class Progress {
     this.#count('delivered');
   }
 
+  /** The event was not sent: a newer one of its key is in hand, and settles later. */
+  superseded(offset: number): void {
+    this.#settled.settle(offset);
+    this.#count('read');
+    this.#count('matched');
+    this.#count('superseded');
+  }
+
   /** The event is in a lane from the same commit on; the store counts it there as retrying or pending. */
   laned(offset: number): void {
     this.#settled.settle(offset);

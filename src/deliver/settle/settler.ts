@@ -3,7 +3,7 @@
 import { type RowcallError, toRowcallError } from '../../errors.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { failpoint } from '../../shared/failpoint.ts';
-import type { StateChange, StateStore } from '../../state/state-store.ts';
+import type { LaneSuperseded, StateChange, StateStore } from '../../state/state-store.ts';
 import type { Progress } from './progress.ts';
 
 /** What was only passed over may wait this long for a commit: nobody waits for it. */
@@ -32,6 +32,8 @@ export class Settler {
   #cancelLazy: (() => void) | null = null;
   #failure: RowcallError | null = null;
   #commits = 0;
+  /** By callback. */
+  readonly #superseded = new Map<string, (event: LaneSuperseded) => void>();
 
   /** @param onFailure told once a commit failed: the leg must end */
   constructor(state: StateStore, clock: Clock, onFailure: (error: RowcallError) => void) {
@@ -42,6 +44,11 @@ export class Settler {
 
   get commits(): number {
     return this.#commits;
+  }
+
+  /** Tells of events of a callback's lanes that were superseded, before anybody hears that the commit is durable. */
+  onSuperseded(callback: string, tell: (event: LaneSuperseded) => void): void {
+    this.#superseded.set(callback, tell);
   }
 
   /** Progress that somebody waits for: commit soon. */
@@ -99,8 +106,9 @@ export class Settler {
     const changes = [...progresses.map((progress) => progress.takeChange()), ...this.#changes];
     this.#changes = [];
     this.#committing = true;
+    let superseded: readonly LaneSuperseded[] = [];
     try {
-      if (changes.length > 0) await this.#state.commit(changes);
+      if (changes.length > 0) superseded = await this.#state.commit(changes);
       this.#commits += 1;
     } catch (error) {
       this.#fail(error, waiters);
@@ -110,6 +118,7 @@ export class Settler {
     }
     if (changes.some((change) => change.type === 'lane-append')) failpoint('after-lane-write');
     for (const { progress, next } of moved) progress.committed(next);
+    for (const event of superseded) this.#superseded.get(event.callback)?.(event);
     for (const waiter of waiters) waiter.resolve();
     if (this.#dirty.size > 0 || this.#changes.length > 0 || this.#waiters.length > 0) {
       this.#schedule();

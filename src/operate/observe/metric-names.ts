@@ -80,6 +80,10 @@ export const METRICS = {
     type: 'counter',
     help: 'Events set aside as dead letters.',
   },
+  rowcall_callback_superseded_total: {
+    type: 'counter',
+    help: 'Events that gave way to newer ones of their keys.',
+  },
   rowcall_callback_in_flight: { type: 'gauge', help: 'Attempts in flight.' },
   rowcall_callback_window_events: {
     type: 'gauge',

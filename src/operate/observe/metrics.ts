@@ -117,6 +117,7 @@ function callbackSamples(callback: CallbackSnapshot, ends: PartitionEnds): Sampl
     ['rowcall_callback_failed_attempts_total', callback.failedAttempts, labels],
     ['rowcall_callback_shape_failures_total', callback.shapeFailures, labels],
     ['rowcall_callback_dead_letters_total', callback.deadLetters, labels],
+    ['rowcall_callback_superseded_total', callback.superseded, labels],
     ['rowcall_callback_in_flight', callback.inFlight, labels],
     ['rowcall_callback_window_events', callback.windowEvents, labels],
     ['rowcall_callback_lanes', callback.lanes, labels],

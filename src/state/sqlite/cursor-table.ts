@@ -3,7 +3,13 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
 import { RowcallError } from '../../errors.ts';
 import { assert } from '../../shared/assert.ts';
-import type { Cursor, CursorKey, LedgerCounts, StateChange } from '../state-store.ts';
+import type {
+  Cursor,
+  CursorKey,
+  LaneSuperseded,
+  LedgerCounts,
+  StateChange,
+} from '../state-store.ts';
 import { LEDGER_FIELDS } from '../state-store.ts';
 import { decodeRuns, encodeRuns } from './offset-runs.ts';
 import type { Row } from '../../shared/sqlite-row.ts';
@@ -26,6 +32,8 @@ interface Moves {
  */
 export class CursorMoves {
   readonly #moves = new Map<number, Moves>();
+  /** Events of lanes that the changes superseded. */
+  readonly superseded: LaneSuperseded[] = [];
 
   [Symbol.iterator](): Iterator<[number, Moves]> {
     return this.#moves.entries();

@@ -15,16 +15,17 @@ const RETRYING = "state = 'retrying'";
 export function laneStatements(db: DatabaseSync) {
   return {
     find: db.prepare(
-      `SELECT id, cursor, state, depth, head_offset, last_offset, next_attempt_at, skip_offset FROM lanes
+      `SELECT id, cursor, state, depth, head_offset, last_offset, last_coalesces, next_attempt_at, skip_offset FROM lanes
        WHERE callback = ? AND topic = ? AND key = ?`,
     ),
     insertLane: db.prepare(
-      `INSERT INTO lanes (cursor, callback, topic, key, state, depth, bytes, head_offset, last_offset,
+      `INSERT INTO lanes (cursor, callback, topic, key, state, depth, bytes, head_offset, last_offset, last_coalesces,
          attempts, used_attempts, first_attempt_at, next_attempt_at, last_error, cause)
-       VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     extend: db.prepare(
-      'UPDATE lanes SET depth = depth + 1, bytes = bytes + ?, last_offset = ? WHERE id = ?',
+      `UPDATE lanes SET depth = depth + ?, bytes = bytes + ?, last_offset = ?, last_coalesces = ?
+       WHERE id = ?`,
     ),
     fail: db.prepare(
       `UPDATE lanes SET attempts = ?, used_attempts = ?, first_attempt_at = ?, next_attempt_at = ?,

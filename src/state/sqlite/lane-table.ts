@@ -72,9 +72,23 @@ export class LaneTable {
     assert(numberOf(found, 'cursor') === cursor, `event ${event.id} is of its lane's partition`);
     assert(event.offset > last, `event ${event.id} comes after offset ${last} of its lane`);
     const lane = numberOf(found, 'id');
-    this.#statements.extend.run(bytes, event.offset, lane);
+    const coalesces = change.coalesces === true;
+    const replaced = coalesces ? this.#supersede(change, found, moves) : null;
+    const depth = replaced === null ? 1 : 0;
+    const coalescing = coalesces ? 1 : 0;
+    this.#statements.extend.run(depth, bytes - (replaced ?? 0), event.offset, coalescing, lane);
     this.#events.insert(lane, event);
-    moves.count(cursor, isParked(found) ? 'parked' : 'pending', 1);
+    moves.count(cursor, isParked(found) ? 'parked' : 'pending', depth);
+  }
+
+  /** The last event gives way to the one that comes: returns its bytes. Null where it stays, as the head does: an
+   *  attempt for it may be in flight, and its budget is what a failing key is judged by. */
+  #supersede({ callback, topic, key }: LaneKey, found: Row, moves: CursorMoves): number | null {
+    if (numberOf(found, 'depth') === 1 || numberOf(found, 'last_coalesces') === 0) return null;
+    const bytes = this.#events.remove(numberOf(found, 'id'), numberOf(found, 'last_offset'));
+    moves.count(numberOf(found, 'cursor'), 'superseded', 1);
+    moves.superseded.push({ callback, topic, key, bytes });
+    return bytes;
   }
 
   failed(change: Failed, moves: CursorMoves): void {
@@ -251,6 +265,7 @@ export class LaneTable {
       bytes,
       event.offset,
       event.offset,
+      change.coalesces === true ? 1 : 0,
       ...this.#failureColumns(failure),
     );
     return Number(lastInsertRowid);

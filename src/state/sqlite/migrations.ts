@@ -15,6 +15,8 @@
  * Format 2. A parked lane is never due: it stands in no index of due times. `lanes.skip_offset` is the head that a
  * person asked to skip. The event of a dead letter stays in `lane_events`, under the negative id of the dead letter as
  * its lane: setting 64 MiB aside then moves no byte of them.
+ *
+ * Format 3. `lanes.last_coalesces`: whether a newer event may take the last one's place, unless that is the head.
  */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -113,5 +115,8 @@ export const MIGRATIONS: readonly string[] = [
     event_id TEXT,
     reason TEXT NOT NULL
   ) STRICT;
+  `,
+  `
+  ALTER TABLE lanes ADD COLUMN last_coalesces INTEGER NOT NULL DEFAULT 0 CHECK (last_coalesces IN (0, 1));
   `,
 ];

@@ -11,6 +11,7 @@ import type {
   DueLane,
   LaneAction,
   LaneSummary,
+  LaneSuperseded,
   PageOf,
   StateChange,
   StateStore,
@@ -113,12 +114,13 @@ class SqliteState implements StateStore {
     });
   }
 
-  commit(changes: readonly StateChange[]): Promise<void> {
-    if (changes.length === 0) return Promise.resolve();
+  commit(changes: readonly StateChange[]): Promise<readonly LaneSuperseded[]> {
+    if (changes.length === 0) return Promise.resolve([]);
     return this.#write(() => {
       const moves = new CursorMoves();
       for (const change of changes) this.#apply(change, moves);
       this.#cursors.write(moves);
+      return moves.superseded;
     });
   }
 
@@ -219,11 +221,12 @@ class SqliteState implements StateStore {
     });
   }
 
-  #write(work: () => void): Promise<void> {
+  #write<T>(work: () => T): Promise<T> {
     return this.#settled(() => {
+      let result: T;
       try {
         this.#begin.run();
-        work();
+        result = work();
       } catch (error) {
         this.#rollBack();
         throw writeFailure(error, this.#path);
@@ -234,6 +237,7 @@ class SqliteState implements StateStore {
         this.#broken = writeFailure(error, this.#path);
         throw this.#broken;
       }
+      return result;
     });
   }
 

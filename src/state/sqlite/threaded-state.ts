@@ -10,6 +10,7 @@ import type {
   Cursor,
   DeadLetter,
   DueLane,
+  LaneSuperseded,
   LaneSummary,
   PageOf,
   StateChange,
@@ -97,7 +98,7 @@ class ThreadedState implements StateStore {
     return this.#call('openCursors', args);
   }
 
-  commit(changes: readonly StateChange[]): Promise<void> {
+  commit(changes: readonly StateChange[]): Promise<readonly LaneSuperseded[]> {
     return this.#call('commit', [changes.map(detached)]);
   }
 

@@ -82,6 +82,7 @@ describe('the mapping from YAML to the program', () => {
             allow_private_network: true,
             max_body: '1KiB',
           },
+          coalesce: '5s',
           concurrency: 1,
           retry: {
             backoff: 'linear',
@@ -164,6 +165,7 @@ describe('the mapping from YAML to the program', () => {
             allowPrivateNetwork: true,
             maxBodyBytes: 1024,
           },
+          coalesceMs: 5_000,
           concurrency: 1,
           retry: {
             backoff: 'linear',

@@ -33,7 +33,7 @@ export const FILTERED: Outcome = { kind: 'filtered' };
 export const UNREACHABLE: Outcome = { kind: 'unreachable', error: 'refused' };
 
 export type SceneOptions = Partial<
-  Pick<CallbackOptions, 'concurrency' | 'lanes' | 'retry' | 'onExhausted'>
+  Pick<CallbackOptions, 'concurrency' | 'lanes' | 'retry' | 'onExhausted' | 'coalesceMs'>
 >;
 
 export class DispatcherScene {
@@ -106,7 +106,11 @@ export class DispatcherScene {
   }
 
   /** Offers the next event of the partition; its row has so many bytes. */
-  offer(key: string, bytes = 0): void {
+  offer(
+    key: string,
+    bytes = 0,
+    over: { readonly key?: null; readonly undecided?: boolean } = {},
+  ): void {
     const offset = this.#next;
     this.#next += 1;
     const value = Buffer.from(`{"before":null,"after":{"text":"${'x'.repeat(bytes)}"}}`);
@@ -114,7 +118,11 @@ export class DispatcherScene {
     const record = { key: `{"id":"${key}"}`, value, timestampMs, offset };
     this.dispatcher.offer(
       pendingEvent(
-        { ...record, id: `uuid:${offset}:shop/orders:1`, table: 'shop.orders', operation: 'c' },
+        {
+          ...{ ...record, id: `uuid:${offset}:shop/orders:1`, table: 'shop.orders' },
+          operation: 'c',
+          ...over,
+        },
         value,
         this.#progress,
       ),
@@ -181,14 +189,14 @@ export class DispatcherScene {
     return (await this.#store.cursors())[0]?.next;
   }
 
-  async #commit(changes: Parameters<StateStore['commit']>[0]): Promise<void> {
+  async #commit(...args: Parameters<StateStore['commit']>): ReturnType<StateStore['commit']> {
     const held = this.#held;
     if (held !== null) {
       await new Promise<void>((resolve) => {
         held.push(resolve);
       });
     }
-    await this.#store.commit(changes);
+    return this.#store.commit(...args);
   }
 
   #sender(): Sender {

@@ -26,7 +26,7 @@ function setup(): Scene {
   const commit: StateStore['commit'] = (changes) =>
     new Promise((resolve, reject) => {
       const end = async (error?: Error): Promise<void> => {
-        if (error === undefined) resolve();
+        if (error === undefined) resolve([]);
         else reject(error);
         await new Promise<void>((turned) => {
           setImmediate(turned);
