@@ -103,9 +103,11 @@ export class EventHandler {
         place.enterFile(event);
         return;
       case 'gtid':
+        this.#tables.clear();
         place.begin(event);
         return;
       case 'mariadb-gtid':
+        this.#tables.clear();
         this.#xa.begin(event, place.begin(event));
         return;
       case 'table-map':

@@ -44,8 +44,8 @@ export interface TableDefect {
 
 export type TableMapEvent = Extract<BinlogEvent, { readonly type: 'table-map' }>;
 
-/** Parsed shapes kept. A statement names at most a few tables; this many hold a whole schema of one. */
-const MAX_VERSIONS = 2_000;
+/** Columns of all shapes kept: with what hangs on them each takes about half a kilobyte. */
+const MAX_COLUMNS = 64 * 1024;
 /** Ids kept. A row event refers to the maps of its own statement only, which are the newest. */
 const MAX_IDS = 10_000;
 
@@ -57,11 +57,11 @@ const MAX_IDS = 10_000;
  * with a defect is an object of its own for each map, because the defect must name the place of this one.
  */
 export class TableMaps {
-  readonly #versions: Map<string, TableVersion>;
+  readonly #versions: TableVersions;
   readonly #ids = new Map<number, TableVersion>();
   #flavor: Flavor;
 
-  constructor(flavor: Flavor = 'mysql', versions = new Map<string, TableVersion>()) {
+  constructor(flavor: Flavor = 'mysql', versions = new TableVersions()) {
     this.#flavor = flavor;
     this.#versions = versions;
   }
@@ -76,7 +76,7 @@ export class TableMaps {
 
   /** @throws RowcallError BINLOG_EVENT_MALFORMED */
   put(event: TableMapEvent): TableVersion {
-    const version = placed(this.#version(event), event);
+    const version = placed(this.#versions.of(event, this.#flavor), event);
     this.#ids.delete(event.tableId);
     this.#ids.set(event.tableId, version);
     dropOldest(this.#ids, MAX_IDS);
@@ -89,7 +89,8 @@ export class TableMaps {
   }
 
   /**
-   * Forgets all ids: at a new connection, and at a format description.
+   * Forgets all ids: at a new connection, and at a format description; also between transactions, since each has maps of
+   * its own, and those of the tables that were met before would stay in memory.
    *
    * @param serverVersion of the format description: the maps behind it are those of this server
    */
@@ -100,15 +101,37 @@ export class TableMaps {
     if (flavor !== this.#flavor) this.#versions.clear();
     this.#flavor = flavor;
   }
+}
 
-  #version(event: TableMapEvent): TableVersion {
+/** Shapes by their map's bytes, those longest unused gone where they have too many columns: a source may have any number of tables. */
+class TableVersions {
+  readonly #versions = new Map<string, TableVersion>();
+  #columns = 0;
+
+  of(event: TableMapEvent, flavor: Flavor): TableVersion {
     const key = event.body.toString('latin1');
-    const version = this.#versions.get(key) ?? parse(event, this.#flavor);
+    const known = this.#versions.get(key);
+    const version = known ?? parse(event, flavor);
     this.#versions.delete(key);
     this.#versions.set(key, version);
-    dropOldest(this.#versions, MAX_VERSIONS);
+    if (known === undefined) this.#columns += weightOf(version);
+    for (const [oldest, { columns }] of this.#versions) {
+      if (this.#columns <= MAX_COLUMNS || this.#versions.size === 1) break;
+      this.#versions.delete(oldest);
+      this.#columns -= weightOf({ columns });
+    }
     return version;
   }
+
+  clear(): void {
+    this.#versions.clear();
+    this.#columns = 0;
+  }
+}
+
+/** A table takes room beside its columns. */
+function weightOf({ columns }: Pick<TableVersion, 'columns'>): number {
+  return 8 + columns.length;
 }
 
 function parse(event: TableMapEvent, flavor: Flavor): TableVersion {

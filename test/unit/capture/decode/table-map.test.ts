@@ -258,6 +258,19 @@ describe('table maps', () => {
     expect(maps.get(0)).toBe(inUse);
   });
 
+  it('keep fewer shapes of wide tables', () => {
+    const maps = new TableMaps();
+    const columns = Array.from({ length: 4096 }, (_, i) => ({ name: `c${i}`, type: TYPE.DATE }));
+    const fields = [namesField(columns)];
+    const events = Array.from({ length: 30 }, (_, i) =>
+      tableMapEvent(tableMapBody(columns, fields, ['shop', `t${i}`]), i),
+    );
+    const versions = events.map((event) => maps.put(event));
+    const again = events.map((event) => maps.put(event));
+    expect(again.some((version, i) => version === versions[i])).toBe(false);
+    expect(maps.put(tableMapEvent(tableMapBody(columns, fields, ['shop', 't29'])))).toBe(again[29]);
+  });
+
   it('name file and position of a malformed map', () => {
     expect(() => new TableMaps().put(tableMapEvent(Buffer.from([1, 2])))).toThrow(malformedEvent);
     expect(() => new TableMaps().put(tableMapEvent(Buffer.from([1, 2])))).toThrow(
