@@ -65,6 +65,8 @@ export class Place {
   readonly #cut: Map<string, OpenTransaction>;
   /** A map, as a topic may be called `constructor`. */
   readonly #topics: Map<string, MadeTopic>;
+  /** As the checkpoint has them: the same object until one of them changes. */
+  #topicsNow: Checkpoint['topics'] | null = null;
   #file: string;
   #position: number;
   #fileCreated: number;
@@ -230,6 +232,7 @@ export class Place {
 
   topicMade(name: string, topic: MadeTopic): void {
     this.#topics.set(name, topic);
+    this.#topicsNow = null;
     this.#dirty = true;
   }
 
@@ -271,6 +274,7 @@ export class Place {
   /** Call it between two rows only, with the records of every row counted so far. */
   checkpoint(): Checkpoint {
     this.#dirty = false;
+    this.#topicsNow ??= Object.fromEntries(this.#topics);
     return {
       version: 3,
       serverUuid: this.serverUuid,
@@ -281,7 +285,7 @@ export class Place {
       last: this.#last,
       open: this.#openTransactions(),
       prepared: this.prepared.all,
-      topics: Object.fromEntries(this.#topics),
+      topics: this.#topicsNow,
       routing: this.#routing,
     };
   }

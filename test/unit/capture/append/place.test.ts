@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Place } from '../../../../src/capture/append/place.ts';
 import type { BinlogEvent } from '../../../../src/capture/binlog/binlog-event.ts';
+import { formatCheckpoint, parseCheckpoint } from '../../../../src/checkpoint.ts';
 import { RowcallError } from '../../../../src/errors.ts';
 import type { Checkpoint } from '../../../../src/position.ts';
 
@@ -219,6 +220,18 @@ describe('the place in the binlog', () => {
     const again = new Place(place.checkpoint(), server);
     expect(again.topic('constructor')).toEqual(made);
     expect(again.topic('toString')).toBeUndefined();
+  });
+
+  it('have a text that changes with the topics, and their object only then', () => {
+    const place = new Place(start, server);
+    const before = place.checkpoint();
+    expect(place.checkpoint().topics).toBe(before.topics);
+    const text = formatCheckpoint(before);
+    place.topicMade('late', { id: 'x', partitions: 3, table: null });
+    const after = place.checkpoint();
+    expect(parseCheckpoint(formatCheckpoint(after))).toEqual(after);
+    expect(Object.keys(after.topics)).toContain('late');
+    expect(formatCheckpoint(before)).toBe(text);
   });
 
   it('gives a topic to another table, and says so in the next checkpoint', () => {
