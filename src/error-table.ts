@@ -63,6 +63,11 @@ export const ERRORS = {
     exit: 3,
     cure: 'This server lacks transactions that we have read. Point source at a server that has them, or bring them over by hand; or rowcall position set, knowing that their changes are in the log and not on this server.',
   },
+  GTIDS_NOT_SENT: {
+    retriable: false,
+    exit: 3,
+    cure: 'rowcall position set -c FILE with --file and --position as named reads again from there: what was captured since comes once more, under the same ids. Or, knowing that their changes are lost, --gtid with the set that the server has executed.',
+  },
   GTID_OUT_OF_ORDER: {
     retriable: false,
     exit: 3,

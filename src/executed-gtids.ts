@@ -8,6 +8,7 @@ import {
   MariadbPosition,
   parseMariadbGtid,
 } from './mariadb-gtid.ts';
+import { RowcallError } from './errors.ts';
 import { assert } from './shared/assert.ts';
 
 export type AnyGtid = Gtid | MariadbGtid;
@@ -35,7 +36,10 @@ export function parseAnyGtid(text: string): AnyGtid {
 
 /** What was read: a set (MySQL), or how far each domain was (MariaDB). */
 export interface ExecutedGtids {
-  /** @throws RowcallError GTID_OUT_OF_ORDER: by its number it cannot come behind those that are in */
+  /**
+   * @throws RowcallError by its number it cannot come behind those that are in: GTID_OUT_OF_ORDER of MariaDB;
+   *   POSITION_UNPROVEN of MySQL, where it is in already
+   */
   requireNext(gtid: AnyGtid): void;
   /** @throws RowcallError as `requireNext` */
   add(gtid: AnyGtid): void;
@@ -87,9 +91,15 @@ class ExecutedSet implements ExecutedGtids {
     this.#set = set;
   }
 
-  /** The numbers of a server may come in any order. */
+  /** The numbers of a server may come in any order. A dump leaves out those that are in. */
   requireNext(gtid: AnyGtid): void {
     assert('uuid' in gtid, 'a MySQL server writes GTIDs of its own form');
+    if (!this.#set.contains(gtid)) return;
+    throw new RowcallError(
+      'POSITION_UNPROVEN',
+      `${formatGtid(gtid)} came a second time: the server lost the first one in a crash and gave its number to another`,
+      { place: formatGtid(gtid) },
+    );
   }
 
   add(gtid: AnyGtid): void {

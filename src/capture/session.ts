@@ -10,17 +10,20 @@ import type { LargeWork } from '../shared/large-work.ts';
 import type { Logger } from '../shared/logger.ts';
 import type { ClaimCheck } from './append/claim-check.ts';
 import { Place } from './append/place.ts';
-import { openBinlogStream } from './binlog/binlog-stream.ts';
+import { type BinlogStream, openBinlogStream } from './binlog/binlog-stream.ts';
 import type { ReplicaIdentity } from './binlog/replica-identity.ts';
-import { answerLimit, SourceConnection } from './binlog/source-connection.ts';
+import { answerLimit, SourceConnection, withSource } from './binlog/source-connection.ts';
 import type { SourceServer } from './binlog/source-server.ts';
 import type { CaptureCounters } from './capture-counters.ts';
-import { BinlogFollower, type FollowListener } from './follow-binlog.ts';
+import { ExecutedCheck } from './executed-check.ts';
+import { BinlogFollower, type EventStream, type FollowListener } from './follow-binlog.ts';
 import { checkSource, requireFit } from './preflight/check-source.ts';
 import { type ChosenServer, chooseServer, errantOn } from './preflight/choose-server.ts';
 import { AskedColumnTypes } from './preflight/mariadb/column-types.ts';
+import { placeOfFirst } from './preflight/gtid-start.ts';
 import { type ProvenPlace, provePlace } from './preflight/prove-place.ts';
 import type { DumpAccess } from './preflight/read-place.ts';
+import { readServerPlace } from './preflight/server-place.ts';
 import { type Start, startPlace } from './preflight/start-place.ts';
 import { withGtids } from './preflight/take-up-gtids.ts';
 import { type ForeseenPurge, PurgeWatch } from './purge-watch.ts';
@@ -222,13 +225,38 @@ export class CaptureSession {
       });
       const watch = this.#watchPurges(server, place, onFailure);
       try {
-        await this.#follower.run(stream);
+        await this.#follower.run(this.#checked(stream, place, { server, found, ended }));
       } finally {
         await watch.stop();
       }
     } finally {
       await stream.close();
     }
+  }
+
+  /** The stream, with the proof that a dump by GTID leaves out nothing. */
+  #checked(
+    stream: BinlogStream,
+    place: Place,
+    at: {
+      readonly server: SourceServer;
+      readonly found: FoundPlace;
+      readonly ended: AbortSignal;
+    },
+  ): EventStream {
+    const { executed, end } = at.found.proven;
+    if (executed === null || end === null) return stream;
+    const { serverId, heartbeatMs, clock } = this.#parts;
+    const { connection } = at.server;
+    const access = { connection, serverId, heartbeatMs, clock };
+    return new ExecutedCheck({
+      ...{ stream, place, executed, end },
+      find: (missing, newest) =>
+        withSource(connection, at.ended, async (source) => {
+          const server = await readServerPlace(source);
+          return placeOfFirst(missing, newest, { server, access }, at.ended);
+        }),
+    });
   }
 
   /** Looks after the binlog's expiry for as long as the stream is followed. */

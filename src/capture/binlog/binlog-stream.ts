@@ -178,9 +178,9 @@ class DumpStream implements BinlogStream {
   ) {
     this.#options = options;
     this.#signal = signal;
-    const byGtid = !('file' in options.start);
     const begin = 'file' in options.start ? options.start : { file: '', position: FIRST_POSITION };
-    this.#parser = new EventParser(begin, byGtid, options.bodies);
+    const leavesOut = !('file' in options.start) || options.start.except !== undefined;
+    this.#parser = new EventParser(begin, leavesOut, options.bodies);
     const listener = {
       onEvent: (event: RawEvent): void => {
         this.#enqueue(event);

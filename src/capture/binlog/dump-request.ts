@@ -24,6 +24,8 @@ export interface DumpDomains {
 export interface DumpPlace extends FilePosition {
   /** The server has GTIDs on, so that its command by GTID can be used, which takes places of 64 bits. */
   readonly gtids?: boolean;
+  /** The server has GTIDs on, and leaves out these. Default: it leaves out nothing. */
+  readonly except?: GtidSet;
 }
 
 export interface DumpRequest {
@@ -83,8 +85,8 @@ export function encodeDumpRequest(request: DumpRequest): Buffer {
     return encodeByGtid(start.gtidSet, { file: '', position: FIRST_POSITION }, serverId, flags);
   }
   // An empty set leaves out nothing: all that stands from the place on.
-  return start.gtids === true
-    ? encodeByGtid(new GtidSet(), start, serverId, flags)
+  return start.gtids === true || start.except !== undefined
+    ? encodeByGtid(start.except ?? new GtidSet(), start, serverId, flags)
     : encodeByPlace(start, serverId, flags);
 }
 

@@ -7,6 +7,7 @@ import { present } from '../../shared/assert.ts';
 import type { BinlogEvent } from '../binlog/binlog-event.ts';
 import { FIRST_POSITION } from '../binlog/event-parser.ts';
 import type { SourceConnection } from '../binlog/source-connection.ts';
+import { gtidsBefore } from './gtid-start.ts';
 import { secondsText } from './prove-sets.ts';
 import { type DumpAccess, readEvents, readPlace } from './read-place.ts';
 import type { ServerPlace } from './server-place.ts';
@@ -93,7 +94,8 @@ async function scan(
   { access, signal }: { readonly access: DumpAccess; readonly signal: AbortSignal },
 ): Promise<FoundPlace> {
   const begin = { file, position: FIRST_POSITION };
-  const passed = new Passed(begin, server);
+  const before = await gtidsBefore(file, server, access, signal);
+  const passed = new Passed(begin, server.gtids === null ? null : before);
   for await (const event of readEvents(access, begin, signal)) {
     if (event.type === 'gtid' && committedMs(event) >= timestampMs) break;
     passed.take(event);
@@ -108,10 +110,10 @@ class Passed {
   #fileCreated = 0;
   #last: Checkpoint['last'] = null;
 
-  constructor(begin: FilePosition, server: ServerPlace) {
+  /** @param before all that stands before the place; null without GTIDs */
+  constructor(begin: FilePosition, before: GtidSet | null) {
     this.#at = begin;
-    // What is purged can come no more, whether or not the file's own set has it.
-    this.#gtids = server.gtids?.purged.clone() ?? null;
+    this.#gtids = before;
   }
 
   take(event: BinlogEvent): void {

@@ -5,18 +5,25 @@
 
 import { RowcallError } from '../../errors.ts';
 import { GtidSet, formatGtid, parseGtid, type Gtid } from '../../gtid-set.ts';
-import { formatPlace, type Checkpoint } from '../../position.ts';
+import { formatPlace, type Checkpoint, type FilePosition } from '../../position.ts';
 import { isMariadbServer } from '../../executed-gtids.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { BinlogEvent } from '../binlog/binlog-event.ts';
 import type { DumpStart } from '../binlog/dump-request.ts';
 import type { SourceConnection } from '../binlog/source-connection.ts';
 import { lastOf } from './find-by-time.ts';
+import { requireNotReused, startByGtid } from './gtid-start.ts';
 import { proveMariadbPosition } from './mariadb/prove-position.ts';
 import { proveKept, purgedError, ServerLacksError } from './prove-sets.ts';
 import { readEvents, readPlace } from './read-place.ts';
 import type { DumpAccess } from './read-place.ts';
-import { isPurged, readServerPlace, readUpstream, readVersion } from './server-place.ts';
+import {
+  isPurged,
+  readEndOfLog,
+  readServerPlace,
+  readUpstream,
+  readVersion,
+} from './server-place.ts';
 import type { ServerPlace } from './server-place.ts';
 
 type Last = Checkpoint['last'];
@@ -29,6 +36,8 @@ export interface ProvenPlace {
   readonly last: Last;
   /** What that server had executed; null without GTIDs. */
   readonly executed: GtidSet | null;
+  /** Where its binlog ended after that: before it stands all of `executed` that is in the binlog. */
+  readonly end: FilePosition | null;
 }
 
 /**
@@ -67,14 +76,16 @@ export async function provePlace(
     throw new ServerLacksError(read, { server, upstream, checkpoint });
   }
   await proveKept(ours, server, { checkpoint, access, signal });
+  const end = await readEndOfLog(source);
   const same = server.uuid === checkpoint.serverUuid;
   if (same) await proveLast(checkpoint, server, access, signal);
   else refuseCutThere(checkpoint, server);
   return {
-    start: { gtidSet: ours },
+    start: await startByGtid(ours, checkpoint, { server, access }, signal),
     serverUuid: server.uuid,
     last: same ? checkpoint.last : await proveLastThere(checkpoint, server, access, signal),
     executed: server.gtids?.executed ?? null,
+    end: { file: end.file, position: end.position },
   };
 }
 
@@ -86,7 +97,7 @@ async function proveWithoutGtids(
 ): Promise<ProvenPlace> {
   await proveByFile(checkpoint, server, access, signal);
   const { file, position, last } = checkpoint;
-  return { start: { file, position }, serverUuid: server.uuid, last, executed: null };
+  return { start: { file, position }, serverUuid: server.uuid, last, executed: null, end: null };
 }
 
 function requireMysql(checkpoint: Checkpoint): void {
@@ -220,6 +231,8 @@ async function proveLast(
       { place: formatPlace(last) },
     );
   }
+  if (last.gtid === null || server.gtids === null) return;
+  await requireNotReused(parseGtid(last.gtid), last, { server, access }, signal);
 }
 
 /** Mode ON refuses to send what has no GTID, mode OFF what has one: such a transaction was read before a change. */
@@ -245,7 +258,9 @@ async function proveLastThere(
   if (server.gtids.purged.contains(gtid)) return null;
   const only = new GtidSet();
   only.add(gtid);
-  const found = await firstGtid({ gtidSet: server.gtids.executed.subtract(only) }, access, signal);
+  const others = server.gtids.executed.subtract(only);
+  const begin = await startByGtid(others, null, { server, access }, signal);
+  const found = await firstGtid(begin, access, signal);
   // What was executed meanwhile stands behind it; before it there is nothing that was not asked for.
   if (found?.gtid !== text) {
     throw new RowcallError(

@@ -7,6 +7,7 @@ import { present } from '../../shared/assert.ts';
 import { FIRST_POSITION } from '../binlog/event-parser.ts';
 import type { SourceConnection } from '../binlog/source-connection.ts';
 import { findByTime, type FoundPlace, lastOf } from './find-by-time.ts';
+import { gtidsBefore, startByGtid } from './gtid-start.ts';
 import { proveKept, ServerLacksError } from './prove-sets.ts';
 import { readEvents, readPlace } from './read-place.ts';
 import type { DumpAccess } from './read-place.ts';
@@ -127,7 +128,8 @@ async function findByGtid(
   }
   await proveKept(gtidSet, server, { checkpoint: null, access, signal });
   // The server finds the file; within it what we have is left out.
-  const { file, fileCreated } = await readPlace(access, { gtidSet }, signal);
+  const begin = await startByGtid(gtidSet, null, { server, access }, signal);
+  const { file, fileCreated } = await readPlace(access, begin, signal);
   return { gtidSet: gtidSet.toString(), file, position: FIRST_POSITION, fileCreated, last: null };
 }
 
@@ -139,10 +141,8 @@ async function findByFile(
 ): Promise<FoundPlace> {
   requireFile(start, server);
   const begin = { file: start.file, position: FIRST_POSITION };
-  const { fileCreated, event } = await readPlace(access, begin, signal);
-  const before = event?.type === 'previous-gtids' ? event.set : '';
-  // What is purged can come no more, whether or not the file's own set has it.
-  const gtids = GtidSet.parse(before).union(server.gtids?.purged ?? new GtidSet());
+  const { fileCreated } = await readPlace(access, begin, signal);
+  const gtids = await gtidsBefore(start.file, server, access, signal);
   const last =
     start.position === FIRST_POSITION ? null : await addUpTo(start, gtids, access, signal);
   const gtidSet = server.gtids === null ? null : gtids.toString();

@@ -1,9 +1,9 @@
 /** From a place without GTIDs to one with them, once the source has gtid_mode ON. */
 
-import { GtidSet } from '../../gtid-set.ts';
 import type { Checkpoint } from '../../position.ts';
 import { FIRST_POSITION } from '../binlog/event-parser.ts';
 import type { SourceConnection } from '../binlog/source-connection.ts';
+import { gtidsBefore } from './gtid-start.ts';
 import { readEvents } from './read-place.ts';
 import type { DumpAccess } from './read-place.ts';
 import { readServerPlace } from './server-place.ts';
@@ -28,10 +28,9 @@ export async function withGtids(
   const server = await readServerPlace(source);
   const isNewest = server.files.at(-1)?.name === checkpoint.file;
   if (server.gtids === null || !isNewest) return checkpoint;
-  let gtids = server.gtids.purged;
+  const gtids = await gtidsBefore(checkpoint.file, server, access, signal);
   const begin = { file: checkpoint.file, position: FIRST_POSITION };
   for await (const event of readEvents(access, begin, signal)) {
-    if (event.type === 'previous-gtids') gtids = gtids.union(GtidSet.parse(event.set));
     if (event.type !== 'gtid') continue;
     if (event.endPosition > checkpoint.position || event.file !== checkpoint.file) break;
     if (event.gtid === null) return checkpoint;

@@ -14,6 +14,7 @@ import { openBinlogStream } from '../binlog/binlog-stream.ts';
 import type { DumpStart } from '../binlog/dump-request.ts';
 import { FIRST_POSITION } from '../binlog/event-parser.ts';
 import { answerLimit, SourceConnection } from '../binlog/source-connection.ts';
+import { startByGtid } from '../preflight/gtid-start.ts';
 import { type DumpAccess, readEvents } from '../preflight/read-place.ts';
 import { readAnyServer } from '../preflight/any-server.ts';
 import { justBefore, type MariadbState } from '../preflight/mariadb/server-state.ts';
@@ -42,7 +43,12 @@ export class BinlogPreparedSource implements PreparedSource {
   }
 
   async open(prepared: PreparedTransaction): Promise<PreparedStream> {
-    const start = startOfPrepared(prepared, await this.#serverPlace());
+    const server = await this.#serverPlace();
+    const begin = startOfPrepared(prepared, server);
+    const start =
+      'gtidSet' in begin && 'gtids' in server
+        ? await startByGtid(begin.gtidSet, null, { server, access: this.#access }, this.#signal)
+        : begin;
     const { connection, serverId, heartbeatMs, clock } = this.#access;
     return openBinlogStream(
       {

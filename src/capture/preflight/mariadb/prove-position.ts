@@ -59,6 +59,7 @@ export async function proveMariadbPosition(
     serverUuid: state.uuid,
     last: same ? checkpoint.last : await proveLastThere(checkpoint, state, access, signal),
     executed: null,
+    end: null,
   };
 }
 
