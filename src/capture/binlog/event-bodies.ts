@@ -10,6 +10,7 @@ import type { ByteCursor } from '../byte-cursor.ts';
 import { CODE } from './event-codes.ts';
 import { readClassicGtid, readTaggedGtid } from './gtid-event.ts';
 import { inflated, readGtidList, readMariadbGtid } from './mariadb-bodies.ts';
+import { statementText } from './statement-text.ts';
 
 /** What a file's format description tells about the events behind it. */
 export interface BinlogFormat {
@@ -66,11 +67,10 @@ function readQueryOf(
   body.skip(2);
   const statusLength = body.u16();
   body.skip(fixed - 13);
-  const sqlMode = readSqlMode(body.slice(statusLength));
+  const { sqlMode, client } = readStatus(body.slice(statusLength));
   const schema = body.slice(schemaLength).toString('utf8');
   if (body.u8() !== 0) throw body.fail('its schema name does not end where it should');
-  // The text is in the client's character set; what is read of it (keywords, names) is for classification.
-  const sql = textOf(body).toString('utf8');
+  const sql = statementText(textOf(body), client);
   return { type: 'query', schema, sql, sqlMode, threadId, ...context.header };
 }
 
@@ -79,18 +79,37 @@ const readCompressedQuery: BodyReader = (body, context) =>
 
 const NOTHING = Buffer.alloc(0);
 
-const STATUS_FLAGS2 = 0;
 const STATUS_SQL_MODE = 1;
+const STATUS_CHARSET = 4;
+
+/** How long those are that a server writes before the character sets: mysql's sql/log_event.cc, Query_log_event::write. */
+const STATUS_LENGTHS = new Map<number, (status: Buffer, at: number) => number>([
+  // The flags of the session.
+  [0, () => 4],
+  [STATUS_SQL_MODE, () => 8],
+  // The catalog, with a zero behind it and without.
+  [2, (status, at) => 2 + (status[at] ?? 0)],
+  [6, (status, at) => 1 + (status[at] ?? 0)],
+  // auto_increment_increment and _offset.
+  [3, () => 4],
+  [STATUS_CHARSET, () => 6],
+]);
 
 /**
- * The low half of the session's sql_mode, 0 where the event does not tell. Every server writes it first, or behind
- * the flags; of what follows not every length is known, so nothing further is looked at.
+ * The low half of the session's sql_mode, 0 where the event does not tell, and the collation of its character_set_client. Of
+ * what follows not every length is known, so nothing further is looked at.
  */
-function readSqlMode(status: Buffer): number {
-  const at = status[0] === STATUS_FLAGS2 ? 5 : 0;
-  return status[at] === STATUS_SQL_MODE && status.length >= at + 9
-    ? status.readUInt32LE(at + 1)
-    : 0;
+function readStatus(status: Buffer): { readonly sqlMode: number; readonly client: number | null } {
+  let sqlMode = 0;
+  for (let at = 0; at < status.length;) {
+    const code = status.readUInt8(at);
+    const length = STATUS_LENGTHS.get(code)?.(status, at + 1);
+    if (length === undefined || at + 1 + length > status.length) break;
+    if (code === STATUS_SQL_MODE) sqlMode = status.readUInt32LE(at + 1);
+    if (code === STATUS_CHARSET) return { sqlMode, client: status.readUInt16LE(at + 1) };
+    at += 1 + length;
+  }
+  return { sqlMode, client: null };
 }
 
 /** Servers before 5.1.4 wrote table ids of 4 bytes; the format description tells. */
