@@ -160,12 +160,12 @@ export const ERRORS = {
   ROW_METADATA_MISSING: {
     retriable: false,
     exit: 3,
-    cure: "SET PERSIST binlog_row_metadata = 'FULL'; then rowcall position set past the place named.",
+    cure: "SET PERSIST binlog_row_metadata = 'FULL' (MariaDB: SET GLOBAL, and in my.cnf); then rowcall position set past the place named.",
   },
   ROW_IMAGE_PARTIAL: {
     retriable: false,
     exit: 3,
-    cure: "SET PERSIST binlog_row_image = 'FULL'; sessions that set their own must follow. Then rowcall position set behind the place named.",
+    cure: "SET PERSIST binlog_row_image = 'FULL' (MariaDB: SET GLOBAL, and in my.cnf); sessions that set their own must follow. Then rowcall position set behind the place named.",
   },
   COLUMN_TYPE_UNSUPPORTED: {
     retriable: false,

@@ -366,10 +366,10 @@ export class CaptureSession {
         { server: one.server.name, code },
         `Reading from ${server.name} instead: ${message}`,
       );
-      const errant = errantOn(one, proven.executed);
+      const errant = errantOn(one, proven);
       if (errant === null) continue;
       logger.error(
-        { server: one.server.name, errant: errant.toString() },
+        { server: one.server.name, errant },
         `${one.server.name} has transactions that ${server.name} has not: they are not captured, unless they get there`,
       );
     }

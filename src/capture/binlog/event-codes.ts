@@ -65,7 +65,8 @@ const OLD = 'no server from 5.1 on writes it';
 const LOAD = 'it brings data in without row events';
 const CONTEXT = 'context of a statement that is logged as text; that QUERY event is what stops';
 
-const ROW_FORMAT = "SET PERSIST binlog_format = 'ROW' (and in every session that sets its own).";
+const ROW_FORMAT =
+  "SET PERSIST binlog_format = 'ROW' (MariaDB: SET GLOBAL, and in my.cnf), and in every session that sets its own.";
 
 const decode = (code: number, name: string, reason: string): EventCode => {
   return { code, name, class: 'decode', reason };

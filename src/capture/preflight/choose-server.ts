@@ -1,8 +1,10 @@
 /** Which of the source's servers is read: the first, in order of preference, on which we may go on. */
 
 import { type ErrorCode, RowcallError } from '../../errors.ts';
-import type { GtidSet } from '../../gtid-set.ts';
 import type { SourceServer } from '../binlog/source-server.ts';
+import { formatLacked, lackedBy } from './mariadb/lacked.ts';
+import { MariadbLacksError } from './mariadb/prove-position.ts';
+import type { ProvenPlace } from './prove-place.ts';
 import { ServerLacksError } from './prove-sets.ts';
 
 /** A server that was asked, and why it is not read. */
@@ -103,8 +105,15 @@ function finalOnes(passed: readonly PassedOver[]): ReadonlySet<PassedOver> {
  * What a better server has that the chosen one has not: written there and not replicated, so that no reader of
  * the chosen one will ever see it, unless that server is repaired. Null where nothing is known of it.
  */
-export function errantOn({ failure }: PassedOver, executed: GtidSet | null): GtidSet | null {
+export function errantOn(
+  { failure }: PassedOver,
+  { executed, logged }: Pick<ProvenPlace, 'executed' | 'logged'>,
+): string | null {
+  if (failure instanceof MariadbLacksError && logged !== undefined) {
+    const lacked = lackedBy(failure.state.last, logged);
+    return lacked.length === 0 ? null : formatLacked(lacked);
+  }
   if (!(failure instanceof ServerLacksError) || executed === null) return null;
   const errant = failure.server.gtids?.executed.subtract(executed) ?? null;
-  return errant === null || errant.isEmpty ? null : errant;
+  return errant === null || errant.isEmpty ? null : errant.toString();
 }

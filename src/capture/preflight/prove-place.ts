@@ -5,6 +5,7 @@
 
 import { RowcallError } from '../../errors.ts';
 import { GtidSet, formatGtid, parseGtid, type Gtid } from '../../gtid-set.ts';
+import type { MariadbGtid } from '../../mariadb-gtid.ts';
 import { formatPlace, type Checkpoint, type FilePosition } from '../../position.ts';
 import { isMariadbServer } from '../../executed-gtids.ts';
 import type { Clock } from '../../shared/clock.ts';
@@ -38,6 +39,8 @@ export interface ProvenPlace {
   readonly executed: GtidSet | null;
   /** Where its binlog ended after that: before it stands all of `executed` that is in the binlog. */
   readonly end: FilePosition | null;
+  /** Of MariaDB: the last one of each writer in each domain, which its binlog has. */
+  readonly logged?: readonly MariadbGtid[];
 }
 
 /**

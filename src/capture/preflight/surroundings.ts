@@ -10,6 +10,7 @@ import type { TableRule } from '../route/table-rule.ts';
 import { type Finding, readAccount, readSettings } from './check-source.ts';
 import { checkBinlogFilters } from './checks/binlog-filters.ts';
 import { checkClock } from './checks/clock.ts';
+import { checkColumnTypes } from './checks/column-types.ts';
 import { checkDurability } from './checks/durability.ts';
 import { checkForeignKeys } from './checks/foreign-keys.ts';
 import { checkLargeIntegers } from './checks/large-integers.ts';
@@ -21,6 +22,7 @@ import { checkRuleColumns } from './checks/rule-columns.ts';
 import { checkTableRules } from './checks/table-rules.ts';
 import { checkTimeZones } from './checks/time-zones.ts';
 import { checkWrittenForm } from './checks/written-form.ts';
+import { inMariadbsWords } from './mariadb/mariadb-words.ts';
 import { type ServerVersion, readVersion } from './server-place.ts';
 import { type SeenTables, readTables } from './tables-seen.ts';
 
@@ -68,6 +70,7 @@ const CHECKS: readonly SurroundingsCheck[] = [
   checkForeignKeys,
   checkTableRules,
   checkRuleColumns,
+  checkColumnTypes,
   checkLargeIntegers,
   checkPacketSize,
   checkWrittenForm,
@@ -87,14 +90,14 @@ export async function checkSurroundings(
   wishes: SurroundingsWishes,
 ): Promise<readonly Finding[]> {
   const version = await readVersion(source);
-  if (version.isMariaDb || version.major < 8) return [];
+  if (!version.isMariaDb && version.major < 8) return [];
   const settings = await readSettings(source);
   const account = await readAccount(source);
   const tables = await readTables(source, wishes.rules);
   const on = { ...wishes, source, version, settings, account, tables };
   const findings: Finding[] = [];
   for (const check of CHECKS) findings.push(...(await attempt(check, on)));
-  return findings;
+  return version.isMariaDb ? findings.map(inMariadbsWords) : findings;
 }
 
 /** A question that this server does not answer is a finding, so that it does not hide what others answer. */

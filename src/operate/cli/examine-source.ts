@@ -8,6 +8,11 @@ import { leastRights } from '../../capture/preflight/checks/rights.ts';
 import { checkSurroundings } from '../../capture/preflight/surroundings.ts';
 import { compareServers, type NamedServer } from '../../capture/preflight/compare-servers.ts';
 import {
+  compareMariadb,
+  type NamedMariadb,
+  readNamedMariadb,
+} from '../../capture/preflight/mariadb/compare-mariadb.ts';
+import {
   readServerPlace,
   readUpstream,
   readVersion,
@@ -25,7 +30,7 @@ import { surroundingsWishes } from '../../source-watch.ts';
 export async function examineSource(config: Config, signal: AbortSignal): Promise<Finding[]> {
   const servers = await sourceServers(config.source);
   const several = servers.length > 1;
-  const answered: NamedServer[] = [];
+  const answered: Answered = { mysql: [], mariadb: [] };
   const findings: Finding[] = [];
   for (const server of servers) {
     const own = await examineServer(config, server, answered, signal);
@@ -35,7 +40,14 @@ export async function examineSource(config: Config, signal: AbortSignal): Promis
       ),
     );
   }
-  return [...findings, ...compareServers(answered)];
+  const { mysql, mariadb } = answered;
+  return [...findings, ...compareServers(mysql), ...compareMariadb(mariadb)];
+}
+
+/** What the servers that answered say of themselves. */
+interface Answered {
+  readonly mysql: NamedServer[];
+  readonly mariadb: NamedMariadb[];
 }
 
 const ACCESS_CURE = `${leastRights("'rowcall'@'%'")} -- and that name and password in source.url`;
@@ -43,7 +55,7 @@ const ACCESS_CURE = `${leastRights("'rowcall'@'%'")} -- and that name and passwo
 async function examineServer(
   config: Config,
   { name, connection }: SourceServer,
-  answered: NamedServer[],
+  answered: Answered,
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
   try {
@@ -57,10 +69,11 @@ async function examineServer(
       const findings = [...(await checkSource(source, wishes))];
       findings.push(...(await checkSurroundings(source, surroundingsWishes(config))));
       const { isMariaDb } = await readVersion(source);
-      // By MariaDB's positions nothing can be told of transactions that one server has and another lacks.
-      if (config.source.servers.length > 1 && !isMariaDb) {
+      if (config.source.servers.length < 2) return findings;
+      if (isMariaDb) answered.mariadb.push(await readNamedMariadb(name, source));
+      else {
         const place = await readServerPlace(source);
-        answered.push({ name, place, upstream: await readUpstream(source) });
+        answered.mysql.push({ name, place, upstream: await readUpstream(source) });
       }
       return findings;
     } finally {

@@ -16,9 +16,11 @@ export async function checkForeignKeys({
   settings,
   tables,
 }: Pick<Surroundings, 'source' | 'version' | 'settings' | 'tables'>): Promise<Finding[]> {
+  // No MariaDB does: there they are always InnoDB's.
   const canWrite =
-    version.major > WRITTEN_FROM.major ||
-    (version.major === WRITTEN_FROM.major && version.minor >= WRITTEN_FROM.minor);
+    !version.isMariaDb &&
+    (version.major > WRITTEN_FROM.major ||
+      (version.major === WRITTEN_FROM.major && version.minor >= WRITTEN_FROM.minor));
   const native = settings.get('innodb_native_foreign_keys') ?? 'ON';
   if (canWrite && native.toUpperCase() !== 'ON') return [];
   const rows = await source.query(
@@ -41,12 +43,17 @@ export async function checkForeignKeys({
     {
       check: 'foreign keys of captured tables',
       value: listed(children.map(({ text }) => text)),
-      want: canWrite ? 'innodb_native_foreign_keys = OFF' : 'no actions, or MySQL 9.6 or newer',
+      want: wanted(version, canWrite),
       why: 'InnoDB does these actions by itself: the rows that it changes or deletes in the child tables are in no binlog, so no callback hears of them.',
       sql: canWrite
         ? '-- in my.cnf: innodb_native_foreign_keys = OFF, then restart the server'
-        : '-- change the child rows by statements of the application (ON DELETE RESTRICT), or upgrade to MySQL 9.6',
+        : `-- change the child rows by statements of the application (ON DELETE RESTRICT)${version.isMariaDb ? '' : ', or upgrade to MySQL 9.6'}`,
       severity: 'warning',
     },
   ];
+}
+
+function wanted({ isMariaDb }: Surroundings['version'], canWrite: boolean): string {
+  if (canWrite) return 'innodb_native_foreign_keys = OFF';
+  return isMariaDb ? 'no actions' : 'no actions, or MySQL 9.6 or newer';
 }

@@ -46,20 +46,29 @@ async function bigColumns({
   );
   if (captured.size === 0) return [];
   const rows = await source.query(
-    `SELECT c.TABLE_SCHEMA AS s, c.TABLE_NAME AS t, c.COLUMN_NAME AS c, c.EXTRA AS e,
-       EXISTS (SELECT 1 FROM information_schema.STATISTICS i
-         WHERE i.TABLE_SCHEMA = c.TABLE_SCHEMA AND i.TABLE_NAME = c.TABLE_NAME
-           AND i.COLUMN_NAME = c.COLUMN_NAME AND i.SEQ_IN_INDEX = 1) AS i
-     FROM information_schema.COLUMNS c WHERE c.DATA_TYPE = 'bigint'
-     ORDER BY c.TABLE_SCHEMA, c.TABLE_NAME, c.ORDINAL_POSITION`,
+    `SELECT TABLE_SCHEMA AS s, TABLE_NAME AS t, COLUMN_NAME AS c, EXTRA AS e
+     FROM information_schema.COLUMNS WHERE DATA_TYPE = 'bigint'
+     ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION`,
   );
-  return rows.flatMap((row) => toColumn(row, captured, rules));
+  if (rows.length === 0) return [];
+  // Beside the columns and not within: MariaDB would open every table anew for each of them.
+  const leading = await source.query(
+    `SELECT TABLE_SCHEMA AS s, TABLE_NAME AS t, COLUMN_NAME AS c
+     FROM information_schema.STATISTICS WHERE SEQ_IN_INDEX = 1`,
+  );
+  const indexed = new Set(leading.map(placeOf));
+  return rows.flatMap((row) => toColumn(row, captured, rules, indexed.has(placeOf(row))));
+}
+
+function placeOf(row: SourceRow): string {
+  return JSON.stringify([row['s'], row['t'], row['c']]);
 }
 
 function toColumn(
   row: SourceRow,
   captured: ReadonlyMap<string, SeenTable>,
   rules: Surroundings['rules'],
+  isIndexed: boolean,
 ): BigColumn[] {
   const seen = captured.get(`${row['s'] ?? ''}.${row['t'] ?? ''}`);
   const column = row['c'] ?? '';
@@ -67,7 +76,7 @@ function toColumn(
   const rule = rules[seen.rule];
   if (rule?.bigint === 'string' || rule?.excludeColumns.includes(column) === true) return [];
   const isAutoIncrement = (row['e'] ?? '').toLowerCase().includes('auto_increment');
-  return [{ seen, column, isAutoIncrement, isIndexed: row['i'] === '1' }];
+  return [{ seen, column, isAutoIncrement, isIndexed }];
 }
 
 /** Values that were given by hand may be larger, but then the counter follows them. Null where it does not tell. */

@@ -1,4 +1,4 @@
-/** XA transactions that were prepared and never ended: https://dev.mysql.com/doc/refman/8.4/en/xa-statements.html */
+/** XA transactions that were prepared and never ended: https://dev.mysql.com/doc/refman/8.4/en/xa-statements.html, https://mariadb.com/kb/en/xa-transactions/ */
 
 import { RowcallError } from '../../../errors.ts';
 import { errnoOf } from '../../binlog/source-error.ts';
@@ -13,8 +13,9 @@ const ERRNO_REFUSED = 1401;
 export async function checkPrepared({
   source,
   account,
-}: Pick<Surroundings, 'source' | 'account'>): Promise<Finding[]> {
-  const rows = await recoverXids(source);
+  version: { isMariaDb },
+}: Pick<Surroundings, 'source' | 'account' | 'version'>): Promise<Finding[]> {
+  const rows = await recoverXids(source, isMariaDb);
   if (rows === null) {
     return [
       {
@@ -35,20 +36,28 @@ export async function checkPrepared({
       value: `${rows.length} prepared: ${listed(names)}`,
       want: 'none for long',
       why: 'Their rows are in the binlog since they were prepared, and are captured at their XA COMMIT: until then they hold locks, and the binlog back to where they were prepared must not be purged.',
-      sql: "-- whoever coordinates them ends them; by hand: XA COMMIT X'gtrid', X'bqual', format or XA ROLLBACK, from XA RECOVER CONVERT XID",
+      sql: `-- whoever coordinates them ends them; by hand: XA COMMIT X'gtrid', X'bqual', format or XA ROLLBACK, from ${recoverSql(isMariaDb)}`,
       severity: 'warning',
     },
   ];
 }
 
 /** Null where the account may not ask. @throws RowcallError what else a query throws */
-export async function recoverXids(source: Surroundings['source']): Promise<SourceRow[] | null> {
+export async function recoverXids(
+  source: Surroundings['source'],
+  isMariaDb = false,
+): Promise<SourceRow[] | null> {
   try {
-    return await source.query('XA RECOVER CONVERT XID');
+    return await source.query(recoverSql(isMariaDb));
   } catch (error) {
     if (!(error instanceof RowcallError)) throw error;
     const refused = error.code === 'SOURCE_ACCESS_DENIED' || errnoOf(error.cause) === ERRNO_REFUSED;
     if (refused) return null;
     throw error;
   }
+}
+
+/** With the xids as XA COMMIT takes them. */
+function recoverSql(isMariaDb: boolean): string {
+  return isMariaDb ? "XA RECOVER FORMAT = 'SQL'" : 'XA RECOVER CONVERT XID';
 }

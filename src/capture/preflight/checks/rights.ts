@@ -8,6 +8,10 @@ const USEFUL: ReadonlySet<string> = new Set([
   'USAGE',
   'REPLICATION SLAVE',
   'REPLICATION CLIENT',
+  // As MariaDB calls it, and its right to see what a replica does.
+  'BINLOG MONITOR',
+  'SLAVE MONITOR',
+  'REPLICA MONITOR',
   'SELECT',
   'REFERENCES',
   'SHOW VIEW',
@@ -16,14 +20,19 @@ const USEFUL: ReadonlySet<string> = new Set([
 ]);
 
 /** What an account of ours needs, for an administrator to run. */
-export function leastRights(account: string): string {
-  return (
-    `CREATE USER ${account} IDENTIFIED BY '…'; ` +
-    `GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO ${account};`
-  );
+export function leastRights(account: string, isMariaDb = false): string {
+  return `CREATE USER ${account} IDENTIFIED BY '…'; GRANT ${needed(isMariaDb)} ON *.* TO ${account};`;
 }
 
-export async function checkRights({ source }: Pick<Surroundings, 'source'>): Promise<Finding[]> {
+/** REPLICATION CLIENT is an old name of BINLOG MONITOR to MariaDB. */
+function needed(isMariaDb: boolean): string {
+  return `REPLICATION SLAVE, ${isMariaDb ? 'BINLOG MONITOR' : 'REPLICATION CLIENT'}`;
+}
+
+export async function checkRights({
+  source,
+  version: { isMariaDb },
+}: Pick<Surroundings, 'source' | 'version'>): Promise<Finding[]> {
   const rows = await source.query('SHOW GRANTS');
   const excess = new Set(rows.flatMap((row) => excessOf(Object.values(row)[0] ?? '')));
   if (excess.size === 0) return [];
@@ -31,9 +40,9 @@ export async function checkRights({ source }: Pick<Surroundings, 'source'>): Pro
     {
       check: 'grants',
       value: [...excess].join(', '),
-      want: 'REPLICATION SLAVE, REPLICATION CLIENT',
+      want: needed(isMariaDb),
       why: 'Whoever gets hold of the configuration, or of this process, has these rights as well.',
-      sql: `${leastRights("'rowcall'@'%'")} -- and name this account in source.url`,
+      sql: `${leastRights("'rowcall'@'%'", isMariaDb)} -- and name this account in source.url`,
       severity: 'note',
     },
   ];

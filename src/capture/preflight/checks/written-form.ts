@@ -14,6 +14,12 @@ const FORMS = [
     isPlain: (value: string) => value === '',
     why: 'Changes of JSON documents come out as whole documents, rebuilt from the ones before them.',
   },
+  {
+    // Of MariaDB.
+    check: 'log_bin_compress',
+    isPlain: (value: string) => value.toUpperCase() !== 'ON',
+    why: 'Compressed events are read as any other.',
+  },
 ] as const;
 
 export function checkWrittenForm({ settings }: Pick<Surroundings, 'settings'>): Finding[] {

@@ -14,6 +14,7 @@ import {
   type SourceWishes,
 } from '../check-source.ts';
 import { checkVersioned } from './check-versioned.ts';
+import { inMariadbsWords } from './mariadb-words.ts';
 import { checkSetting, type RequiredSetting, SETTINGS } from '../required-settings.ts';
 import type { ServerVersion } from '../server-place.ts';
 
@@ -63,13 +64,6 @@ export function checkMariadbSettings(
     ...checkRowImage(settings, wishes.requireFullImage === true),
     ...checkRetention(settings, wishes.minimumRetentionMs),
   ].map(inMariadbsWords);
-}
-
-/** MariaDB has no SET PERSIST: a restart would undo what is set. */
-export function inMariadbsWords(finding: Finding): Finding {
-  const sql = finding.sql.replaceAll('SET PERSIST', 'SET GLOBAL');
-  if (!sql.includes('SET GLOBAL')) return finding;
-  return { ...finding, sql: `${sql} -- and the same in my.cnf` };
 }
 
 function checkVersion(

@@ -60,6 +60,7 @@ export async function proveMariadbPosition(
     last: same ? checkpoint.last : await proveLastThere(checkpoint, state, access, signal),
     executed: null,
     end: null,
+    logged: state.last,
   };
 }
 
@@ -105,6 +106,20 @@ export async function readCaughtUp(
   }
 }
 
+/** Of a server that lacks transactions we have read. */
+export class MariadbLacksError extends RowcallError {
+  readonly state: MariadbState;
+
+  constructor(
+    code: 'SOURCE_BEHIND' | 'GTID_NOT_SUBSET',
+    message: string,
+    at: { readonly place?: string; readonly state: MariadbState },
+  ) {
+    super(code, message, at.place === undefined ? {} : { place: at.place });
+    this.state = at.state;
+  }
+}
+
 function lacking(
   missing: readonly MariadbGtid[],
   state: MariadbState,
@@ -115,12 +130,12 @@ function lacking(
     checkpoint?.serverUuid === state.uuid
       ? ' (this very server wrote them, or had them, and has lost them: in a crash with sync_binlog other than 1, by RESET MASTER, or by a restore from an older backup)'
       : '';
-  return new RowcallError(
+  return new MariadbLacksError(
     comes ? 'SOURCE_BEHIND' : 'GTID_NOT_SUBSET',
     comes
       ? `The source has not logged what we have read; as a replica it may still get it: up to ${gtids}`
       : `The source never logged what we have read: up to ${gtids}${lost}`,
-    checkpoint === null ? {} : { place: formatPlace(checkpoint) },
+    { state, ...(checkpoint === null ? {} : { place: formatPlace(checkpoint) }) },
   );
 }
 
