@@ -1,7 +1,7 @@
 /** Tables with columns whose type MariaDB's binlog leaves open: asked for once, until the table may have been altered. */
 
 import { RowcallError } from '../errors.ts';
-import type { FilePosition } from '../position.ts';
+import { comparePlaces, type FilePosition } from '../position.ts';
 import { mayChangeTypes } from './binlog/may-change-types.ts';
 import type { Column } from './decode/column.ts';
 import type { ToldTypes } from './decode/mariadb-columns.ts';
@@ -21,6 +21,12 @@ export interface ColumnTypeSource {
 /** Routes kept; the one longest unused is asked for again. */
 const MAX_SETTLED = 2_000;
 
+interface Settled {
+  readonly route: Route;
+  /** The place of the rows that it was asked for: it holds from there on. */
+  readonly since: FilePosition;
+}
+
 /**
  * Invariant: what is kept of a table holds from the row that it was asked for up to the row at hand, because every
  * statement between them went through `statement`. Without that a column that became a UUID would go on as bytes:
@@ -29,7 +35,7 @@ const MAX_SETTLED = 2_000;
 export class OpenColumns {
   readonly #router: Pick<Router, 'settled'>;
   readonly #source: ColumnTypeSource | null;
-  readonly #settled = new Map<Route, Route>();
+  readonly #settled = new Map<Route, Settled>();
 
   constructor(router: Pick<Router, 'settled'>, source: ColumnTypeSource | null) {
     this.#router = router;
@@ -39,7 +45,10 @@ export class OpenColumns {
   /** The route with all of its types; a promise where they have to be asked for. */
   settled(route: Route, at: FilePosition): Route | Promise<Route> {
     if (route.open.length === 0) return route;
-    return this.#settled.get(route) ?? this.#ask(route, at);
+    const known = this.#settled.get(route);
+    // Rows of an XA transaction are read again at its commit: what holds now may not have held there.
+    if (known !== undefined && comparePlaces(known.since, at) <= 0) return known.route;
+    return this.#ask(route, at);
   }
 
   /** A statement that is no row change came by. */
@@ -59,7 +68,7 @@ export class OpenColumns {
     const types = await this.#source.typesOf(route.table, route.open, at);
     const settled = this.#router.settled(route, types);
     if (this.#settled.size >= MAX_SETTLED) this.#forgetOldest();
-    this.#settled.set(route, settled);
+    this.#settled.set(route, { route: settled, since: at });
     return settled;
   }
 

@@ -80,6 +80,13 @@ describe('the columns that are open', () => {
     const second = await columns.settled(route, AT);
     expect(second.columns.map(({ type }) => type)).toEqual([TYPE.STRING, 0x102, TYPE.STRING]);
     expect(asked).toBe(2);
+    // Rows that stand before: of an XA transaction that is committed now.
+    const later = { ...AT, position: 900 };
+    columns.statement('DROP TABLE orders');
+    expect(await columns.settled(route, later)).toBe(columns.settled(route, later));
+    expect(asked).toBe(3);
+    await columns.settled(route, AT);
+    expect(asked).toBe(4);
   });
 
   it('stop the capture where nobody can be asked', async () => {
