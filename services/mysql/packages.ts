@@ -14,6 +14,9 @@ import { MysqlPrograms } from './programs.ts';
 /** Raised when what the template holds changes, so that old caches are not taken for new ones. */
 const TEMPLATE_EDITION = 1;
 
+/** What a data folder is initialised with for good: a server that is started with another value refuses it. */
+const INITIAL_OPTION = /^--lower[-_]case[-_]table[-_]names=\d$/;
+
 const NOT_NEEDED = [
   'etc',
   'usr/share/doc',
@@ -38,7 +41,8 @@ export async function packagesMysql(options: MysqlOptions): Promise<MysqlServer>
     progress,
   });
   const programs = new MysqlPrograms(root);
-  const template = await templateData(programs, folder, progress);
+  const initial = (options.args ?? []).filter((option) => INITIAL_OPTION.test(option));
+  const template = await templateData(programs, { folder, initial }, progress);
   return MysqldProcess.create({ kind: MYSQL, programs, options }, async (dataDir) => {
     await cp(template, dataDir, { recursive: true });
     // Each copy makes a server_uuid of its own: GTIDs of two servers must never look alike.
@@ -49,13 +53,14 @@ export async function packagesMysql(options: MysqlOptions): Promise<MysqlServer>
 /** An initialised data folder to copy: initialising takes seconds, copying a fraction of one. */
 async function templateData(
   programs: MysqlPrograms,
-  folder: string,
+  { folder, initial }: { readonly folder: string; readonly initial: readonly string[] },
   progress: (line: string) => void,
 ): Promise<string> {
   const onWait = (): void => {
     progress('MySQL: another run is initialising a data folder, waiting');
   };
-  return builtOnce({ folder, name: `template-${TEMPLATE_EDITION}`, onWait }, async (work) => {
+  const name = [`template-${TEMPLATE_EDITION}`, ...initial].join('');
+  return builtOnce({ folder, name, onWait }, async (work) => {
     progress('MySQL: initialising a data folder');
     const accounts = join(work, 'accounts.sql');
     const data = join(work, 'data');
@@ -64,6 +69,7 @@ async function templateData(
     const result = await runCommand(command, [
       ...args,
       '--initialize-insecure',
+      ...initial,
       '--skip-log-bin',
       `--init-file=${accounts}`,
       `--datadir=${data}`,

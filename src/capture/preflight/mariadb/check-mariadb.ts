@@ -1,6 +1,7 @@
 /** Whether a MariaDB server can be a source: what is asked of MySQL, by MariaDB's names. */
 
 import type { SourceConnection, SourceRow } from '../../binlog/source-connection.ts';
+import { checkNameCase } from '../check-name-case.ts';
 import { checkRetention } from '../check-retention.ts';
 import { checkRowImage } from '../check-row-image.ts';
 import {
@@ -45,6 +46,7 @@ export async function checkMariadb(
   const account = await readAccount(source);
   return [
     ...checkMariadbSettings(settings, wishes),
+    ...checkNameCase(settings, wishes.tableGlobs),
     ...checkServerId(settings, wishes.serverId),
     ...(await checkGrants(source, account)),
     ...(await checkReplicas(source, wishes)),
