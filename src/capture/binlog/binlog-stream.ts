@@ -11,9 +11,10 @@ import type { BinlogEvent } from './binlog-event.ts';
 import { DumpConnection } from './dump-connection.ts';
 import { encodeDumpRequest, encodeRegistration } from './dump-request.ts';
 import type { DumpStart } from './dump-request.ts';
+import { FarStream, isFar } from './far-place.ts';
 import { EventParser, FIRST_POSITION, type RawEvent } from './event-parser.ts';
-import { PacketQueue } from './packet-queue.ts';
 import type { ReadBodies } from './read-bodies.ts';
+import { PacketQueue } from './packet-queue.ts';
 import type { ReplicaIdentity } from './replica-identity.ts';
 import { answerLimit, connectUnless, drop } from './source-connection.ts';
 import { sourceError } from './source-error.ts';
@@ -50,7 +51,8 @@ export interface BinlogStream {
    *
    * @throws RowcallError SOURCE_LOST, SOURCE_SILENT, BINLOG_DUMP_REFUSED, SOURCE_ACCESS_DENIED;
    *   BINLOG_EVENT_MALFORMED, BINLOG_CHECKSUM, BINLOG_EVENT_UNSUPPORTED at their place, after
-   *   all events before it; SPOOL_FAILED; the reason of the signal. The stream is dead then.
+   *   all events before it; POSITION_UNPROVEN: beyond 4 GiB no event begins at the place; SPOOL_FAILED; the reason
+   *   of the signal. The stream is dead then.
    */
   next(): Promise<readonly BinlogEvent[]>;
 
@@ -76,13 +78,19 @@ const BATCH_EVENTS = 128;
 /**
  * Connects, announces what we can read, and asks for the dump.
  *
- * @throws RowcallError SOURCE_UNREACHABLE, SOURCE_ACCESS_DENIED, SOURCE_TLS, SOURCE_LOST; POSITION_UNPROVEN
- *   for a place over 4 GiB on a server without GTIDs; the reason of the signal.
+ * @throws RowcallError SOURCE_UNREACHABLE, SOURCE_ACCESS_DENIED, SOURCE_TLS, SOURCE_LOST; the reason of the signal.
  */
 export async function openBinlogStream(
   options: BinlogStreamOptions,
   signal: AbortSignal,
 ): Promise<BinlogStream> {
+  const { start } = options;
+  if (!isFar(start)) return openDump(options, signal);
+  const whole = { ...start, position: FIRST_POSITION };
+  return new FarStream(await openDump({ ...options, start: whole }, signal), start);
+}
+
+async function openDump(options: BinlogStreamOptions, signal: AbortSignal): Promise<BinlogStream> {
   signal.throwIfAborted();
   const connection = await connectUnless(options.connection, signal);
   try {
@@ -97,8 +105,6 @@ export async function openBinlogStream(
 /**
  * MariaDB knows a replica under its server_id alone, and ends the older of two: a look at the binlog has none, which the
  * server takes for a program that reads to the end of the log.
- *
- * @throws RowcallError POSITION_UNPROVEN, as `encodeDumpRequest`
  */
 function requestsOf(options: BinlogStreamOptions, isMariadb: boolean): Buffer[] {
   const { replica, nonBlocking = false } = options;

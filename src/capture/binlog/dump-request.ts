@@ -4,11 +4,10 @@
  * https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_register_replica.html
  */
 
-import { RowcallError } from '../../errors.ts';
 import { encodeGtidSet } from '../../gtid-encoding.ts';
 import { GtidSet } from '../../gtid-set.ts';
 import type { MariadbPosition } from '../../mariadb-gtid.ts';
-import { formatPlace, type FilePosition } from '../../position.ts';
+import type { FilePosition } from '../../position.ts';
 import { FIRST_POSITION } from './event-parser.ts';
 
 /** By GTID: everything that the set does not hold. By place: everything from there on, of one server. */
@@ -67,10 +66,8 @@ export function encodeRegistration(serverId: number, host: string): Buffer {
 }
 
 /**
- * The command with four bytes before it for the packet's header.
- *
- * @throws RowcallError POSITION_UNPROVEN: a place over 4 GiB on a server without GTIDs, which the command by
- *   place cannot name.
+ * The command with four bytes before it for the packet's header. Not for a place that is far (`isFar`): the command by
+ * place cannot name it.
  */
 export function encodeDumpRequest(request: DumpRequest): Buffer {
   const flags = HEARTBEAT_V2_OR_ANNOTATE | (request.nonBlocking ? NON_BLOCKING : 0);
@@ -112,16 +109,6 @@ function encodeByGtid(
 }
 
 function encodeByPlace(place: FilePosition, serverId: number, flags: number): Buffer {
-  if (place.position >= 2 ** 32) {
-    throw new RowcallError(
-      'POSITION_UNPROVEN',
-      'A dump cannot start by file and position beyond 4 GiB',
-      {
-        place: formatPlace(place),
-        cure: "Set gtid_mode = ON on the source, or rowcall position set to the next file's beginning.",
-      },
-    );
-  }
   const name = Buffer.from(place.file, 'utf8');
   const packet = Buffer.alloc(4 + 11 + name.length);
   packet.writeUInt8(COM_BINLOG_DUMP, 4);

@@ -7,14 +7,14 @@ const FILE = 'binlog.000001';
 const asked = { serverId: 7, nonBlocking: true };
 
 describe('a request for a dump', () => {
-  it('names a place in 32 bits where the server has no GTIDs, and none beyond', () => {
+  it('names a place in 32 bits where the server has no GTIDs, and never a wrong one beyond', () => {
     const start = { file: FILE, position: 2 ** 32 - 1 };
     const packet = encodeDumpRequest({ ...asked, start });
     expect(packet.readUInt8(4)).toBe(0x12);
     expect(packet.readUInt32LE(5)).toBe(2 ** 32 - 1);
     expect(packet.toString('utf8', 15)).toBe(FILE);
     expect(() => encodeDumpRequest({ ...asked, start: { ...start, position: 2 ** 32 } })).toThrow(
-      expect.objectContaining({ code: 'POSITION_UNPROVEN' }) as Error,
+      RangeError,
     );
   });
 
