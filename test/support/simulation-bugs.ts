@@ -1,7 +1,9 @@
 /** Wrong parts, each the likeness of a defect that another system shipped: the simulation must find them. */
 import { Place } from '../../src/capture/append/place.ts';
+import { HEADER_FORMAT, type LogRecord } from '../../src/change-event.ts';
 import type { Checkpoint } from '../../src/position.ts';
 import type { StateChange } from '../../src/state/state-store.ts';
+import { copyOf } from './packed.ts';
 import { SERVER_UUID } from './simulation-history.ts';
 import type { PlantedBug } from './simulation-process.ts';
 
@@ -57,6 +59,13 @@ function withoutEnd(change: StateChange): StateChange {
   return change.type === 'lane-failed' ? { ...change, exhausted: false } : change;
 }
 
+/** Whoever reads it takes it for one of the default format. */
+function withoutForm(record: LogRecord): LogRecord {
+  const copy = copyOf(record);
+  const headers = (copy.headers ?? []).filter(([name]) => name !== HEADER_FORMAT);
+  return { ...copy, headers };
+}
+
 export const PLANTED_BUGS: Readonly<Record<string, () => PlantedBug>> = {
   'a GTID set that grows at BEGIN': () => ({
     place: (checkpoint) => new HastyPlace(checkpoint, { uuid: SERVER_UUID, routing: 'r' }),
@@ -69,6 +78,31 @@ export const PLANTED_BUGS: Readonly<Record<string, () => PlantedBug>> = {
   }),
   'a budget that never ends': () => ({
     state: (state) => ({ ...state, commit: (changes) => state.commit(changes.map(withoutEnd)) }),
+  }),
+  'a reference that is in the log before its file': () => ({
+    claims: (store) => ({
+      put: (file, bytes) => {
+        store.put(file, bytes).catch(() => undefined);
+        return Promise.resolve();
+      },
+    }),
+  }),
+  'a file that is cut short': () => ({
+    claims: (store) => ({
+      put: (file, bytes) => store.put(file, bytes.subarray(0, bytes.byteLength - 1)),
+    }),
+  }),
+  'a record that does not say its form': () => ({
+    writer: (writer) => ({
+      checkpoint: writer.checkpoint,
+      createTopics: (topics) => writer.createTopics(topics),
+      append: (batches, checkpoint) =>
+        writer.append(
+          batches.map((batch) => ({ ...batch, records: batch.records.map(withoutForm) })),
+          checkpoint,
+        ),
+      close: () => writer.close(),
+    }),
   }),
   'a place that is saved before its append': () => {
     let saved: string | null = null;

@@ -1,11 +1,13 @@
 /** The capture leg over a simulated source: all of it but the connection and the proof of the place. */
+import type { ClaimCheck } from '../../src/capture/append/claim-check.ts';
 import { Place } from '../../src/capture/append/place.ts';
 import type { BinlogEvent } from '../../src/capture/binlog/binlog-event.ts';
 import type { CaptureCounters } from '../../src/capture/capture-counters.ts';
 import { BinlogFollower, type EventStream } from '../../src/capture/follow-binlog.ts';
-import { createRouter } from '../../src/capture/route/router.ts';
+import { createRouter, type Router } from '../../src/capture/route/router.ts';
 import { formatCheckpoint, parseCheckpoint } from '../../src/checkpoint.ts';
 import { RowcallError } from '../../src/errors.ts';
+import type { EventFormat } from '../../src/event-format.ts';
 import type { ChangeLog, ChangeLogWriter } from '../../src/log/change-log.ts';
 import type { PreparedSource, PreparedStream } from '../../src/capture/xa/prepared-source.ts';
 import type { Checkpoint, PreparedTransaction } from '../../src/position.ts';
@@ -32,6 +34,8 @@ export interface CaptureShape {
   readonly partitions: number;
   /** Bytes after which an append is made in the middle of a transaction. */
   readonly maxBufferedBytes: number;
+  readonly format: EventFormat;
+  readonly claimCheck: ClaimCheck | null;
   /** Makes the place; a test of the simulation itself puts a wrong one here. */
   readonly makePlace?: (checkpoint: Checkpoint) => Place;
 }
@@ -51,20 +55,17 @@ export class SimulatedCapture implements Service {
   readonly name = 'capture';
   readonly #parts: CaptureParts;
   /** As long as its process lives, over all its sessions. */
-  readonly #router = createRouter({
-    name: CONFIG_NAME,
-    rules: [
-      {
-        match: ['shop.*', '!shop.secret'],
-        topic: '{name}.{schema}.{table}',
-        key: null,
-        excludeColumns: [],
-      },
-    ],
-  });
+  readonly #router: Router;
 
   constructor(parts: CaptureParts) {
     this.#parts = parts;
+    const { format } = parts.shape;
+    const match = ['shop.*', '!shop.secret'];
+    const topic = '{name}.{schema}.{table}';
+    this.#router = createRouter({
+      name: CONFIG_NAME,
+      rules: [{ match, topic, key: null, excludeColumns: [], format }],
+    });
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -109,6 +110,7 @@ export class SimulatedCapture implements Service {
         partitions: shape.partitions,
         decoder: 'fast at once',
         maxBufferedBytes: shape.maxBufferedBytes,
+        claimCheck: shape.claimCheck,
         prepared: new SimulatedPrepared(this.#parts, AbortSignal.any([signal, broken.signal])),
         quietSaveMs: QUIET_SAVE_MS,
         logger: silentLogger,

@@ -1,7 +1,7 @@
 /** What stands in the log, held against what the source committed: after every append. */
 import { parseCheckpoint } from '../../src/checkpoint.ts';
 import type { PartitionBatch, StoredRecord } from '../../src/log/change-log.ts';
-import type { SampleRow } from './binlog-events.ts';
+import { type ClaimFiles, isGivenAs, saysWhatHappened } from './simulation-forms.ts';
 import { EXECUTED_BEFORE, type ExpectedRecord, type History } from './simulation-history.ts';
 import { copyOf } from './packed.ts';
 
@@ -44,6 +44,7 @@ interface PartitionLog {
  */
 export class LogCheck {
   readonly #history: History;
+  readonly #files: ClaimFiles;
   readonly #byId = new Map<string, ExpectedRecord>();
   /** By topic and key. */
   readonly #keys = new Map<string, Key>();
@@ -59,8 +60,10 @@ export class LogCheck {
   /** At least once. */
   repeats = false;
 
-  constructor(history: History) {
+  /** @param files what records refer to must be there when they are */
+  constructor(history: History, files: ClaimFiles) {
     this.#history = history;
+    this.#files = files;
     let all = 0;
     for (const { records } of history.transactions) {
       for (const record of records) {
@@ -110,6 +113,12 @@ export class LogCheck {
     return this.#logged;
   }
 
+  /** Whether a callback was given what the record says. */
+  isGiven(value: Uint8Array, record: StoredRecord): boolean {
+    const known = this.#byId.get(record.id);
+    return known !== undefined && isGivenAs(value, record, known);
+  }
+
   expected(id: string): ExpectedRecord | undefined {
     return this.#byId.get(id);
   }
@@ -140,9 +149,11 @@ export class LogCheck {
     const { records, byOffset } = this.#partition(topic, partition);
     require(record.offset >= this.end(topic, partition), 'G3', () =>
       `${record.id} stands before what was there: ${record.offset}`);
-    records.push(record);
-    byOffset.set(record.offset, record);
     const known = this.#byId.get(record.id);
+    // Whoever reads on knows the key of the default format.
+    const kept = known === undefined ? record : { ...record, key: known.key };
+    records.push(kept);
+    byOffset.set(record.offset, kept);
     const key = known === undefined ? undefined : this.#keys.get(keyOf(known, partition));
     if (known === undefined || key === undefined) {
       throw new Violation(`G1: ${record.id} was never committed`);
@@ -160,7 +171,9 @@ export class LogCheck {
       key.logged += 1;
       this.#logged += 1;
     }
-    require(saysTheSame(topic, record, known), 'G5', () =>
+    const isIts =
+      topic === known.topic && record.table === known.table && record.operation === known.operation;
+    require(isIts && saysWhatHappened(record, known, this.#files), 'G5', () =>
       `${record.id} does not say what happened`);
   }
 
@@ -245,30 +258,9 @@ function isCounted(
   return operation !== 't' && ordinal <= (tables[table]?.ordinal ?? 0);
 }
 
-function saysTheSame(topic: string, record: StoredRecord, known: ExpectedRecord): boolean {
-  const text = Buffer.from(record.value ?? []).toString('utf8');
-  const { before, after } = JSON.parse(text) as {
-    before: SampleRow | null;
-    after: SampleRow | null;
-  };
-  return (
-    topic === known.topic &&
-    record.key === known.key &&
-    record.operation === known.operation &&
-    record.table === known.table &&
-    sameRow(before, known.before) &&
-    sameRow(after, known.after)
-  );
-}
-
 /** `uuid:1-7` as the number of transactions of the history. */
 function executed(gtidSet: string): number {
   const match = /^[0-9a-f-]{36}:1-(\d+)$/.exec(gtidSet);
   if (match === null) throw new Violation(`G2: the set has a gap: ${gtidSet}`);
   return Number(match[1]) - EXECUTED_BEFORE;
-}
-
-function sameRow(a: SampleRow | null, b: SampleRow | null): boolean {
-  if (a === null || b === null) return a === b;
-  return a.id === b.id && a.name === b.name && a.note === b.note;
 }

@@ -1,4 +1,5 @@
 /** One simulated process: its legs, over ports that fail and die with it. */
+import { claimCheck, type ClaimStore } from '../../src/capture/append/claim-check.ts';
 import type { Place } from '../../src/capture/append/place.ts';
 import type { CallbackOptions } from '../../src/deliver/callback-options.ts';
 import type { Sender } from '../../src/deliver/callback/sender.ts';
@@ -14,7 +15,8 @@ import type { Service } from '../../src/shared/service.ts';
 import { supervise } from '../../src/shared/supervise.ts';
 import type { StateStore } from '../../src/state/state-store.ts';
 import { RETRY } from './engine-options.ts';
-import { SimulatedCapture } from './simulation-capture.ts';
+import { type CaptureShape, SimulatedCapture } from './simulation-capture.ts';
+import type { ClaimFiles } from './simulation-forms.ts';
 import { CONFIG_NAME, type History } from './simulation-history.ts';
 import type { CallbackPlan, SimulationPlan } from './simulation-plan.ts';
 import {
@@ -35,6 +37,7 @@ export interface PlantedBug {
   ) => ChangeLogWriter;
   readonly log?: (log: ChangeLog) => ChangeLog;
   readonly state?: (state: StateStore) => StateStore;
+  readonly claims?: (store: ClaimStore) => ClaimStore;
   readonly sender?: (sender: Sender) => Sender;
 }
 
@@ -54,6 +57,7 @@ export interface ProcessParts {
   readonly state: StateStore;
   readonly plan: SimulationPlan;
   readonly history: History;
+  readonly claimFiles: ClaimFiles;
   /** By callback. */
   readonly receivers: ReadonlyMap<string, Receiver>;
   readonly bug: PlantedBug;
@@ -72,11 +76,12 @@ export async function runLegs(process: Running, parts: ProcessParts): Promise<vo
     const names = plan.callbacks.map(({ name }) => name);
     const consumers = (): Promise<readonly string[]> => Promise.resolve(names);
     services.unshift(new RetentionKeeper({ log, consumers, clock, logger: silentLogger }));
+    const { faults, dice } = ports;
     const shape = {
       ...plan.capture,
+      ...shapeOf(process, parts),
       ...(bug.place === undefined ? {} : { makePlace: bug.place }),
     };
-    const { faults, dice } = ports;
     services.push(new SimulatedCapture({ history, shape, log, large, clock, faults, dice }));
   }
   await supervise(services, process.stop.signal, {
@@ -84,6 +89,16 @@ export async function runLegs(process: Running, parts: ProcessParts): Promise<vo
     deadlineMs: 10_000,
     onDeadline: (names) => new RowcallError('SHUTDOWN_TIMEOUT', names.join(', ')),
   });
+}
+
+function shapeOf(
+  process: Running,
+  { plan, ports, claimFiles, bug }: ProcessParts,
+): Pick<CaptureShape, 'format' | 'claimCheck'> {
+  const { format, claimOverBytes } = plan.form;
+  if (claimOverBytes === null) return { format, claimCheck: null };
+  const store = claimFiles.storeOf(process, ports.faults);
+  return { format, claimCheck: claimCheck(bug.claims?.(store) ?? store, claimOverBytes) };
 }
 
 function deliverLeg(log: ChangeLog, large: LargeWork, parts: ProcessParts): Promise<Deliver> {

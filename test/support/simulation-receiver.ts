@@ -154,7 +154,7 @@ export class Receiver {
       record.table === event.table &&
       record.operation === event.operation &&
       record.timestampMs === event.timestampMs &&
-      Buffer.from(event.value).equals(Buffer.from(record.value ?? []));
+      this.#log.isGiven(event.value, record);
     require(same, 'G4', () => `${event.id} is not what stands in the log`);
     if (record !== undefined && !this.#books.matches(this.name, record, event.partition)) {
       throw new Violation(`G1: ${event.id} does not match ${this.name}`);

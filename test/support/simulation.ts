@@ -6,6 +6,7 @@ import { openSqliteState } from '../../src/state/sqlite/sqlite-state.ts';
 import type { StateStore } from '../../src/state/state-store.ts';
 import { Books } from './simulation-books.ts';
 import { Faults } from './simulation-faults.ts';
+import { ClaimFiles } from './simulation-forms.ts';
 import { History } from './simulation-history.ts';
 import { LogCheck, require } from './simulation-log-check.ts';
 import { SimulatedOperator } from './simulation-operator.ts';
@@ -113,6 +114,7 @@ class Simulation {
   readonly #scheduler: Scheduler;
   readonly #faults: Faults;
   readonly #history: History;
+  readonly #claimFiles = new ClaimFiles();
   readonly #logCheck: LogCheck;
   readonly #books: Books;
   readonly #receivers: ReadonlyMap<string, Receiver>;
@@ -138,13 +140,13 @@ class Simulation {
     this.#home = home;
     this.#bug = bug;
     this.#state = state;
-    this.#plan = planOf(dice(0), dice(11), dice(12));
+    this.#plan = planOf(dice(0), dice(11), dice(12), dice(13));
     this.#dice = dice(1);
     this.#faultDice = dice(2);
     this.#scheduler = new Scheduler(seededRandom(seed * 16 + 3));
     const { history, xa } = this.#plan;
     this.#history = new History(dice(4), dice(10), { ...history, xa });
-    this.#logCheck = new LogCheck(this.#history);
+    this.#logCheck = new LogCheck(this.#history, this.#claimFiles);
     this.#books = new Books(this.#logCheck, this.#plan.callbacks);
     this.#receivers = new Map(
       this.#plan.callbacks.map((callback, index) => [
@@ -320,6 +322,7 @@ class Simulation {
       state: this.#state,
       plan: this.#plan,
       history: this.#history,
+      claimFiles: this.#claimFiles,
       receivers: this.#receivers,
       bug: this.#bug,
       clock,
@@ -417,7 +420,7 @@ class Simulation {
         ...plan,
         changed: plan.changedName ? ['name'] : [],
       })),
-      claims: { read: () => Promise.resolve(null) },
+      claims: { read: (file) => Promise.resolve(this.#claimFiles.read(file)) },
     });
     for (const recount of recounts) {
       require(recount.agrees, 'G6', () => `the recount disagrees: ${JSON.stringify(recount)}`);
