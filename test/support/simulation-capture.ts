@@ -16,7 +16,8 @@ import type { LargeWork } from '../../src/shared/large-work.ts';
 import { silentLogger } from '../../src/shared/logger.ts';
 import type { Service } from '../../src/shared/service.ts';
 import type { Faults } from './simulation-faults.ts';
-import { CONFIG_NAME, EXECUTED_BEFORE, type History, SERVER_UUID } from './simulation-history.ts';
+import { CONFIG_NAME, OUTBOX_TABLE } from './simulation-expected.ts';
+import { EXECUTED_BEFORE, type History, SERVER_UUID } from './simulation-history.ts';
 import type { Dice } from './workload-random.ts';
 
 /** Per batch of events. */
@@ -62,9 +63,14 @@ export class SimulatedCapture implements Service {
     const { format } = parts.shape;
     const match = ['shop.*', '!shop.secret'];
     const topic = '{name}.{schema}.{table}';
+    const all = { key: null, excludeColumns: [] };
+    const outbox = {
+      ...{ match: [OUTBOX_TABLE], topic: '{name}.outbox.{aggregate_type}', ...all },
+      outbox: { id: 'id', aggregateId: 'id', aggregateType: 'name', type: 'name', payload: 'name' },
+    };
     this.#router = createRouter({
       name: CONFIG_NAME,
-      rules: [{ match, topic, key: null, excludeColumns: [], format }],
+      rules: [...(parts.history.outbox ? [outbox] : []), { match, topic, ...all, format }],
     });
   }
 

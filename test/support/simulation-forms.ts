@@ -1,11 +1,12 @@
 /** What a run writes its records as, and an eye that reads each of these forms without a line of ours. */
 import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { ClaimStore } from '../../src/capture/append/claim-check.ts';
 import type { EventFormat } from '../../src/event-format.ts';
 import type { StoredRecord } from '../../src/log/change-log.ts';
 import type { SampleRow } from './binlog-events.ts';
 import type { Faults } from './simulation-faults.ts';
-import type { ExpectedRecord } from './simulation-history.ts';
+import type { ExpectedRecord } from './simulation-expected.ts';
 import type { Owner } from './simulation-scheduler.ts';
 import type { Dice } from './workload-random.ts';
 
@@ -13,6 +14,8 @@ export interface RecordForm {
   readonly format: EventFormat;
   /** The largest value that stays in its record; null: all do. */
   readonly claimOverBytes: number | null;
+  /** One of the tables is an outbox. */
+  readonly outbox: boolean;
 }
 
 const OTHERS: readonly [EventFormat, ...EventFormat[]] = [
@@ -24,6 +27,7 @@ export function formOf(dice: Dice): RecordForm {
     format: dice.chance(0.4) ? 'debezium' : dice.pick(OTHERS),
     // Some records of every form are larger than the first, and hardly any than the last.
     claimOverBytes: dice.chance(0.4) ? dice.pick([0, 250, 420, 700]) : null,
+    outbox: dice.chance(0.3),
   };
 }
 
@@ -79,8 +83,9 @@ export function saysWhatHappened(
       files,
     );
   }
-  const isKey = record.key === (format === 'maxwell' ? maxwellKey(known) : known.key);
-  return isKey && saysRows(format, record.value ?? Buffer.alloc(0), known);
+  return (
+    record.key === keyIn(format, known) && saysRows(format, record.value ?? Buffer.alloc(0), known)
+  );
 }
 
 /** Whether the bytes given to a callback are of the default format, or the record's own where that is a reference. */
@@ -93,7 +98,16 @@ export function isGivenAs(
   if (format === undefined || format === 'claim-check') {
     return Buffer.from(given).equals(Buffer.from(record.value ?? []));
   }
+  if (format === 'outbox') return isOutboxEvent(given, known);
   return saysRows(undefined, given, known);
+}
+
+/** The row as its columns are called in an outbox. */
+function isOutboxEvent(given: Uint8Array, { after }: ExpectedRecord): boolean {
+  const { before, after: row } = parse(given) as { before: unknown; after: unknown };
+  const { id, name } = after ?? {};
+  const names = { aggregate_type: name, type: name, payload: name };
+  return before === null && isDeepStrictEqual(row, { id: String(id), aggregate_id: id, ...names });
 }
 
 function formatOf(headers: StoredRecord['headers']): string | undefined {
@@ -102,6 +116,7 @@ function formatOf(headers: StoredRecord['headers']): string | undefined {
 
 function saysRows(format: string | undefined, value: Uint8Array, known: ExpectedRecord): boolean {
   const { before, after, operation } = known;
+  if (format === 'outbox') return parse(value) === after?.name;
   const said = parse(value) as Record<string, unknown>;
   switch (format) {
     case undefined:
@@ -126,8 +141,9 @@ function saysRows(format: string | undefined, value: Uint8Array, known: Expected
   }
 }
 
-function maxwellKey({ key, table }: ExpectedRecord): string | null {
-  if (key === null) return null;
+function keyIn(format: string | undefined, { key, table, after }: ExpectedRecord): string | null {
+  if (format === 'outbox') return String(after?.id);
+  if (key === null || format !== 'maxwell') return key;
   const [, schema = '', name = ''] = /^([^.]+)\.(.+)$/.exec(table) ?? [];
   const { id } = JSON.parse(key) as { id: number };
   return `{"database":"${schema}","table":"${name}","pk.id":${id}}`;

@@ -1,6 +1,6 @@
 /** The source of a simulation: a history of transactions, its binlog, and the records that must come of it. */
 import type { BinlogEvent, RowOperation } from '../../src/capture/binlog/binlog-event.ts';
-import { filePlaceId, type OperationCode } from '../../src/change-event.ts';
+import { filePlaceId } from '../../src/change-event.ts';
 import {
   type EventBody,
   gtidEvent,
@@ -10,31 +10,20 @@ import {
   type SampleTable,
   tableMap,
 } from './binlog-events.ts';
+import {
+  addRecords,
+  type Change,
+  type ExpectedRecord,
+  type Made,
+  OUTBOX_TABLE,
+  truncated,
+} from './simulation-expected.ts';
 import { EPOCH_MS } from './simulation-scheduler.ts';
 import type { Dice } from './workload-random.ts';
 
 export const SERVER_UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 /** GTIDs executed before the history begins. */
 export const EXECUTED_BEFORE = 4;
-export const CONFIG_NAME = 'shop';
-/** Its rows have no key. */
-export const KEYLESS_TABLE = 'shop.audit.log';
-
-/** A record that must be in the log once, a truncate once in every partition of its topic. Made from the model of the tables, not by the code under test. */
-export interface ExpectedRecord {
-  readonly id: string;
-  /** Index of its transaction. */
-  readonly transaction: number;
-  readonly table: string;
-  readonly topic: string;
-  /** The row's number among its table's in the transaction; 0 of a truncate. */
-  readonly ordinal: number;
-  readonly key: string | null;
-  readonly operation: OperationCode;
-  readonly before: SampleRow | null;
-  readonly after: SampleRow | null;
-}
-
 export interface SourceTransaction {
   readonly index: number;
   /** First part of its event ids. */
@@ -67,6 +56,8 @@ export interface HistoryShape {
   readonly xa: boolean;
   /** Of every topic. */
   readonly partitions: number;
+  /** One of the tables is an outbox. */
+  readonly outbox: boolean;
 }
 
 interface TableState {
@@ -76,19 +67,8 @@ interface TableState {
   readonly rows: SampleRow[];
 }
 
-interface Change {
-  readonly operation: RowOperation;
-  readonly before: SampleRow | null;
-  readonly after: SampleRow | null;
-}
-
-/** A change of a captured table. */
-interface Made {
-  readonly shape: SampleTable;
-  readonly change: Change;
-}
-
 interface OpenTransaction extends Omit<SourceTransaction, 'end'> {
+  readonly outbox: boolean;
   readonly events: BinlogEvent[];
   readonly records: ExpectedRecord[];
 }
@@ -100,6 +80,7 @@ const HEADER_END = 126;
 export class History {
   readonly gtids: boolean;
   readonly partitions: number;
+  readonly outbox: boolean;
   readonly files: SourceFile[] = [];
   readonly transactions: SourceTransaction[] = [];
   readonly #dice: Dice;
@@ -117,6 +98,7 @@ export class History {
     this.#emptyDice = emptyDice;
     this.gtids = shape.gtids;
     this.partitions = shape.partitions;
+    this.outbox = shape.outbox;
     const table = (name: string, keyed: boolean, tableId: number): SampleTable => ({
       schema: 'shop',
       table: name,
@@ -228,7 +210,8 @@ export class History {
     const gtid = this.gtids ? { uuid: SERVER_UUID, tag: '', gno } : null;
     const events = [this.#place(gtidEvent(gtid, (EPOCH_MS + this.#committedAt) * 1000))];
     const committedAt = this.#committedAt;
-    return { index, id, file: file.name, begin, committedAt, events, records: [] };
+    const { outbox } = this;
+    return { index, id, file: file.name, begin, committedAt, events, records: [], outbox };
   }
 
   /**
@@ -298,7 +281,9 @@ export class History {
     for (const state of states) {
       state.rows.length = 0;
       state.shape = { ...state.shape, tableId: state.shape.tableId + 10 };
-      const isExpected = state.captured && this.#withTopic.has(`shop.${state.shape.table}`);
+      const table = `shop.${state.shape.table}`;
+      const isOutbox = this.outbox && table === OUTBOX_TABLE;
+      const isExpected = state.captured && !isOutbox && this.#withTopic.has(table);
       if (isExpected) open.records.push(truncated(state.shape, open));
     }
   }
@@ -367,7 +352,7 @@ export class History {
     const id = free[dice.below(free.length)];
     const roll = dice.below(10);
     if (before === undefined || (roll < 4 && id !== undefined)) {
-      const after = this.#row(id ?? 1, shape.wide);
+      const after = this.#row(id ?? 1, shape);
       all.push(after);
       return { operation: 'insert', before: null, after };
     }
@@ -376,65 +361,19 @@ export class History {
       return { operation: 'delete', before, after: null };
     }
     // Now and then the key changes.
-    const after = this.#row(roll === 9 && id !== undefined ? id : before.id, shape.wide);
+    const after = this.#row(roll === 9 && id !== undefined ? id : before.id, shape);
     if (dice.chance(0.2)) all[at] = { ...after, name: before.name };
     else all[at] = after;
     return { operation: 'update', before, after: all[at] };
   }
 
-  #row(id: number, wide: boolean): SampleRow {
+  #row(id: number, { wide, table }: SampleTable): SampleRow {
     this.#value += 1;
-    const name = `v${this.#value}`;
+    const isOutbox = this.outbox && `shop.${table}` === OUTBOX_TABLE;
+    // Few aggregate types, so that each has several events, and some of them come late.
+    const name = isOutbox ? `type${this.#value % 3}` : `v${this.#value}`;
     return wide
       ? { id, name, note: this.#dice.chance(0.5) ? null : `n${this.#value}` }
       : { id, name };
   }
-}
-
-/** The records of the changes, as those of the transaction that commits them. */
-function addRecords(open: OpenTransaction, made: readonly Made[]): void {
-  const ordinals = new Map<string, number>();
-  for (const { shape, change } of made) {
-    const ordinal = (ordinals.get(shape.table) ?? 0) + 1;
-    ordinals.set(shape.table, ordinal);
-    open.records.push(...expected(shape, change, { ...open, ordinal }));
-  }
-}
-
-function truncated(
-  { table }: SampleTable,
-  { index, id }: Pick<OpenTransaction, 'index' | 'id'>,
-): ExpectedRecord {
-  return {
-    id: `${id}:shop/${table.replace('.', '%2E')}:0`,
-    transaction: index,
-    table: `shop.${table}`,
-    topic: `${CONFIG_NAME}.shop.${table}`,
-    ...{ ordinal: 0, key: null, operation: 't', before: null, after: null },
-  };
-}
-
-function expected(
-  shape: SampleTable,
-  { before, after }: Change,
-  at: { readonly index: number; readonly id: string; readonly ordinal: number },
-): ExpectedRecord[] {
-  const id = `${at.id}:shop/${shape.table.replace('.', '%2E')}:${at.ordinal}`;
-  const keyOf = (row: SampleRow | null): string | null =>
-    shape.keyed && row !== null ? `{"id":${row.id}}` : null;
-  const common = {
-    transaction: at.index,
-    table: `shop.${shape.table}`,
-    topic: `${CONFIG_NAME}.shop.${shape.table}`,
-    ordinal: at.ordinal,
-  };
-  if (before === null) return [{ id, ...common, key: keyOf(after), operation: 'c', before, after }];
-  if (after === null) return [{ id, ...common, key: keyOf(before), operation: 'd', before, after }];
-  if (keyOf(before) === keyOf(after)) {
-    return [{ id, ...common, key: keyOf(after), operation: 'u', before, after }];
-  }
-  return [
-    { id: `${id}:d`, ...common, key: keyOf(before), operation: 'd', before, after: null },
-    { id: `${id}:c`, ...common, key: keyOf(after), operation: 'c', before: null, after },
-  ];
 }

@@ -1,7 +1,7 @@
 /** A log with simulated Kafka brokers, and what goes wrong there. */
 import type { ChangeLog } from '../../src/log/change-log.ts';
 import type { Clock } from '../../src/shared/clock.ts';
-import { CONFIG_NAME } from './simulation-history.ts';
+import { CONFIG_NAME } from './simulation-expected.ts';
 import { KafkaBrokers } from './simulation-kafka-broker.ts';
 import { KafkaLikeLog, type KafkaMistakes } from './simulation-kafka-log.ts';
 import { type KafkaShape, kafkaShapeOf, SimulatedNetwork } from './simulation-kafka-network.ts';

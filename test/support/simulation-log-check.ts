@@ -2,7 +2,8 @@
 import { parseCheckpoint } from '../../src/checkpoint.ts';
 import type { PartitionBatch, StoredRecord } from '../../src/log/change-log.ts';
 import { type ClaimFiles, isGivenAs, saysWhatHappened } from './simulation-forms.ts';
-import { EXECUTED_BEFORE, type ExpectedRecord, type History } from './simulation-history.ts';
+import type { ExpectedRecord } from './simulation-expected.ts';
+import { EXECUTED_BEFORE, type History } from './simulation-history.ts';
 import { copyOf } from './packed.ts';
 
 /** A broken promise. */

@@ -58,7 +58,7 @@ export function planOf(dice: Dice, ends: Dice, wishes: Dice, forms: Dice): Simul
   })).map((one) => (form.format === 'flat' ? withoutUpdates(one) : one));
   const partitions = dice.between(1, 3);
   return {
-    history: { ...history, partitions },
+    history: { ...history, partitions, outbox: form.outbox },
     faults,
     form,
     callbacks,

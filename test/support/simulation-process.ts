@@ -17,7 +17,8 @@ import type { StateStore } from '../../src/state/state-store.ts';
 import { RETRY } from './engine-options.ts';
 import { type CaptureShape, SimulatedCapture } from './simulation-capture.ts';
 import type { ClaimFiles } from './simulation-forms.ts';
-import { CONFIG_NAME, type History } from './simulation-history.ts';
+import { CONFIG_NAME } from './simulation-expected.ts';
+import type { History } from './simulation-history.ts';
 import type { CallbackPlan, SimulationPlan } from './simulation-plan.ts';
 import {
   faultyLog,

@@ -1,7 +1,7 @@
 /** The endpoints of a simulation: scripted, outliving the processes, and watching the order of what comes. */
 import type { OutgoingEvent } from '../../src/deliver/callback/sender.ts';
 import type { StoredRecord } from '../../src/log/change-log.ts';
-import { KEYLESS_TABLE } from './simulation-history.ts';
+import { KEYLESS_TABLE } from './simulation-expected.ts';
 import { EPOCH_MS } from './simulation-scheduler.ts';
 import type { Books } from './simulation-books.ts';
 import type { LogCheck } from './simulation-log-check.ts';
