@@ -180,9 +180,19 @@ export function printCallback(callback: CallbackConfig): Record<string, unknown>
     coalesce: callback.coalesceMs === undefined ? null : formatDuration(callback.coalesceMs),
     concurrency: callback.concurrency,
     retry: printRetry(retry),
+    breaker: printBreaker(callback.breaker),
     on_exhausted: callback.onExhausted,
     lanes: { max_events: lanes.maxEvents, max_bytes: formatSize(lanes.maxBytes) },
   });
+}
+
+function printBreaker(breaker: CallbackConfig['breaker']): Record<string, unknown> {
+  return {
+    failure_ratio: breaker.failureRatio,
+    minimum_keys: breaker.minimumKeys,
+    window: formatDuration(breaker.windowMs),
+    open_for: formatDuration(breaker.openForMs),
+  };
 }
 
 function printRetry(retry: CallbackConfig['retry']): Record<string, unknown> {

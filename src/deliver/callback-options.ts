@@ -3,6 +3,7 @@
 import type { Operation } from '../change-event.ts';
 import type { PayloadText } from '../expression/payload.ts';
 import type { Sender } from './callback/sender.ts';
+import type { BreakerOptions } from './lane/breaker.ts';
 import type { RetryPolicy } from './retry/policy.ts';
 
 /** What a callback's owner wants to see again with each of its events. */
@@ -28,6 +29,8 @@ export interface CallbackOptions {
   /** Keys in flight at once. */
   readonly concurrency: number;
   readonly retry: RetryPolicy;
+  /** When the endpoint as a whole is taken for down. */
+  readonly breaker: BreakerOptions;
   /** What becomes of an event whose budget is used up. `park-key`: it and the later ones of its key are held until a
    *  person acts. `dead-letter`: it is set aside, and its key goes on. */
   readonly onExhausted: 'park-key' | 'dead-letter';

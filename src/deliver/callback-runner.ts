@@ -49,8 +49,10 @@ export interface PartitionSnapshot {
 
 export interface CallbackSnapshot {
   readonly name: string;
-  /** The endpoint cannot be reached: until when (wall ms) nothing is sent, and why. */
+  /** The endpoint as a whole is down or asked to wait: until when (wall ms) nothing is sent, and why. */
   readonly pause: { readonly until: number; readonly reason: string } | null;
+  /** Of `pause`: the breaker is open or half-open. */
+  readonly breakerOpen: boolean;
   /** Intake waits because lanes are at their limit. */
   readonly lanesFull: boolean;
   readonly inFlight: number;
@@ -202,6 +204,7 @@ export class CallbackRunner {
     return {
       name: this.#options.name,
       pause: this.#dispatcher.pause,
+      breakerOpen: this.#dispatcher.breakerOpen,
       lanesFull: this.#dispatcher.lanesFull,
       inFlight: this.#dispatcher.inFlight,
       windowEvents: this.#dispatcher.windowEvents,

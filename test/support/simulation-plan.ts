@@ -1,5 +1,6 @@
 /** What a seed makes of a run: how large, how troubled, who listens. */
 import type { Operation } from '../../src/change-event.ts';
+import type { BreakerOptions } from '../../src/deliver/lane/breaker.ts';
 import type { CallbackSelection } from './simulation-books.ts';
 import type { FaultShape } from './simulation-faults.ts';
 import { formOf, type RecordForm } from './simulation-forms.ts';
@@ -14,6 +15,7 @@ export interface CallbackPlan extends CallbackSelection {
   readonly lanes: { readonly maxEvents: number; readonly maxBytes: number };
   readonly receiver: ReceiverShape;
   readonly onExhausted: 'park-key' | 'dead-letter';
+  readonly breaker: Pick<BreakerOptions, 'minimumKeys' | 'openForMs'>;
 }
 
 export interface SimulationPlan {
@@ -70,6 +72,8 @@ export function planOf(dice: Dice, ends: Dice, wishes: Dice, forms: Dice): Simul
 }
 
 function callback(dice: Dice, ends: Dice, n: number): Omit<CallbackPlan, 'coalesceMs'> {
+  // Few keys, or it would never open here.
+  const breaker = { minimumKeys: ends.pick([2, 4, 20]), openForMs: ends.pick([200, 2_000]) };
   const everything = dice.chance(0.5);
   return {
     name: `callback-${n}`,
@@ -80,7 +84,9 @@ function callback(dice: Dice, ends: Dice, n: number): Omit<CallbackPlan, 'coales
     concurrency: dice.pick([1, 2, 4, 16]),
     lanes: { maxEvents: dice.pick([2, 10, 1_000_000]), maxBytes: dice.pick([2_000, 2 ** 30]) },
     onExhausted: ends.pick(['park-key', 'dead-letter']),
+    breaker,
     receiver: {
+      minimumKeys: breaker.minimumKeys,
       maximumAttempts: ends.pick([0, 0, 0, 1, 2, 4]),
       trouble: dice.pick([0, 0.1, 0.5]),
       worst: dice.between(1, 5),

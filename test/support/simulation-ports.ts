@@ -178,8 +178,9 @@ export class SimulatedSender implements Sender {
       faults.report(error);
       throw error;
     }
+    const alone = this.#keys.size === 1;
     try {
-      return await this.#exchange(event, attempt, signal);
+      return await this.#exchange(event, { attempt, alone }, signal);
     } finally {
       this.#keys.delete(key);
     }
@@ -189,7 +190,11 @@ export class SimulatedSender implements Sender {
     return Promise.resolve();
   }
 
-  #exchange(event: OutgoingEvent, attempt: number, signal: AbortSignal): Promise<Outcome> {
+  #exchange(
+    event: OutgoingEvent,
+    { attempt, alone }: { readonly attempt: number; readonly alone: boolean },
+    signal: AbortSignal,
+  ): Promise<Outcome> {
     const { owner, faults, scheduler } = this.#parts;
     const what = `send ${event.id} to ${this.#receiver.name}`;
     return new Promise((resolve, reject) => {
@@ -197,7 +202,7 @@ export class SimulatedSender implements Sender {
       const arrive = (): Outcome | null => {
         arrived = true;
         owner.requests.delete(cut);
-        return outcomeOf(this.#receiver.arrived(event, attempt));
+        return outcomeOf(this.#receiver.arrived(event, attempt, alone));
       };
       /** The connection breaks: what was sent is there, or is lost. */
       const cut = (): void => {

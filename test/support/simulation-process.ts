@@ -14,7 +14,7 @@ import { silentLogger } from '../../src/shared/logger.ts';
 import type { Service } from '../../src/shared/service.ts';
 import { supervise } from '../../src/shared/supervise.ts';
 import type { StateStore } from '../../src/state/state-store.ts';
-import { RETRY } from './engine-options.ts';
+import { BREAKER, RETRY } from './engine-options.ts';
 import { type CaptureShape, SimulatedCapture } from './simulation-capture.ts';
 import type { ClaimFiles } from './simulation-forms.ts';
 import { CONFIG_NAME } from './simulation-expected.ts';
@@ -144,6 +144,7 @@ function optionsOf(plan: CallbackPlan, { receivers, ports, bug }: ProcessParts):
       jitter: 0.2,
       maximumAttempts: plan.receiver.maximumAttempts,
     },
+    breaker: { ...BREAKER, ...plan.breaker },
     onExhausted: plan.onExhausted,
     lanes: plan.lanes,
     sender: bug.sender?.(sender) ?? sender,

@@ -20,6 +20,8 @@ export interface ReceiverShape {
   readonly unreachable: readonly (readonly [number, number])[];
   /** `retry.maximum_attempts`. */
   readonly maximumAttempts: number;
+  /** `breaker.minimum_keys`. */
+  readonly minimumKeys: number;
 }
 
 /**
@@ -39,6 +41,9 @@ export class Receiver {
   readonly #attempts = new Map<string, number>();
   /** Attempts that use up nothing, and budgets that persons gave anew. */
   readonly #free = new Map<string, number>();
+  /** Keys that ever failed, and whether the door was ever found shut: the breaker may be open. */
+  readonly #failedKeys = new Set<string>();
+  #wasShut = false;
   requests = 0;
   repeats = 0;
 
@@ -55,7 +60,9 @@ export class Receiver {
   }
 
   isReachable(now: number): boolean {
-    return !this.#shape.unreachable.some(([from, to]) => from <= now && now < to);
+    const shut = this.#shape.unreachable.some(([from, to]) => from <= now && now < to);
+    this.#wasShut ||= shut;
+    return !shut;
   }
 
   /** A process begins an attempt: is it allowed to? */
@@ -82,8 +89,8 @@ export class Receiver {
       `${id} is tried ${due - EPOCH_MS - now} ms early`);
   }
 
-  /** A request arrives. */
-  arrived(event: OutgoingEvent, attempt: number): Answer {
+  /** A request arrives. @param alone no other one is on its way: it may be a probe, which uses up nothing */
+  arrived(event: OutgoingEvent, attempt: number, alone: boolean): Answer {
     const key = `${event.topic} ${orderKey(event)}`;
     const last = this.#last.get(key);
     this.requests += 1;
@@ -99,7 +106,9 @@ export class Receiver {
     this.#last.set(key, event.offset);
     this.#attempts.set(attemptsOf(event), attempt);
     const answer = this.#answer(event.id);
-    if (answer === 'throttles') this.#addFree(event, 1);
+    const probe = alone && (this.#wasShut || this.#failedKeys.size >= this.#shape.minimumKeys);
+    if (answer === 'throttles' || (answer !== 'ok' && probe)) this.#addFree(event, 1);
+    if (answer !== 'ok') this.#failedKeys.add(key);
     if (answer === 'ok' || answer === 'lost') this.#books.done(this.name, event.id);
     return answer;
   }

@@ -12,6 +12,7 @@ import {
   uniqueList,
 } from '../scalars.ts';
 import { timestamp } from '../timestamp.ts';
+import { breakerSchema } from './breaker.ts';
 import { deliverSchema } from './deliver.ts';
 import { metadataSchema, payloadSchema, whenSchema } from './expressions.ts';
 import { retrySchema } from './retry.ts';
@@ -58,6 +59,7 @@ export const callbackSchema = z
         .describe('Of the events of a key within this time only the newest is sent.'),
       concurrency: count(1, 10_000).default(32).describe('Keys in flight at once.'),
       retry: retrySchema,
+      breaker: breakerSchema,
       on_exhausted: z
         .enum(['park-key', 'dead-letter'])
         .default('park-key')

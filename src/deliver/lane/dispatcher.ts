@@ -15,11 +15,11 @@ import type { Settler } from '../settle/settler.ts';
 import { AwaitedEvents } from './awaited-events.ts';
 import type { CallbackCounters } from './callback-counters.ts';
 import { type Coalescing, coalescingOf } from './coalescing.ts';
+import { Gate, type Pause } from './gate.ts';
 import type { LaneIndex } from './lane-index.ts';
 import { LaneNews } from './lane-news.ts';
 import { laneKey } from './order-key.ts';
 import { OutcomeChanges } from './outcome-changes.ts';
-import { Pause } from './pause.ts';
 import { outgoing, outgoingFromLane, type PendingEvent } from './pending-event.ts';
 import { Window } from './window.ts';
 
@@ -62,7 +62,7 @@ export interface DispatcherParts {
 export class Dispatcher {
   readonly #parts: DispatcherParts;
   readonly #window: Window;
-  readonly #pause: Pause;
+  readonly #gate: Gate;
   readonly #changes: OutcomeChanges;
   readonly #reclaim = new Reclaim();
   readonly #news: LaneNews;
@@ -86,9 +86,15 @@ export class Dispatcher {
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
-    const { options, lanes, clock, random } = parts;
+    const { options, lanes, clock } = parts;
     this.#news = new LaneNews(options.name, clock, parts.logger);
-    this.#window = new Window(options, lanes);
+    this.#gate = new Gate({
+      ...parts,
+      onChange: () => {
+        this.#gateChanged();
+      },
+    });
+    this.#window = new Window(options, lanes, () => this.#gate.takesIn);
     this.#changes = new OutcomeChanges(parts);
     this.#coalescing = coalescingOf({
       ...parts,
@@ -104,10 +110,6 @@ export class Dispatcher {
         this.#run(work);
       },
     });
-    this.#pause = new Pause(clock, random, () => {
-      this.#pump();
-      parts.onLanes();
-    });
   }
 
   get inFlight(): number {
@@ -118,8 +120,12 @@ export class Dispatcher {
     return this.#window.events;
   }
 
-  get pause(): { readonly until: number; readonly reason: string } | null {
-    return this.#pause.state;
+  get pause(): Pause | null {
+    return this.#gate.pause;
+  }
+
+  get breakerOpen(): boolean {
+    return this.#gate.breakerOpen;
   }
 
   get lanesFull(): boolean {
@@ -144,9 +150,7 @@ export class Dispatcher {
 
   /** How many due lanes are wanted now. */
   get laneRoom(): number {
-    if (this.#stopping || this.#pause.mode !== 'open') {
-      return this.#pause.mode === 'probing' && this.#due.length === 0 ? 1 : 0;
-    }
+    if (this.#stopping || this.#gate.limit === 0) return 0;
     return Math.max(0, this.#laneLimit() - this.#lanesInFlight - this.#due.length);
   }
 
@@ -198,7 +202,7 @@ export class Dispatcher {
   /** No attempt begins any more. Resolves when all have ended and their outcomes are durable. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    this.#pause.end();
+    this.#gate.end();
     this.#coalescing?.stop();
     this.#due.length = 0;
     while (this.#working > 0) {
@@ -210,8 +214,7 @@ export class Dispatcher {
 
   /** Fills free slots: lanes and the fast path in turn, lanes within their share. */
   #pump(): void {
-    const limit = this.#pause.limit(this.#parts.options.concurrency);
-    while (!this.#stopping && this.#inFlight < limit) {
+    while (!this.#stopping && this.#inFlight < this.#gate.limit) {
       const key = this.#ready[0];
       const lane = this.#lanesInFlight < this.#laneLimit() ? this.#due[0] : undefined;
       if (lane !== undefined && (this.#laneTurn || key === undefined)) {
@@ -230,8 +233,15 @@ export class Dispatcher {
   }
 
   #laneLimit(): number {
-    const { concurrency } = this.#parts.options;
-    return Math.max(1, Math.floor(concurrency * LANE_SHARE));
+    return Math.max(1, Math.floor(this.#gate.limit * LANE_SHARE));
+  }
+
+  #gateChanged(): void {
+    // What a person does with a lane meanwhile, the store tells when it is fetched again.
+    if (!this.#gate.takesIn) for (const { id } of this.#due.splice(0)) this.busyLanes.delete(id);
+    this.#pump();
+    this.#window.changed();
+    this.#parts.onLanes();
   }
 
   /** An attempt's own failure is an outcome; what rejects here is the drain's deadline, the store, or a defect. */
@@ -266,17 +276,15 @@ export class Dispatcher {
       case 'gone':
         // The head stays the head: it is the first to go when the endpoint is back.
         this.#ready.unshift(key);
-        this.#pauseFor(outcome.error);
+        this.#pump();
         return;
       case 'failed':
       case 'throttled':
-        if (isAnswer(outcome)) this.#answered();
         return this.#headFailed(key, queue, outcome);
       case 'filtered':
         this.#changes.settled(event, 'filtered');
         return this.#headDone(key, queue, event);
       case 'delivered':
-        this.#answered();
         this.#parts.counters.delivered(this.#parts.clock.now() - event.record.timestampMs);
         failpoint('after-callback-before-cursor');
         this.#changes.settled(event, 'delivered');
@@ -365,18 +373,15 @@ export class Dispatcher {
     switch (outcome.kind) {
       case 'unreachable':
       case 'gone':
-        this.#pauseFor(outcome.error);
         this.#letGo(lane);
         return;
       case 'failed':
       case 'throttled':
-        if (isAnswer(outcome)) this.#answered();
         return this.#laneFailed(lane, outcome);
       case 'filtered':
         this.#changes.headEnded(lane, 'lane-filtered');
         return this.#headLeft(lane);
       case 'delivered':
-        this.#answered();
         this.#parts.counters.delivered(this.#parts.clock.now() - lane.head.timestampMs);
         this.#changes.headEnded(lane, 'lane-delivered');
         return this.#headLeft(lane);
@@ -436,11 +441,13 @@ export class Dispatcher {
     onEnd?: () => void,
   ): Promise<Outcome | null> {
     const { options, abandon, large } = this.#parts;
+    const begun = this.#gate.begin(onEnd !== undefined);
     return this.#send(async () => {
       const bytes = bytesToSend(event.value);
       if (bytes >= LARGE_EVENT_BYTES) turn.leave = await large.enter(bytes);
       if (this.#stopping) return null;
-      return options.sender.send(event, attempt, abandon);
+      const outcome = await options.sender.send(event, attempt, abandon);
+      return this.#gate.ended(outcome, event, begun);
     }, onEnd);
   }
 
@@ -454,27 +461,4 @@ export class Dispatcher {
       onEnd?.();
     }
   }
-
-  #answered(): void {
-    if (!this.#pause.answered()) return;
-    this.#parts.logger.info({ callback: this.#parts.options.name }, 'The endpoint answers again');
-    this.#pump();
-    this.#parts.onLanes();
-  }
-
-  #pauseFor(reason: string): void {
-    const began = this.#pause.unreachable(reason);
-    if (began) {
-      const until = new Date(this.#pause.state?.until ?? 0).toISOString();
-      this.#parts.logger.warn(
-        { callback: this.#parts.options.name, reason, until },
-        'The endpoint cannot be reached: the callback pauses, nothing is lost',
-      );
-    }
-  }
-}
-
-/** Whether the endpoint said anything: nothing is sent where an expression has no value. */
-function isAnswer(outcome: Failed | Throttled): boolean {
-  return outcome.kind === 'throttled' || outcome.shape !== true;
 }

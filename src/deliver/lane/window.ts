@@ -24,12 +24,14 @@ export class Window {
   readonly #maxEvents: number;
   readonly #limits: CallbackOptions['lanes'];
   readonly #lanes: LaneIndex;
+  readonly #open: () => boolean;
   #events = 0;
   #bytes = 0;
   /** Feeds that wait, the first come first. */
   readonly #waiters: (() => void)[] = [];
 
-  constructor(options: CallbackOptions, lanes: LaneIndex) {
+  /** @param open false while nothing may be taken in, whatever room there is; who changes that calls `changed` */
+  constructor(options: CallbackOptions, lanes: LaneIndex, open: () => boolean = () => true) {
     const least = options.coalesceMs === undefined ? MIN_EVENTS : MIN_EVENTS_HELD;
     this.#maxEvents = Math.max(least, options.concurrency * EVENTS_PER_KEY_IN_FLIGHT);
     this.refilledBelow = {
@@ -38,6 +40,7 @@ export class Window {
     };
     this.#limits = options.lanes;
     this.#lanes = lanes;
+    this.#open = open;
   }
 
   get events(): number {
@@ -52,7 +55,8 @@ export class Window {
   }
 
   get hasRoom(): boolean {
-    return this.#events < this.#maxEvents && this.#bytes < MAX_BYTES && !this.lanesFull;
+    const free = this.#events < this.#maxEvents && this.#bytes < MAX_BYTES;
+    return free && !this.lanesFull && this.#open();
   }
 
   enter(bytes: number): void {
@@ -96,6 +100,7 @@ export class Window {
   /** Room for one event would mean a read for each. */
   get #worthwhile(): boolean {
     const { events, bytes } = this.refilledBelow;
-    return this.#events <= events && this.#bytes <= bytes && !this.lanesFull;
+    const free = this.#events <= events && this.#bytes <= bytes;
+    return free && !this.lanesFull && this.#open();
   }
 }

@@ -95,7 +95,11 @@ export const METRICS = {
   rowcall_callback_lanes_full: { type: 'gauge', help: '1 while full lanes stop the cursor.' },
   rowcall_callback_paused: {
     type: 'gauge',
-    help: '1 while the endpoint as a whole cannot be reached.',
+    help: '1 while the endpoint as a whole is down, or has asked to wait.',
+  },
+  rowcall_callback_breaker_open: {
+    type: 'gauge',
+    help: '1 while the circuit breaker is open, or half-open.',
   },
   rowcall_callback_stopped_partitions: {
     type: 'gauge',

@@ -60,10 +60,7 @@ callbacks:
   });
 
   it.each([
-    [
-      'breaker',
-      'callbacks:\n  - { name: a, tables: shop.a, breaker: {}, deliver: { module: ./a.js } }',
-    ],
+    ['path', 'checkpoint: { path: ./place.json }'],
     ['mysql', 'state: { type: mysql }'],
   ])('knows %s as an option of another version', async (name, lines) => {
     const [problem, ...others] = await problems(withLines(lines));

@@ -11,7 +11,7 @@ import { openSqliteState } from '../../../../src/state/sqlite/sqlite-state.ts';
 import type { StateStore } from '../../../../src/state/state-store.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { MemoryChangeLog, MemoryLogStore } from '../../../support/memory-change-log.ts';
-import { RETRY } from '../../../support/engine-options.ts';
+import { BREAKER, RETRY } from '../../../support/engine-options.ts';
 
 const TABLE = 'shop.orders';
 const SELECTION = { name: 'billing', tables: ['shop.*'], changed: [] } as const;
@@ -92,6 +92,7 @@ class Scene {
           ...SELECTION,
           ...{ operations, from: 'earliest', concurrency: 8, sender },
           retry: { ...RETRY, initialIntervalMs: 1, backoff: 'fixed' },
+          breaker: BREAKER,
           onExhausted: 'park-key',
           lanes: { maxEvents: 100, maxBytes: 100_000 },
         },

@@ -33,7 +33,10 @@ export const FILTERED: Outcome = { kind: 'filtered' };
 export const UNREACHABLE: Outcome = { kind: 'unreachable', error: 'refused' };
 
 export type SceneOptions = Partial<
-  Pick<CallbackOptions, 'concurrency' | 'lanes' | 'retry' | 'onExhausted' | 'coalesceMs'>
+  Pick<
+    CallbackOptions,
+    'concurrency' | 'lanes' | 'retry' | 'breaker' | 'onExhausted' | 'coalesceMs'
+  >
 >;
 
 export class DispatcherScene {

@@ -36,6 +36,7 @@ export const CAPTURE: CaptureSnapshot = {
 export const CALLBACK: CallbackSnapshot = {
   name: 'orders',
   pause: null,
+  breakerOpen: false,
   lanesFull: false,
   inFlight: 2,
   windowEvents: 5,
