@@ -7,7 +7,7 @@
 export const LATER_KEYS: Readonly<Record<string, readonly string[]>> = {
   '': ['completions'],
   checkpoint: ['path'],
-  callbacks: ['batch', 'rate_limit'],
+  callbacks: ['batch'],
   'callbacks.deliver': ['async'],
   state: ['url'],
 };

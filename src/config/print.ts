@@ -179,11 +179,16 @@ export function printCallback(callback: CallbackConfig): Record<string, unknown>
     deliver: printDeliver(callback.deliver),
     coalesce: callback.coalesceMs === undefined ? null : formatDuration(callback.coalesceMs),
     concurrency: callback.concurrency,
+    rate_limit: printRateLimit(callback.rateLimit),
     retry: printRetry(retry),
     breaker: printBreaker(callback.breaker),
     on_exhausted: callback.onExhausted,
     lanes: { max_events: lanes.maxEvents, max_bytes: formatSize(lanes.maxBytes) },
   });
+}
+
+function printRateLimit(limit: CallbackConfig['rateLimit']): Record<string, unknown> | null {
+  return limit === undefined ? null : { per_second: limit.perSecond, burst: limit.burst };
 }
 
 function printBreaker(breaker: CallbackConfig['breaker']): Record<string, unknown> {

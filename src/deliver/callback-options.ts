@@ -4,6 +4,7 @@ import type { Operation } from '../change-event.ts';
 import type { PayloadText } from '../expression/payload.ts';
 import type { Sender } from './callback/sender.ts';
 import type { BreakerOptions } from './lane/breaker.ts';
+import type { RateLimit } from './lane/token-bucket.ts';
 import type { RetryPolicy } from './retry/policy.ts';
 
 /** What a callback's owner wants to see again with each of its events. */
@@ -28,6 +29,8 @@ export interface CallbackOptions {
   readonly coalesceMs?: number | undefined;
   /** Keys in flight at once. */
   readonly concurrency: number;
+  /** Of attempts, retries included; none unless said otherwise. */
+  readonly rateLimit?: RateLimit | undefined;
   readonly retry: RetryPolicy;
   /** When the endpoint as a whole is taken for down. */
   readonly breaker: BreakerOptions;

@@ -5,7 +5,7 @@ import type { ChangeLog, LowWaterMark } from '../log/change-log.ts';
 import type { Clock, Random } from '../shared/clock.ts';
 import type { LargeWork } from '../shared/large-work.ts';
 import type { Logger } from '../shared/logger.ts';
-import type { Cursor, StateStore } from '../state/state-store.ts';
+import type { Asked, CallbackHold, Cursor, StateStore } from '../state/state-store.ts';
 import type { CallbackOptions } from './callback-options.ts';
 import type { Appended } from './intake/appended.ts';
 import { Feed } from './intake/feed.ts';
@@ -53,8 +53,12 @@ export interface CallbackSnapshot {
   readonly pause: { readonly until: number; readonly reason: string } | null;
   /** Of `pause`: the breaker is open or half-open. */
   readonly breakerOpen: boolean;
+  /** A person or an answer 410 did that: its events are held until a person enables it. */
+  readonly disabled: Asked | null;
   /** Intake waits because lanes are at their limit. */
   readonly lanesFull: boolean;
+  /** For how long attempts waited for `rate_limit`, milliseconds. */
+  readonly rateLimitedMs: number;
   readonly inFlight: number;
   readonly windowEvents: number;
   readonly lanes: number;
@@ -100,13 +104,15 @@ export class CallbackRunner {
     before?: CallbackRunner,
   ): Promise<CallbackRunner> {
     const lanes = await LaneIndex.load(parts.state, options.name);
+    const holds = await parts.state.callbackHolds();
+    const hold = holds.find(({ callback }) => callback === options.name) ?? null;
     const counters = before === undefined ? new CallbackCounters() : before.#counters;
-    return new CallbackRunner(options, parts, lanes, counters);
+    return new CallbackRunner(options, { ...parts, hold }, lanes, counters);
   }
 
   private constructor(
     options: CallbackOptions,
-    shared: RunnerParts,
+    shared: RunnerParts & { readonly hold: CallbackHold | null },
     lanes: LaneIndex,
     counters: CallbackCounters,
   ) {
@@ -141,6 +147,11 @@ export class CallbackRunner {
 
   get name(): string {
     return this.#options.name;
+  }
+
+  /** For whoever looks at what is stored of the callback as a whole. */
+  get gate(): Pick<Dispatcher['gate'], 'holdVersion' | 'look'> {
+    return this.#dispatcher.gate;
   }
 
   /** Begins to read the partitions of these cursors. */
@@ -203,8 +214,10 @@ export class CallbackRunner {
   snapshot(): CallbackSnapshot {
     return {
       name: this.#options.name,
-      pause: this.#dispatcher.pause,
-      breakerOpen: this.#dispatcher.breakerOpen,
+      pause: this.#dispatcher.gate.pause,
+      breakerOpen: this.#dispatcher.gate.breakerOpen,
+      disabled: this.#dispatcher.gate.disabled,
+      rateLimitedMs: this.#dispatcher.gate.rateLimitedMs,
       lanesFull: this.#dispatcher.lanesFull,
       inFlight: this.#dispatcher.inFlight,
       windowEvents: this.#dispatcher.windowEvents,

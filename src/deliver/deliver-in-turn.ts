@@ -18,6 +18,7 @@ interface Turn {
   run(signal: AbortSignal): Promise<void>;
   snapshot(): DeliverSnapshot;
   change(callback: CallbackOptions | string): Promise<void>;
+  lookAtHolds(): Promise<void>;
 }
 
 export interface DeliverInTurnParts {
@@ -64,6 +65,11 @@ export class DeliverInTurn implements Service {
     const deliver = await this.#making;
     if (deliver !== null) return deliver.change(callback);
     if (typeof callback !== 'string') await callback.sender.close();
+  }
+
+  /** Resolves at once while another one delivers. */
+  async lookAtHolds(): Promise<void> {
+    await this.#deliver?.lookAtHolds();
   }
 
   /** @throws RowcallError STATE_FOREIGN, and what the leg throws */

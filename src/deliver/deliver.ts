@@ -10,6 +10,7 @@ import type { Service } from '../shared/service.ts';
 import type { Cursor, StateStore } from '../state/state-store.ts';
 import type { CallbackOptions } from './callback-options.ts';
 import type { CallbackSnapshot } from './callback-runner.ts';
+import { HoldWatch } from './hold-watch.ts';
 import { Appended } from './intake/appended.ts';
 import { Fetcher } from './intake/fetcher.ts';
 import { News } from './intake/news.ts';
@@ -65,6 +66,7 @@ export class Deliver implements Service {
   readonly #begun = Promise.withResolvers<Runners>();
   #runners: Runners | null = null;
   #working = false;
+  readonly #holds: HoldWatch;
   #settler: Settler | null = null;
   #failure: unknown = null;
 
@@ -83,6 +85,7 @@ export class Deliver implements Service {
     this.#parts = parts;
     this.#cursors = cursors;
     this.#tail = new Tail(parts.log, this.#stopping.signal);
+    this.#holds = new HoldWatch(parts.state, parts.clock, () => this.#runners?.all ?? []);
   }
 
   /** Runs until the signal aborts. Rejects when the state store or the log cannot be used any more. */
@@ -136,6 +139,11 @@ export class Deliver implements Service {
     }
   }
 
+  /** Resolves when what was stored of callbacks as a whole (disabled, resumed) holds here. */
+  lookAtHolds(): Promise<void> {
+    return this.#holds.look();
+  }
+
   readonly #fail = (error: unknown): void => {
     this.#failure ??= error;
     this.#stopping.abort(error);
@@ -157,6 +165,9 @@ export class Deliver implements Service {
     await runners.begin(callbacks, this.#cursors);
     this.#working = true;
     this.#begun.resolve(runners);
+    this.#holds.run(this.#stopping.signal).catch((error: unknown) => {
+      if (!this.#stopping.signal.aborted) this.#fail(error);
+    });
   }
 
   /** The leg's own loop: feeds are woken, new topics read from their beginning, and the log hears how far we are. */

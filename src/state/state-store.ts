@@ -139,7 +139,39 @@ export type StateChange =
    *  lane with it. The store moves the ledger: retrying -1, delivered +1, and pending -1, retrying +1 for a new head. */
   | ({ readonly type: 'lane-delivered'; readonly offset: number } & LaneKey)
   /** The head is none of the callback's after all, and leaves as a delivered one does: matched -1, filtered +1. */
-  | ({ readonly type: 'lane-filtered'; readonly offset: number } & LaneKey);
+  | ({ readonly type: 'lane-filtered'; readonly offset: number } & LaneKey)
+  | HoldChange;
+
+/** The endpoint's own word on the callback as a whole. It touches no books. */
+export type HoldChange =
+  /** The endpoint wants nothing any more: disabled until a person enables it, with a line in the audit log. */
+  | {
+      readonly type: 'callback-gone';
+      readonly callback: string;
+      readonly atMs: number;
+      readonly reason: string;
+    }
+  /** Nothing is sent before this wall time; an earlier one that is stored does not count. */
+  | {
+      readonly type: 'callback-waits';
+      readonly callback: string;
+      readonly untilMs: number;
+      readonly reason: string;
+    };
+
+/** What keeps a callback as a whole from being called, over restarts. */
+export interface CallbackHold {
+  readonly callback: string;
+  /** Who disabled it, when and why. */
+  readonly disabled: Asked | null;
+  /** The endpoint asked to wait: until which wall time in ms, and with which answer. */
+  readonly wait: { readonly untilMs: number; readonly reason: string } | null;
+  /** Counts what persons asked to go on with; a new number drops every wait. */
+  readonly resumed: number;
+}
+
+/** What a person may do with a callback. `resume`: neither a breaker nor the endpoint's Retry-After is waited for. */
+export type CallbackAction = 'enable' | 'disable' | 'resume';
 
 /** An event that left its lane since a newer one of its key took its place. */
 export interface LaneSuperseded extends LaneKey {
@@ -184,7 +216,7 @@ export interface Asked {
 /** One line of what persons did, the oldest first; never changed. */
 export interface AuditEntry extends Asked {
   readonly id: number;
-  readonly action: `lane-${LaneAction}`;
+  readonly action: `lane-${LaneAction}` | `callback-${CallbackAction}`;
   readonly callback: string;
   readonly topic: string | null;
   readonly key: string | null;
@@ -272,6 +304,15 @@ export interface StateStore {
    * @throws RowcallError LANE_UNKNOWN
    */
   actOnLane(id: number, action: LaneAction, asked: Asked): Promise<void>;
+
+  /** Callbacks that somebody or their endpoint ever kept from being called. */
+  callbackHolds(): Promise<readonly CallbackHold[]>;
+
+  /**
+   * What a person asks of a callback, with its line in the audit log; it need not be known here. Works beside a running
+   * dispatcher. Each may be asked again: a callback that is disabled already has the newer reason.
+   */
+  actOnCallback(callback: string, action: CallbackAction, asked: Asked): Promise<void>;
 
   /** Dead letters, the oldest first. */
   deadLetters(filter: PageOf): Promise<readonly DeadLetter[]>;

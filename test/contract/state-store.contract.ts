@@ -5,6 +5,7 @@ import type { OffsetRun, StateStore } from '../../src/state/state-store.ts';
 import { LEDGER_FIELDS } from '../../src/state/state-store.ts';
 import { describeCoalescing } from './state-store-coalescing.contract.ts';
 import { describeExhausted } from './state-store-exhausted.contract.ts';
+import { describeHolds } from './state-store-holds.contract.ts';
 import { describeLanes } from './state-store-lanes.contract.ts';
 import { describeStateModel } from './state-store-model.ts';
 import type { StateTraits, StateUnderTest } from './state-store-samples.ts';
@@ -178,6 +179,7 @@ export function describeStateStore(
   describeLanes(name, make);
   describeCoalescing(name, make);
   describeExhausted(name, make);
+  describeHolds(name, make);
 
   describe(`${name}: the store`, () => {
     test('has an identity of its own', async () => {

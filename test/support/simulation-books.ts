@@ -1,6 +1,7 @@
 /** What delivery has made durable: followed change by change, and held against the store's own books. */
 import type {
   Cursor,
+  HoldChange,
   LaneAction,
   LaneKey,
   LedgerCounts,
@@ -8,6 +9,7 @@ import type {
   StateStore,
 } from '../../src/state/state-store.ts';
 import type { LogCheck } from './simulation-log-check.ts';
+import { SimulatedHolds } from './simulation-holds.ts';
 import { require, Violation } from './simulation-log-check.ts';
 import type { SampleRow } from './binlog-events.ts';
 import type { LowWaterMark, StoredRecord } from '../../src/log/change-log.ts';
@@ -63,6 +65,7 @@ const OPERATIONS: Readonly<Record<string, string>> = {
  * every crash with a recount over the records, made without the code under test.
  */
 export class Books {
+  readonly holds = new SimulatedHolds();
   readonly #log: LogCheck;
   readonly #selections: ReadonlyMap<string, CallbackSelection>;
   readonly #progress = new Map<string, Progress>();
@@ -231,6 +234,8 @@ export class Books {
         require(change.next >= progress.next, 'G6', () => `a cursor went back to ${change.next}`);
         progress.next = change.next;
         progress.beyond = change.beyond;
+      } else if (change.type === 'callback-gone' || change.type === 'callback-waits') {
+        this.holds.committed(change);
       } else {
         this.#laneChanged(`${change.callback} ${change.topic} ${change.key}`, change);
       }
@@ -249,7 +254,7 @@ export class Books {
     for (const cursor of await state.cursors()) this.#verifyCursor(cursor);
   }
 
-  #laneChanged(key: string, change: Exclude<StateChange, { type: 'progress' }>): void {
+  #laneChanged(key: string, change: Exclude<StateChange, HoldChange | { type: 'progress' }>): void {
     const lane = this.#lanes.get(key);
     if (change.type === 'lane-append') {
       const { offset, partition } = change.event;

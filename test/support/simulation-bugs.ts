@@ -104,6 +104,9 @@ export const PLANTED_BUGS: Readonly<Record<string, () => PlantedBug>> = {
       close: () => writer.close(),
     }),
   }),
+  'a 410 and a Retry-After that are forgotten': () => ({
+    state: (state) => ({ ...state, callbackHolds: () => Promise.resolve([]) }),
+  }),
   'a place that is saved before its append': () => {
     let saved: string | null = null;
     return {

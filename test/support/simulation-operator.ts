@@ -1,5 +1,11 @@
-/** A person beside a simulation: looks at the lanes now and then, and gives them a retry, a skip or a park. */
-import type { LaneAction, LaneSummary, StateStore } from '../../src/state/state-store.ts';
+/** A person beside a simulation: looks at lanes and callbacks now and then, and does what persons may do with them. */
+import type {
+  CallbackAction,
+  CallbackHold,
+  LaneAction,
+  LaneSummary,
+  StateStore,
+} from '../../src/state/state-store.ts';
 import type { Books } from './simulation-books.ts';
 import type { Receiver } from './simulation-receiver.ts';
 import { EPOCH_MS, type Owner, type Scheduler } from './simulation-scheduler.ts';
@@ -53,6 +59,7 @@ export class SimulatedOperator {
 
   async #look(): Promise<void> {
     const { state, dice } = this.#parts;
+    await this.#lookAtCallbacks();
     for (const lane of await state.lanes({ limit: 1_000 })) {
       if (lane.state === 'parked') {
         await this.#act(lane, this.#resting || dice.chance(0.7) ? 'retry' : 'skip');
@@ -60,6 +67,29 @@ export class SimulatedOperator {
         await this.#act(lane, dice.pick(['park', 'retry', 'skip']));
       }
     }
+  }
+
+  /** Disables and resumes now and then; what is disabled is enabled again, or the simulation would not end. */
+  async #lookAtCallbacks(): Promise<void> {
+    const { state, books, receivers, scheduler } = this.#parts;
+    const asked = { actor: 'somebody', reason: 'a dice', atMs: EPOCH_MS + scheduler.now };
+    const holds = await state.callbackHolds();
+    for (const name of receivers.keys()) {
+      const hold = holds.find(({ callback }) => callback === name);
+      const action = this.#choice(hold);
+      if (action === null) continue;
+      if (action !== 'disable') books.holds.released(name, action);
+      await state.actOnCallback(name, action, asked);
+    }
+  }
+
+  #choice(hold: CallbackHold | undefined): CallbackAction | null {
+    const { dice } = this.#parts;
+    const disabled = (hold?.disabled ?? null) !== null;
+    if (this.#resting) return disabled ? 'enable' : null;
+    if (disabled) return dice.chance(0.6) ? 'enable' : null;
+    if (dice.chance(0.03)) return 'disable';
+    return (hold?.wait ?? null) !== null && dice.chance(0.2) ? 'resume' : null;
   }
 
   async #act(lane: LaneSummary, action: LaneAction): Promise<void> {

@@ -107,8 +107,3 @@ function withoutUpdates(callback: CallbackPlan): CallbackPlan {
 function operationsOf(rows: readonly Operation[]): readonly Operation[] {
   return rows.length % 2 === 0 ? rows : [...rows, 'truncate'];
 }
-
-/** Whether somebody must look after its lanes, or a key may wait for ever. */
-export function canPark({ onExhausted, receiver }: CallbackPlan): boolean {
-  return onExhausted === 'park-key' && receiver.maximumAttempts > 0;
-}

@@ -146,6 +146,9 @@ export function faultyState(inner: StateStore, parts: PortParts): StateStore {
     lane: (id) => read('lane', () => inner.lane(id)),
     actOnLane: (id, action, asked) =>
       call('actOnLane', 'STATE_WRITE_FAILED', () => inner.actOnLane(id, action, asked)),
+    callbackHolds: () => read('callbackHolds', () => inner.callbackHolds()),
+    actOnCallback: (name, action, asked) =>
+      call('actOnCallback', 'STATE_WRITE_FAILED', () => inner.actOnCallback(name, action, asked)),
     deadLetters: (filter) => read('deadLetters', () => inner.deadLetters(filter)),
     deadLetter: (id) => read('deadLetter', () => inner.deadLetter(id)),
     audit: (filter) => read('audit', () => inner.audit(filter)),
@@ -251,6 +254,8 @@ function outcomeOf(answer: ReturnType<Receiver['arrived']>): Outcome | null {
       return { kind: 'throttled', error: 'HTTP 429', retryAfterMs: 3_000 };
     case 'lost':
       return { kind: 'failed', error: 'connection reset' };
+    case 'gone':
+      return { kind: 'gone', error: 'HTTP 410' };
     case 'hangs':
       return null;
   }

@@ -9,7 +9,7 @@ import { require, Violation } from './simulation-log-check.ts';
 import type { Dice } from './workload-random.ts';
 
 /** What the endpoint does with a request. `lost`: it does its work, and the answer never arrives. */
-export type Answer = 'ok' | 'fails' | 'throttles' | 'hangs' | 'lost';
+export type Answer = 'ok' | 'fails' | 'throttles' | 'hangs' | 'lost' | 'gone';
 
 export interface ReceiverShape {
   /** Share of events that fail, hang or lose their answer at first. */
@@ -69,6 +69,7 @@ export class Receiver {
   sending(event: OutgoingEvent, attempt: number, now: number): void {
     const { topic, partition, offset, id } = event;
     this.#requireSame(event);
+    this.#books.holds.requireOpen(this.name, EPOCH_MS + now);
     const delivered = this.#books.isDelivered(this.name, topic, event);
     require(!delivered, 'G4', () => `${id} is sent although its delivery is durable`);
     const before = this.#before(event);
@@ -107,7 +108,8 @@ export class Receiver {
     this.#attempts.set(attemptsOf(event), attempt);
     const answer = this.#answer(event.id);
     const probe = alone && (this.#wasShut || this.#failedKeys.size >= this.#shape.minimumKeys);
-    if (answer === 'throttles' || (answer !== 'ok' && probe)) this.#addFree(event, 1);
+    const free = answer === 'throttles' || answer === 'gone' || (answer !== 'ok' && probe);
+    if (free) this.#addFree(event, 1);
     if (answer !== 'ok') this.#failedKeys.add(key);
     if (answer === 'ok' || answer === 'lost') this.#books.done(this.name, event.id);
     return answer;
@@ -148,6 +150,7 @@ export class Receiver {
     const left = this.#troubles.get(id) ?? this.#newTrouble();
     this.#troubles.set(id, Math.max(0, left - 1));
     if (left <= 0) return 'ok';
+    if (this.#dice.chance(0.02)) return 'gone';
     return this.#dice.pick(['fails', 'fails', 'fails', 'throttles', 'hangs', 'lost']);
   }
 

@@ -13,7 +13,7 @@ import { SimulatedOperator } from './simulation-operator.ts';
 import { type PlantedBug, runLegs, type Running } from './simulation-process.ts';
 import { Receiver } from './simulation-receiver.ts';
 import { type Owner, Scheduler } from './simulation-scheduler.ts';
-import { canPark, planOf, type SimulationPlan } from './simulation-plan.ts';
+import { planOf, type SimulationPlan } from './simulation-plan.ts';
 import { Dice, seededRandom } from './workload-random.ts';
 
 /** More tasks than any run needs: what comes here goes round in circles. */
@@ -197,7 +197,7 @@ class Simulation {
     this.#scheduler.after(0, this.#world, 'starts', () => {
       this.#startAll();
     });
-    if (this.#plan.callbacks.some(canPark)) this.#operator.begin();
+    this.#operator.begin();
     while (!this.#isDone()) {
       this.#throwViolation();
       require(await this.#scheduler.step(), 'liveness', () => 'nothing happens any more');

@@ -15,6 +15,7 @@ import { timestamp } from '../timestamp.ts';
 import { breakerSchema } from './breaker.ts';
 import { deliverSchema } from './deliver.ts';
 import { metadataSchema, payloadSchema, whenSchema } from './expressions.ts';
+import { rateLimitSchema } from './rate-limit.ts';
 import { retrySchema } from './retry.ts';
 
 const fromSchema = z
@@ -58,6 +59,7 @@ export const callbackSchema = z
         .optional()
         .describe('Of the events of a key within this time only the newest is sent.'),
       concurrency: count(1, 10_000).default(32).describe('Keys in flight at once.'),
+      rate_limit: rateLimitSchema.optional(),
       retry: retrySchema,
       breaker: breakerSchema,
       on_exhausted: z
@@ -77,12 +79,15 @@ export const callbackSchema = z
     },
     { error: expecting('a mapping', '{ name: orders, tables: [shop.orders], deliver: … }') },
   )
-  .transform(({ on_exhausted: onExhausted, coalesce: coalesceMs, ...callback }) => ({
-    ...callback,
-    ...(coalesceMs === undefined ? {} : { coalesceMs }),
-    onExhausted,
-    changed: callback.changed ?? [],
-  }));
+  .transform(
+    ({ on_exhausted: onExhausted, coalesce: coalesceMs, rate_limit: rateLimit, ...callback }) => ({
+      ...callback,
+      rateLimit,
+      ...(coalesceMs === undefined ? {} : { coalesceMs }),
+      onExhausted,
+      changed: callback.changed ?? [],
+    }),
+  );
 
 export const callbacksSchema = z
   .array(callbackSchema, { error: expecting('a list of callbacks', '- name: orders') })

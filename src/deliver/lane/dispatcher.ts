@@ -7,7 +7,7 @@ import { failpoint } from '../../shared/failpoint.ts';
 import { LARGE_EVENT_BYTES, type LargeWork } from '../../shared/large-work.ts';
 import type { Logger } from '../../shared/logger.ts';
 import { Reclaim } from '../../shared/reclaim.ts';
-import type { DueLane } from '../../state/state-store.ts';
+import type { CallbackHold, DueLane } from '../../state/state-store.ts';
 import type { CallbackOptions } from '../callback-options.ts';
 import type { Failed, Outcome, OutgoingEvent, Throttled } from '../callback/sender.ts';
 import type { Verdict } from '../retry/policy.ts';
@@ -15,7 +15,7 @@ import type { Settler } from '../settle/settler.ts';
 import { AwaitedEvents } from './awaited-events.ts';
 import type { CallbackCounters } from './callback-counters.ts';
 import { type Coalescing, coalescingOf } from './coalescing.ts';
-import { Gate, type Pause } from './gate.ts';
+import { Gate } from './gate.ts';
 import type { LaneIndex } from './lane-index.ts';
 import { LaneNews } from './lane-news.ts';
 import { laneKey } from './order-key.ts';
@@ -41,6 +41,7 @@ export interface DispatcherParts {
   readonly random: Random;
   readonly logger: Logger;
   readonly counters: CallbackCounters;
+  readonly hold: CallbackHold | null;
   /** Aborts attempts in flight: the drain's deadline has passed. */
   readonly abandon: AbortSignal;
   /** Lanes may have become due or free: look again. */
@@ -120,12 +121,12 @@ export class Dispatcher {
     return this.#window.events;
   }
 
-  get pause(): Pause | null {
-    return this.#gate.pause;
-  }
-
-  get breakerOpen(): boolean {
-    return this.#gate.breakerOpen;
+  /** Whether the callback may be called: for those who watch it, and those who tell it. */
+  get gate(): Pick<
+    Gate,
+    'pause' | 'breakerOpen' | 'disabled' | 'rateLimitedMs' | 'holdVersion' | 'look'
+  > {
+    return this.#gate;
   }
 
   get lanesFull(): boolean {
@@ -217,6 +218,7 @@ export class Dispatcher {
     while (!this.#stopping && this.#inFlight < this.#gate.limit) {
       const key = this.#ready[0];
       const lane = this.#lanesInFlight < this.#laneLimit() ? this.#due[0] : undefined;
+      if ((lane === undefined && key === undefined) || !this.#gate.mayBegin()) return;
       if (lane !== undefined && (this.#laneTurn || key === undefined)) {
         this.#due.shift();
         this.#laneTurn = false;
@@ -226,8 +228,6 @@ export class Dispatcher {
         this.#laneTurn = true;
         if (this.#coalescing?.defers(key, this.#keys.get(key)?.length) === true) continue;
         this.#run((turn) => this.#tryHead(key, turn));
-      } else {
-        return;
       }
     }
   }

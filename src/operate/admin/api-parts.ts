@@ -6,9 +6,9 @@ import type { DeliverSnapshot } from '../../deliver/deliver.ts';
 import { RowcallError } from '../../errors.ts';
 import type { ChangeLog } from '../../log/change-log.ts';
 import type { Clock } from '../../shared/clock.ts';
-import type { StateStore } from '../../state/state-store.ts';
+import type { Asked, StateStore } from '../../state/state-store.ts';
 import type { PartitionEnds } from '../observe/lag.ts';
-import type { Tokens } from './tokens.ts';
+import type { Caller, Tokens } from './tokens.ts';
 
 export interface ApiParts {
   readonly config: Config;
@@ -21,9 +21,18 @@ export interface ApiParts {
   /** Null where this process does not deliver. */
   readonly state: StateStore | null;
   readonly capture: { snapshot(): CaptureSnapshot } | null;
-  readonly deliver: { snapshot(): DeliverSnapshot } | null;
+  readonly deliver: {
+    snapshot(): DeliverSnapshot;
+    /** What was stored of callbacks as a whole holds when it resolves; else within a second. */
+    lookAtHolds?(): Promise<void>;
+  } | null;
   /** Null when the log does not answer in time. */
   readonly ends: () => Promise<PartitionEnds | null>;
+}
+
+/** Who asks for a change, and why. */
+export function askedBy(caller: Caller | null, why: string, { clock }: ApiParts): Asked {
+  return { actor: `token:${caller?.name ?? 'nobody'}`, reason: why, atMs: clock.now() };
 }
 
 /** @throws RowcallError NOT_DELIVERING: lanes and ledger are with the process that delivers */

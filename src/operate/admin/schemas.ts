@@ -17,3 +17,11 @@ export const problems = {
     content: { 'application/problem+json': { schema: problemSchema } },
   },
 };
+
+/** Something beside blanks: those that trim() takes away, since the description has to say what is refused. */
+const NOT_BLANK = /[^\t\n\v\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]/;
+
+/** Why a person does what holds, passes over or lets go events: it stands in the audit log. */
+export const reason = z.strictObject({
+  reason: z.string().min(1).max(1_000).regex(NOT_BLANK).trim(),
+});

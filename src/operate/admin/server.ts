@@ -3,7 +3,6 @@
 import { type FastifyInstance, fastify } from 'fastify';
 import type { CaptureSnapshot } from '../../capture/capture.ts';
 import type { SourceFit } from '../../capture/source-watch.ts';
-import type { DeliverSnapshot } from '../../deliver/deliver.ts';
 import { RowcallError } from '../../errors.ts';
 import type { ChangeLog } from '../../log/change-log.ts';
 import { abortable, aborted } from '../../shared/abort.ts';
@@ -19,14 +18,13 @@ import type { ApiParts } from './api-parts.ts';
 import { notFound, sendError } from './problem.ts';
 import { Tokens } from './tokens.ts';
 
-export interface AdminParts extends Pick<ApiParts, 'config' | 'state'> {
+export interface AdminParts extends Pick<ApiParts, 'config' | 'state' | 'deliver'> {
   readonly host: string;
   readonly port: number;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly log: ChangeLog;
   readonly capture: { snapshot(): CaptureSnapshot } | null;
-  readonly deliver: { snapshot(): DeliverSnapshot } | null;
   /** The callbacks as they are now. Absent: those of `config`. */
   readonly callbacks?: ApiParts['callbacks'];
   /** Who looks at the source's settings; absent where this process does not capture. */

@@ -101,6 +101,14 @@ export const METRICS = {
     type: 'gauge',
     help: '1 while the circuit breaker is open, or half-open.',
   },
+  rowcall_callback_rate_limited_seconds_total: {
+    type: 'counter',
+    help: 'For how long attempts waited for rate_limit.',
+  },
+  rowcall_callback_disabled: {
+    type: 'gauge',
+    help: '1 while it is disabled, by a person or by an answer 410.',
+  },
   rowcall_callback_stopped_partitions: {
     type: 'gauge',
     help: 'Partitions not read any more, because records were deleted before they were read.',

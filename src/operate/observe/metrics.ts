@@ -126,6 +126,8 @@ function callbackSamples(callback: CallbackSnapshot, ends: PartitionEnds): Sampl
     ['rowcall_callback_lanes_full', callback.lanesFull ? 1 : 0, labels],
     ['rowcall_callback_paused', callback.pause === null ? 0 : 1, labels],
     ['rowcall_callback_breaker_open', callback.breakerOpen ? 1 : 0, labels],
+    ['rowcall_callback_disabled', callback.disabled === null ? 0 : 1, labels],
+    ['rowcall_callback_rate_limited_seconds_total', callback.rateLimitedMs / 1000, labels],
     ['rowcall_callback_stopped_partitions', stopped, labels],
     ['rowcall_callback_lag_records', lagRecords(callback, ends), labels],
   ];

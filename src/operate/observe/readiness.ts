@@ -38,12 +38,15 @@ export class ReadinessWatch {
   look({ capture, deliver, ends, monotonicMs }: Observation): Readiness {
     const reasons = capture === null ? [] : captureReasons(capture);
     if (deliver !== null) reasons.push(...this.#deliverReasons(deliver, ends, monotonicMs));
-    return { ready: reasons.length === 0, reasons, warnings: captureWarnings(capture) };
+    const warnings = [...captureWarnings(capture), ...disabledWarnings(deliver)];
+    return { ready: reasons.length === 0, reasons, warnings };
   }
 
   #deliverReasons(deliver: DeliverSnapshot, ends: PartitionEnds, nowMs: number): string[] {
     if (!deliver.running) return ['delivery is not running'];
-    return deliver.callbacks.flatMap((callback) => {
+    // A disabled one stands because somebody wants it to: taking the process out of service would help nobody.
+    const enabled = deliver.callbacks.filter(({ disabled }) => disabled === null);
+    return enabled.flatMap((callback) => {
       const standsMs = this.#standsMs(callback, lagRecords(callback, ends), nowMs);
       const stopped = callback.partitions.flatMap((partition) => partition.stopped ?? []);
       return [
@@ -68,6 +71,12 @@ export class ReadinessWatch {
     }
     return nowMs - before.atMs;
   }
+}
+
+function disabledWarnings(deliver: DeliverSnapshot | null): string[] {
+  return (deliver?.callbacks ?? []).flatMap(({ name, disabled }) =>
+    disabled === null ? [] : [`${name}: is disabled by ${disabled.actor}: ${disabled.reason}`],
+  );
 }
 
 /** The place can still be read, so that it is no reason to be taken out of service. */

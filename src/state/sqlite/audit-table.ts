@@ -6,7 +6,10 @@ import type { Row } from '../../shared/sqlite-row.ts';
 import { numberOf, textOf, textOrNull } from '../../shared/sqlite-row.ts';
 import type { AuditEntry, PageOf } from '../state-store.ts';
 
-const ACTIONS: readonly AuditEntry['action'][] = ['lane-retry', 'lane-skip', 'lane-park'];
+const ACTIONS: readonly AuditEntry['action'][] = [
+  ...(['lane-retry', 'lane-skip', 'lane-park'] as const),
+  ...(['callback-enable', 'callback-disable', 'callback-resume'] as const),
+];
 
 /** Invariant: a line is written in the transaction of what it tells of, and never changed. */
 export class AuditTable {

@@ -17,6 +17,8 @@
  * its lane: setting 64 MiB aside then moves no byte of them.
  *
  * Format 3. `lanes.last_coalesces`: whether a newer event may take the last one's place, unless that is the head.
+ *
+ * Format 4. `callback_holds`: what keeps a callback as a whole from being called, at most one row each.
  */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -118,5 +120,16 @@ export const MIGRATIONS: readonly string[] = [
   `,
   `
   ALTER TABLE lanes ADD COLUMN last_coalesces INTEGER NOT NULL DEFAULT 0 CHECK (last_coalesces IN (0, 1));
+  `,
+  `
+  CREATE TABLE callback_holds (
+    callback TEXT PRIMARY KEY,
+    disabled_at REAL,
+    disabled_by TEXT,
+    disabled_reason TEXT,
+    wait_until REAL,
+    wait_reason TEXT,
+    resumed INTEGER NOT NULL DEFAULT 0
+  ) STRICT, WITHOUT ROWID;
   `,
 ];

@@ -6,6 +6,8 @@ import { unreachable } from '../../shared/assert.ts';
 import type {
   Asked,
   AuditEntry,
+  CallbackAction,
+  CallbackHold,
   Cursor,
   DeadLetter,
   DueLane,
@@ -17,6 +19,7 @@ import type {
   StateStore,
 } from '../state-store.ts';
 import { AuditTable } from './audit-table.ts';
+import { CallbackHoldTable } from './callback-hold-table.ts';
 import { CursorMoves, CursorTable } from './cursor-table.ts';
 import { MEMORY, openDatabase, STATE_FILE, storeId } from './database.ts';
 import { DeadLetterTable } from './dead-letter-table.ts';
@@ -81,6 +84,7 @@ class SqliteState implements StateStore {
   readonly #lanes: LaneTable;
   readonly #deadLetters: DeadLetterTable;
   readonly #audit: AuditTable;
+  readonly #holds: CallbackHoldTable;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
   #broken: RowcallError | undefined;
@@ -99,6 +103,7 @@ class SqliteState implements StateStore {
       deadLetters: this.#deadLetters,
     });
     this.#audit = new AuditTable(db);
+    this.#holds = new CallbackHoldTable(db, this.#audit);
     // Not deferred: a transaction that reads before it writes would fail where another process wrote between.
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
@@ -154,6 +159,16 @@ class SqliteState implements StateStore {
     });
   }
 
+  callbackHolds(): Promise<readonly CallbackHold[]> {
+    return this.#read(() => this.#holds.all());
+  }
+
+  actOnCallback(callback: string, action: CallbackAction, asked: Asked): Promise<void> {
+    return this.#write(() => {
+      this.#holds.act(callback, action, asked);
+    });
+  }
+
   deadLetters(filter: PageOf): Promise<readonly DeadLetter[]> {
     return this.#read(() => this.#deadLetters.list(filter));
   }
@@ -197,6 +212,12 @@ class SqliteState implements StateStore {
         return;
       case 'dead':
         this.#dead(change, moves);
+        return;
+      case 'callback-gone':
+        this.#holds.gone(change);
+        return;
+      case 'callback-waits':
+        this.#holds.waits(change);
         return;
       default:
         unreachable(change);

@@ -13,6 +13,8 @@ export const METHODS = [
   'lanes',
   'lane',
   'actOnLane',
+  'callbackHolds',
+  'actOnCallback',
   'deadLetters',
   'deadLetter',
   'audit',

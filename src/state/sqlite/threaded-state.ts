@@ -7,6 +7,7 @@ import { RowcallError } from '../../errors.ts';
 import { present } from '../../shared/assert.ts';
 import type {
   AuditEntry,
+  CallbackHold,
   Cursor,
   DeadLetter,
   DueLane,
@@ -120,6 +121,14 @@ class ThreadedState implements StateStore {
 
   actOnLane(...args: Parameters<StateStore['actOnLane']>): Promise<void> {
     return this.#call('actOnLane', args);
+  }
+
+  callbackHolds(): Promise<readonly CallbackHold[]> {
+    return this.#call('callbackHolds', []);
+  }
+
+  actOnCallback(...args: Parameters<StateStore['actOnCallback']>): Promise<void> {
+    return this.#call('actOnCallback', args);
   }
 
   deadLetters(filter: PageOf): Promise<readonly DeadLetter[]> {

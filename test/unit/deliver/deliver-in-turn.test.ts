@@ -44,6 +44,7 @@ function begin(marks: Marks = []): Scene {
         },
         change: () => Promise.resolve(),
         snapshot: (): DeliverSnapshot => ({ running: true, commits: turn, callbacks: [] }),
+        lookAtHolds: () => Promise.resolve(),
       });
     },
     log: { lowWater: () => Promise.resolve(marks) },

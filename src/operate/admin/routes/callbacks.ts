@@ -6,21 +6,25 @@ import type { CallbackConfig } from '../../../config/schema.ts';
 import type { CallbackSnapshot } from '../../../deliver/callback-runner.ts';
 import { RowcallError } from '../../../errors.ts';
 import { lagRecords, type PartitionEnds } from '../../observe/lag.ts';
-import type { Cursor } from '../../../state/state-store.ts';
+import type { CallbackAction, Cursor } from '../../../state/state-store.ts';
 import type { ApiServer } from '../api.ts';
-import type { ApiParts } from '../api-parts.ts';
+import { type ApiParts, askedBy, requireState } from '../api-parts.ts';
 import { pageOf, pageOfSorted, pageQuery } from '../page.ts';
-import { isoOf, problems, timestamp } from '../schemas.ts';
+import { isoOf, problems, reason, timestamp } from '../schemas.ts';
 
 const callbackSchema = z
   .object({
     name: z.string(),
     origin: z.literal('file').describe('file: of the YAML, read-only here.'),
     state: z
-      .enum(['active', 'paused', 'lanes-full', 'stopped', 'not-running', 'orphaned'])
+      .enum(['active', 'paused', 'disabled', 'lanes-full', 'stopped', 'not-running', 'orphaned'])
       .describe('orphaned: not configured any more; its events are kept, and it is not called.'),
     reason: z.string().nullable().describe('Why it is not active.'),
     resumes_at: timestamp.nullable().describe('When a paused one tries again.'),
+    disabled: z
+      .object({ by: z.string(), at: timestamp, reason: z.string() })
+      .nullable()
+      .describe('By whom: a token, a user of the command line, or `endpoint` (it answered 410).'),
     in_flight: z.int(),
     lanes: z.int().describe('Keys that wait for a retry.'),
     lane_events: z.int(),
@@ -66,20 +70,68 @@ export function routeCallbacks(api: ApiServer, parts: ApiParts): void {
         operationId: 'getCallback',
         tags: ['callbacks'],
         summary: 'One callback',
-        params: z.object({ name: z.string().max(200) }),
+        params: callbackName,
         response: { 200: callbackSchema, ...problems },
       },
     },
     async ({ params: { name } }) => {
       const callback = parts.callbacks().find((one) => one.name === name);
-      if (callback === undefined) {
-        const orphan = (await orphans(parts)).find(([{ callback: one }]) => one === name);
-        if (orphan !== undefined) return describeOrphan(orphan, await parts.ends());
-        throw new RowcallError('CALLBACK_UNKNOWN', `There is no callback ${JSON.stringify(name)}`);
-      }
+      if (callback !== undefined) return describe(callback, parts, await parts.ends());
+      const orphan = (await orphans(parts)).find(([{ callback: one }]) => one === name);
+      if (orphan !== undefined) return describeOrphan(orphan, await parts.ends());
+      throw unknown(name);
+    },
+  );
+  for (const action of ['enable', 'disable', 'resume'] as const) routeAction(api, parts, action);
+}
+
+const callbackName = z.object({ name: z.string().max(200) });
+
+const ACTIONS = {
+  enable: { operationId: 'enableCallback', summary: 'Go on where it was disabled' },
+  disable: {
+    operationId: 'disableCallback',
+    summary: 'Send nothing more and hold its events; what is in flight ends',
+  },
+  resume: {
+    operationId: 'resumeCallback',
+    summary:
+      'Go on now, whatever the endpoint asked to wait for; an open breaker lets a probe through',
+  },
+} as const;
+
+function routeAction(api: ApiServer, parts: ApiParts, action: CallbackAction): void {
+  api.post(
+    `/callbacks/:name/${action}`,
+    {
+      config: { role: 'operator' },
+      schema: {
+        ...ACTIONS[action],
+        tags: ['callbacks'],
+        params: callbackName,
+        body: reason,
+        response: { 200: callbackSchema, ...problems },
+      },
+    },
+    async ({ params: { name }, body, caller }) => {
+      const callback = known(parts, name);
+      const asked = askedBy(caller, body.reason, parts);
+      await requireState(parts).actOnCallback(name, action, asked);
+      await parts.deliver?.lookAtHolds?.();
       return describe(callback, parts, await parts.ends());
     },
   );
+}
+
+/** @throws RowcallError CALLBACK_UNKNOWN */
+function known({ callbacks }: ApiParts, name: string): CallbackConfig {
+  const callback = callbacks().find((one) => one.name === name);
+  if (callback === undefined) throw unknown(name);
+  return callback;
+}
+
+function unknown(name: string): RowcallError {
+  return new RowcallError('CALLBACK_UNKNOWN', `There is no callback ${JSON.stringify(name)}`);
 }
 
 function describe(
@@ -92,6 +144,7 @@ function describe(
     name: callback.name,
     origin: 'file',
     ...stateOf(running),
+    disabled: disabledOf(running),
     in_flight: running?.inFlight ?? 0,
     lanes: running?.lanes ?? 0,
     lane_events: running?.laneEvents ?? 0,
@@ -119,7 +172,7 @@ function describeOrphan(cursors: Cursors, ends: PartitionEnds | null): Callback 
   const [{ callback: name }] = cursors;
   const inLanes = cursors.reduce((sum, { ledger }) => sum + laned(ledger), 0);
   return {
-    ...{ name, origin: 'file', state: 'orphaned', resumes_at: null, config: null },
+    ...{ name, origin: 'file', state: 'orphaned', resumes_at: null, config: null, disabled: null },
     reason: 'It is not configured any more; configured again, it goes on from where it stood',
     ...{ in_flight: 0, lane_events: inLanes },
     lanes: cursors.reduce((sum, { ledger }) => sum + ledger.retrying, 0),
@@ -135,6 +188,13 @@ function standing({ topic, partition, next }: Cursor): CallbackSnapshot['partiti
   return { topic, partition, next, stopped: null };
 }
 
+function disabledOf(running: CallbackSnapshot | null): Callback['disabled'] {
+  const disabled = running?.disabled ?? null;
+  if (disabled === null) return null;
+  const { actor, atMs, reason: why } = disabled;
+  return { by: actor, at: isoOf(atMs), reason: why };
+}
+
 function stateOf(
   running: CallbackSnapshot | null,
 ): Pick<Callback, 'state' | 'reason' | 'resumes_at'> {
@@ -145,9 +205,12 @@ function stateOf(
   if (stopped !== undefined) {
     return { state: 'stopped', reason: stopped.stopped, resumes_at: null };
   }
+  if (running.disabled !== null) {
+    return { state: 'disabled', reason: running.disabled.reason, resumes_at: null };
+  }
   if (running.pause !== null) {
-    const { reason, until } = running.pause;
-    return { state: 'paused', reason, resumes_at: isoOf(until) };
+    const { reason: why, until } = running.pause;
+    return { state: 'paused', reason: why, resumes_at: isoOf(until) };
   }
   return running.lanesFull
     ? { state: 'lanes-full', reason: 'Its lanes are at their limit', resumes_at: null }

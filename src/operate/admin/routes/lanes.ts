@@ -1,12 +1,11 @@
 /** `/v1/lanes`: keys whose first event failed, and what a person does about one. */
 
 import { z } from 'zod';
-import type { Asked, LaneSummary } from '../../../state/state-store.ts';
+import type { LaneSummary } from '../../../state/state-store.ts';
 import type { ApiServer } from '../api.ts';
-import { type ApiParts, requireState } from '../api-parts.ts';
+import { type ApiParts, askedBy, requireState } from '../api-parts.ts';
 import { idPageQuery, pageOf, pageOfIds } from '../page.ts';
-import { isoOf, problems, timestamp } from '../schemas.ts';
-import type { Caller } from '../tokens.ts';
+import { isoOf, problems, reason, timestamp } from '../schemas.ts';
 
 const laneSchema = z
   .object({
@@ -102,12 +101,6 @@ export function routeLanes(api: ApiServer, parts: ApiParts): void {
   for (const action of ['skip', 'park'] as const) routeHeld(api, parts, action);
 }
 
-/** Something beside blanks: those that trim() takes away, since the description has to say what is refused. */
-const NOT_BLANK = /[^\t\n\v\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]/;
-
-/** What holds or passes over events needs a reason. */
-const reason = z.strictObject({ reason: z.string().min(1).max(1_000).regex(NOT_BLANK).trim() });
-
 const HELD = {
   skip: { operationId: 'skipLane', summary: 'Go on without the head; it cannot be taken back' },
   park: { operationId: 'parkLane', summary: 'Send nothing of the key until its head is retried' },
@@ -134,10 +127,6 @@ function routeHeld(api: ApiServer, parts: ApiParts, action: keyof typeof HELD): 
       return reply.code(202).send(laneItem(before));
     },
   );
-}
-
-function askedBy(caller: Caller | null, why: string, { clock }: ApiParts): Asked {
-  return { actor: `token:${caller?.name ?? 'nobody'}`, reason: why, atMs: clock.now() };
 }
 
 function routeList(api: ApiServer, parts: ApiParts): void {

@@ -37,24 +37,26 @@ describe('a breaker', () => {
     const scene = await open();
     await each(scene, ['x', 'y'], DELIVERED);
     await each(scene, ['a'], FAILED);
-    expect(scene.dispatcher.pause).toBeNull();
+    expect(scene.dispatcher.gate.pause).toBeNull();
     await each(scene, ['b'], FAILED);
-    expect(scene.dispatcher.breakerOpen).toBe(true);
-    expect(scene.dispatcher.pause?.reason).toBe('50 % of 4 keys failed, the last with: HTTP 500');
-    expect(scene.dispatcher.pause?.until).toBe(scene.now() + 5_000);
+    expect(scene.dispatcher.gate.breakerOpen).toBe(true);
+    expect(scene.dispatcher.gate.pause?.reason).toBe(
+      '50 % of 4 keys failed, the last with: HTTP 500',
+    );
+    expect(scene.dispatcher.gate.pause?.until).toBe(scene.now() + 5_000);
   });
 
   test('counts a bad gateway as a failure', async () => {
     const scene = await open();
     await each(scene, KEYS, BAD_GATEWAY);
-    expect(scene.dispatcher.breakerOpen).toBe(true);
+    expect(scene.dispatcher.gate.breakerOpen).toBe(true);
   });
 
   test('counts no event for which no request could be made', async () => {
     const scene = await open();
     await each(scene, KEYS, SHAPE_FAILED);
     await each(scene, ['e', 'f', 'g', 'h'], NO_REQUEST);
-    expect(scene.dispatcher.breakerOpen).toBe(false);
+    expect(scene.dispatcher.gate.breakerOpen).toBe(false);
   });
 
   test('does not open for fewer keys, however often they fail', async () => {
@@ -64,7 +66,7 @@ describe('a breaker', () => {
       await scene.pass(1_100 * 2 ** round);
       for (const offset of [...scene.sending]) await scene.answer(offset, FAILED);
     }
-    expect(scene.dispatcher.breakerOpen).toBe(false);
+    expect(scene.dispatcher.gate.breakerOpen).toBe(false);
   });
 
   test('does not open for keys that failed before, however many, while the others are well', async () => {
@@ -79,7 +81,7 @@ describe('a breaker', () => {
       await scene.pass(1_000);
       for (const offset of [...scene.sending]) await scene.answer(offset, FAILED);
     }
-    expect(scene.dispatcher.breakerOpen).toBe(false);
+    expect(scene.dispatcher.gate.breakerOpen).toBe(false);
   });
 
   test('forgets what lies before its window', async () => {
@@ -88,7 +90,7 @@ describe('a breaker', () => {
     await scene.pass(10_001);
     for (const offset of [...scene.sending]) await scene.answer(offset, DELIVERED);
     await each(scene, ['d'], FAILED);
-    expect(scene.dispatcher.breakerOpen).toBe(false);
+    expect(scene.dispatcher.gate.breakerOpen).toBe(false);
   });
 
   test('that is open lets nothing begin and takes nothing in, and fills no lane', async () => {
@@ -123,7 +125,7 @@ describe('a breaker', () => {
       most.push(scene.sending.length);
     }
     expect(most).toEqual([2, 3, 4, 5, 6, 6]);
-    expect(scene.dispatcher.breakerOpen).toBe(false);
+    expect(scene.dispatcher.gate.breakerOpen).toBe(false);
   });
 
   test('is kept open by a probe that fails, which uses up no attempt and exhausts nothing', async () => {
@@ -135,7 +137,7 @@ describe('a breaker', () => {
     await scene.pass(5_001);
     expect(scene.sending).toEqual([4]);
     await scene.answer(4, { ...FAILED, status: 422 });
-    expect(scene.dispatcher.breakerOpen).toBe(true);
+    expect(scene.dispatcher.gate.breakerOpen).toBe(true);
     expect(await scene.ledger()).toMatchObject({ parked: 4, retrying: 1 });
     const [lane] = await scene.state.lanes({ afterId: 4, limit: 1 });
     expect(lane).toMatchObject({ attempts: 1, usedAttempts: 0, state: 'retrying' });
@@ -143,7 +145,7 @@ describe('a breaker', () => {
     await scene.pass(5_001);
     expect(scene.attempt(4).attempt).toBe(2);
     await scene.answer(4, DELIVERED);
-    expect(scene.dispatcher.breakerOpen).toBe(false);
+    expect(scene.dispatcher.gate.breakerOpen).toBe(false);
   });
 
   test('stays half-open where the probe says nothing of the endpoint', async () => {
@@ -153,7 +155,7 @@ describe('a breaker', () => {
     await scene.pass(5_001);
     expect(scene.sending).toEqual([4]);
     await scene.answer(4, SHAPE_FAILED);
-    expect(scene.dispatcher.breakerOpen).toBe(true);
+    expect(scene.dispatcher.gate.breakerOpen).toBe(true);
     // The next one, one of those that failed before.
     expect(scene.sending).toEqual([0]);
   });
@@ -163,7 +165,7 @@ describe('a breaker', () => {
     for (const key of [...KEYS, 'late']) scene.offer(key);
     for (const offset of [0, 1, 2, 3]) await scene.answer(offset, FAILED);
     await scene.answer(4, DELIVERED);
-    expect(scene.dispatcher.breakerOpen).toBe(true);
+    expect(scene.dispatcher.gate.breakerOpen).toBe(true);
   });
 
   test('that connections opened waits ever longer, as long as it is told at the most', async () => {
@@ -171,7 +173,7 @@ describe('a breaker', () => {
     scene.offer('a');
     for (const wait of [1_000, 2_000, 3_000, 3_000]) {
       await scene.answer(0, UNREACHABLE);
-      expect(scene.dispatcher.pause?.until).toBe(scene.now() + wait);
+      expect(scene.dispatcher.gate.pause?.until).toBe(scene.now() + wait);
       await scene.pass(wait);
     }
     expect(scene.attempt(0).attempt).toBe(1);
@@ -186,7 +188,7 @@ describe('Retry-After', () => {
     expect(scene.sending).toEqual([]);
     scene.offer('c');
     expect(scene.sending).toEqual([2]);
-    expect(scene.dispatcher.pause).toBeNull();
+    expect(scene.dispatcher.gate.pause).toBeNull();
   });
 
   test('of one key again and again is its own', async () => {
@@ -196,7 +198,7 @@ describe('Retry-After', () => {
       await scene.pass(1_100 * 2 ** n);
       await scene.answer(0, told(1));
     }
-    expect(scene.dispatcher.pause).toBeNull();
+    expect(scene.dispatcher.gate.pause).toBeNull();
   });
 
   test('of three keys is that of the whole callback, to the latest of their times and never earlier', async () => {
@@ -204,9 +206,12 @@ describe('Retry-After', () => {
     for (const key of ['a', 'b', 'c', 'd', 'e']) scene.offer(key);
     await scene.answer(0, told(10));
     await scene.answer(1, told(90));
-    expect(scene.dispatcher.pause).toBeNull();
+    expect(scene.dispatcher.gate.pause).toBeNull();
     await scene.answer(2, told(20));
-    expect(scene.dispatcher.pause).toEqual({ until: scene.now() + 90_000, reason: 'HTTP 429' });
+    expect(scene.dispatcher.gate.pause).toEqual({
+      until: scene.now() + 90_000,
+      reason: 'HTTP 429',
+    });
     expect(scene.dispatcher.hasRoom).toBe(false);
     await scene.answer(3, told(120));
     await scene.answer(4, DELIVERED);
@@ -214,7 +219,7 @@ describe('Retry-After', () => {
     await scene.pass(119_999);
     expect(scene.sending).toEqual([]);
     await scene.pass(2);
-    expect(scene.dispatcher.pause).toBeNull();
+    expect(scene.dispatcher.gate.pause).toBeNull();
     expect(scene.sending).toContain(5);
     // A storm is not answered with one.
     expect(scene.sending.length).toBeLessThanOrEqual(2);
@@ -227,6 +232,6 @@ describe('Retry-After', () => {
       await scene.pass(1_100);
       for (const offset of [...scene.sending]) await scene.answer(offset, DELIVERED);
     }
-    expect(scene.dispatcher.pause).toBeNull();
+    expect(scene.dispatcher.gate.pause).toBeNull();
   });
 });

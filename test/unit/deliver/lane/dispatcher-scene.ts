@@ -35,7 +35,7 @@ export const UNREACHABLE: Outcome = { kind: 'unreachable', error: 'refused' };
 export type SceneOptions = Partial<
   Pick<
     CallbackOptions,
-    'concurrency' | 'lanes' | 'retry' | 'breaker' | 'onExhausted' | 'coalesceMs'
+    'concurrency' | 'lanes' | 'retry' | 'breaker' | 'rateLimit' | 'onExhausted' | 'coalesceMs'
   >
 >;
 
@@ -96,6 +96,7 @@ export class DispatcherScene {
       random: () => 0,
       logger: silentLogger,
       counters: this.counters,
+      hold: null,
       abandon: this.#abandon.signal,
       onLanes: () => {
         worker.wake();
@@ -242,6 +243,8 @@ function bound(store: StateStore): StateStore {
     lanes: (filter) => store.lanes(filter),
     lane: (id) => store.lane(id),
     actOnLane: (id, action, asked) => store.actOnLane(id, action, asked),
+    callbackHolds: () => store.callbackHolds(),
+    actOnCallback: (name, action, asked) => store.actOnCallback(name, action, asked),
     deadLetters: (filter) => store.deadLetters(filter),
     deadLetter: (id) => store.deadLetter(id),
     audit: (filter) => store.audit(filter),

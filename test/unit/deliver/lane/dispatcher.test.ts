@@ -87,7 +87,7 @@ describe('an event without a shape', () => {
     for (const key of ['a', 'b']) scene.offer(key);
     await scene.answer(0, UNREACHABLE);
     await scene.answer(1, SHAPE_FAILED);
-    expect(scene.dispatcher.pause).not.toBeNull();
+    expect(scene.dispatcher.gate.pause).not.toBeNull();
   });
 });
 
@@ -209,7 +209,7 @@ describe('an endpoint that cannot be reached', () => {
     for (const key of ['a', 'b', 'c']) scene.offer(key);
     await scene.answer(0, UNREACHABLE);
     await scene.answer(1, UNREACHABLE);
-    expect(scene.dispatcher.pause).toMatchObject({ reason: 'refused' });
+    expect(scene.dispatcher.gate.pause).toMatchObject({ reason: 'refused' });
     expect(scene.sending).toEqual([]);
     expect(scene.lanes.lanes).toBe(0);
     await scene.pass(999);
@@ -232,7 +232,7 @@ describe('an endpoint that cannot be reached', () => {
     await scene.pass(200);
     const [second = -1] = scene.sending;
     await scene.answer(second, FAILED);
-    expect(scene.dispatcher.pause).toBeNull();
+    expect(scene.dispatcher.gate.pause).toBeNull();
     expect(scene.sending).toHaveLength(2);
   });
 
@@ -245,7 +245,7 @@ describe('an endpoint that cannot be reached', () => {
     await scene.pass(900);
     await scene.answer(0, UNREACHABLE);
     await scene.pass(200);
-    expect(scene.dispatcher.pause).not.toBeNull();
+    expect(scene.dispatcher.gate.pause).not.toBeNull();
     expect(scene.sending).toEqual([2]);
     await scene.pass(900);
     expect(scene.sending).toEqual([2]);
@@ -263,7 +263,7 @@ describe('an endpoint that cannot be reached', () => {
     await scene.pass(3_000);
     expect(scene.attempt(0).attempt).toBe(2);
     await scene.answer(0, DELIVERED);
-    expect(scene.dispatcher.pause).toBeNull();
+    expect(scene.dispatcher.gate.pause).toBeNull();
     expect(scene.lanes.lanes).toBe(0);
   });
 });

@@ -9,13 +9,32 @@ import { sampleEvent } from '../callback/sample-event.ts';
 const DAY_MS = 86_400_000;
 
 describe('a gate', () => {
+  test.for([
+    ['told to wait', { disabled: null, wait: { untilMs: 1e15, reason: 'HTTP 429' } }],
+    ['disabled', { disabled: { actor: 'endpoint', reason: 'HTTP 410', atMs: 1 }, wait: null }],
+  ] as const)('that was %s is so after a restart', ([, stored]) => {
+    const clock = new Scheduler(() => 0).clockOf({ name: 'gate', alive: true });
+    const hold = { callback: 'billing', resumed: 3, ...stored };
+    const gate = new Gate({
+      options: { name: 'billing', concurrency: 8, breaker: BREAKER },
+      ...{ clock, random: () => 0, logger: silentLogger, hold, onChange: () => undefined },
+      settler: { change: () => undefined, durable: () => Promise.resolve() },
+    });
+    expect(gate.limit).toBe(0);
+    gate.look(hold, gate.holdVersion);
+    expect(gate.limit).toBe(0);
+    gate.look({ callback: 'billing', disabled: null, wait: null, resumed: 4 }, gate.holdVersion);
+    expect(gate.limit).toBe(2);
+  });
+
   test('obeys a Retry-After that is longer than any timer of Node', async () => {
     const scheduler = new Scheduler(() => 0);
     const clock = scheduler.clockOf({ name: 'gate', alive: true });
     let changes = 0;
     const gate = new Gate({
       options: { name: 'billing', concurrency: 8, breaker: BREAKER },
-      ...{ clock, random: () => 0, logger: silentLogger },
+      ...{ clock, random: () => 0, logger: silentLogger, hold: null },
+      settler: { change: () => undefined, durable: () => Promise.resolve() },
       onChange: () => {
         changes += 1;
       },

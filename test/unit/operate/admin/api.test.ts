@@ -247,3 +247,35 @@ describe('the API', () => {
     await other.close();
   });
 });
+
+describe('a callback as a whole', () => {
+  const operator = (reason: string): Parameters<AdminScene['ask']>[1] => ({
+    ...{ role: 'operator', method: 'POST', json: { reason } },
+  });
+
+  it('is disabled, enabled and resumed with a reason, for the audit log', async () => {
+    for (const action of ['disable', 'enable', 'resume']) {
+      const path = `/v1/callbacks/${CALLBACK}/${action}`;
+      expect((await scene.ask(path, operator(`to ${action}`))).status).toBe(200);
+    }
+    const lines = await scene.state.audit({ callback: CALLBACK, limit: 100 });
+    expect(lines.filter(({ action }) => action.startsWith('callback-'))).toMatchObject(
+      ['disable', 'enable', 'resume'].map((action) => ({
+        ...{ action: `callback-${action}`, actor: 'token:the-operator', reason: `to ${action}` },
+      })),
+    );
+    expect(await scene.state.callbackHolds()).toMatchObject([
+      { callback: CALLBACK, disabled: null, wait: null, resumed: 1 },
+    ]);
+  });
+
+  it('is refused without a reason, for a viewer, and where there is none of the name', async () => {
+    const path = `/v1/callbacks/${CALLBACK}/disable`;
+    expect((await scene.ask(path, { ...operator(' ') })).status).toBe(400);
+    const viewer = { role: 'viewer', method: 'POST', json: { reason: 'none' } } as const;
+    expect(await scene.ask(path, viewer)).toEqual(problem(403, 'API_FORBIDDEN'));
+    expect(await scene.ask('/v1/callbacks/other/enable', operator('none'))).toEqual(
+      problem(404, 'CALLBACK_UNKNOWN'),
+    );
+  });
+});

@@ -63,6 +63,13 @@ describe('a process', () => {
     expect(look({ deliver })).toEqual({ ready: false, reasons: [reason], warnings: [] });
   });
 
+  it('stays ready while a callback is disabled, and warns of it', () => {
+    const disabled = { actor: 'endpoint', reason: 'HTTP 410', atMs: 1 };
+    const deliver = delivering({ name: 'audit' }, { disabled, inFlight: 0 });
+    const warnings = ['orders: is disabled by endpoint: HTTP 410'];
+    expect(look({ deliver })).toEqual({ ready: true, reasons: [], warnings });
+  });
+
   it('is not ready when a callback has stopped in a partition', () => {
     const partitions = CALLBACK.partitions.map((one) => ({ ...one, stopped: '7 were deleted' }));
     const { ready, reasons } = look({ deliver: delivering({ partitions }) });

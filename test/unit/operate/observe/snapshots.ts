@@ -37,6 +37,8 @@ export const CALLBACK: CallbackSnapshot = {
   name: 'orders',
   pause: null,
   breakerOpen: false,
+  disabled: null,
+  rateLimitedMs: 0,
   lanesFull: false,
   inFlight: 2,
   windowEvents: 5,
