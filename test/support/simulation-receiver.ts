@@ -107,9 +107,7 @@ export class Receiver {
     this.#last.set(key, event.offset);
     this.#attempts.set(attemptsOf(event), attempt);
     const answer = this.#answer(event.id);
-    const probe = alone && (this.#wasShut || this.#failedKeys.size >= this.#shape.minimumKeys);
-    const free = answer === 'throttles' || answer === 'gone' || (answer !== 'ok' && probe);
-    if (free) this.#addFree(event, 1);
+    if (this.#isFree(answer, alone)) this.#addFree(event, 1);
     if (answer !== 'ok') this.#failedKeys.add(key);
     if (answer === 'ok' || answer === 'lost') this.#books.done(this.name, event.id);
     return answer;
@@ -137,6 +135,11 @@ export class Receiver {
   #addFree(at: Pick<OutgoingEvent, 'topic' | 'partition' | 'offset'>, more: number): void {
     const key = attemptsOf(at);
     this.#free.set(key, (this.#free.get(key) ?? 0) + more);
+  }
+
+  #isFree(answer: Answer, alone: boolean): boolean {
+    const probe = alone && (this.#wasShut || this.#failedKeys.size >= this.#shape.minimumKeys);
+    return answer === 'throttles' || answer === 'gone' || (answer !== 'ok' && probe);
   }
 
   #requireBudget(event: OutgoingEvent, attempt: number): void {

@@ -219,17 +219,22 @@ export class Dispatcher {
       const key = this.#ready[0];
       const lane = this.#lanesInFlight < this.#laneLimit() ? this.#due[0] : undefined;
       if ((lane === undefined && key === undefined) || !this.#gate.mayBegin()) return;
-      if (lane !== undefined && (this.#laneTurn || key === undefined)) {
-        this.#due.shift();
-        this.#laneTurn = false;
-        this.#run((turn) => this.#tryLane(lane, turn));
-      } else if (key !== undefined) {
-        this.#ready.shift();
-        this.#laneTurn = true;
-        if (this.#coalescing?.defers(key, this.#keys.get(key)?.length) === true) continue;
-        this.#run((turn) => this.#tryHead(key, turn));
-      }
+      if (lane !== undefined && (this.#laneTurn || key === undefined)) this.#beginLane(lane);
+      else if (key !== undefined) this.#beginKey(key);
     }
+  }
+
+  #beginLane(lane: DueLane): void {
+    this.#due.shift();
+    this.#laneTurn = false;
+    this.#run((turn) => this.#tryLane(lane, turn));
+  }
+
+  #beginKey(key: string): void {
+    this.#ready.shift();
+    this.#laneTurn = true;
+    if (this.#coalescing?.defers(key, this.#keys.get(key)?.length) === true) return;
+    this.#run((turn) => this.#tryHead(key, turn));
   }
 
   #laneLimit(): number {

@@ -235,3 +235,26 @@ describe('Retry-After', () => {
     expect(scene.dispatcher.gate.pause).toBeNull();
   });
 });
+
+describe('a thousand keys that hang', () => {
+  test('leave three quarters of the concurrency to the others, whose events all go through', async () => {
+    const scene = await open({
+      ...{ concurrency: 16, lanes: { maxEvents: 10_000, maxBytes: 1e9 } },
+      // They failed one after another, beside others that were well, and are all due at once.
+      breaker: { ...BREAKER, minimumKeys: 1_000_000 },
+      retry: { ...RETRY, backoff: 'fixed' },
+    });
+    for (let n = 0; n < 1_000; n += 1) {
+      scene.offer(`hangs ${n}`);
+      await scene.answer(n, FAILED);
+    }
+    await scene.pass(60_000);
+    expect(scene.sending).toHaveLength(4);
+    for (let n = 0; n < 50; n += 1) {
+      scene.offer(`healthy ${n}`);
+      await scene.answer(1_000 + n, DELIVERED);
+    }
+    expect(scene.sending).toHaveLength(4);
+    expect(await scene.ledger()).toMatchObject({ delivered: 50, retrying: 1_000 });
+  });
+});
