@@ -23,7 +23,7 @@ import { Deliver } from './deliver/deliver.ts';
 import { DeliverInTurn } from './deliver/deliver-in-turn.ts';
 import { openCursors } from './deliver/intake/open-cursors.ts';
 import { RowcallError } from './errors.ts';
-import { httpSender } from './http-callback.ts';
+import { httpCallback } from './http-callback.ts';
 import type { ChangeLog } from './log/change-log.ts';
 import { formatLogFinding, requireUsableLog } from './log/finding.ts';
 import { RetentionKeeper } from './log/retention-keeper.ts';
@@ -311,7 +311,7 @@ export class App {
 
   async #buildSender(callback: CallbackConfig): Promise<Sender> {
     const { clock, handlers } = this.#parts;
-    const { name, deliver, operations, concurrency } = callback;
+    const { name, deliver, operations, concurrency, batch } = callback;
     if (deliver.type === 'module' && deliver.thread) {
       return ThreadSender.open({ ...deliver, callback: name, operations, clock });
     }
@@ -322,7 +322,8 @@ export class App {
           : handlerOf(handlers[name], operations, `the handler of ${name}`);
       return new ModuleSender({ callback: name, handler, timeoutMs: deliver.timeoutMs, clock });
     }
-    return httpSender(deliver, {
+    return httpCallback(deliver, {
+      batch,
       pipeline: this.#config.name,
       callback: name,
       concurrency,

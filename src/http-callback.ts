@@ -2,8 +2,13 @@
 
 import { createSecureContext } from 'node:tls';
 import type { HttpDeliverConfig } from './config/schema.ts';
+import { BatchSender } from './deliver/callback/batch-sender.ts';
 import { HttpSender, type HttpSenderOptions } from './deliver/callback/http-sender.ts';
+import { batchFormat } from './deliver/callback/request-format.ts';
+import type { Sender } from './deliver/callback/sender.ts';
+import type { BatchOptions } from './deliver/callback-options.ts';
 import { RowcallError } from './errors.ts';
+import { assert } from './shared/assert.ts';
 import { readTlsFiles, type TlsFiles } from './tls-files.ts';
 
 type Surroundings = Pick<
@@ -32,6 +37,24 @@ export async function httpSender(
     ...(proxy === null ? {} : { proxy: proxyOf(proxy) }),
     ...(handshake === null ? {} : { handshake }),
   });
+}
+
+/** The same, several events in a request where the callback asks for that. */
+export async function httpCallback(
+  deliver: HttpDeliverConfig,
+  surroundings: Surroundings & { readonly batch: BatchOptions | undefined },
+): Promise<Sender> {
+  const { batch, ...others } = surroundings;
+  const sender = await httpSender(deliver, others);
+  if (batch === undefined || batch.maxEvents === 1) return sender;
+  const { format, maxBodyBytes } = deliver;
+  assert(
+    format === 'standard-webhooks' || format === 'cloudevents-structured',
+    `${format} goes with batch`,
+  );
+  const { clock, pipeline } = others;
+  const batched = batchFormat(format, pipeline);
+  return new BatchSender(sender, { ...batch, format: batched, maxBodyBytes, clock });
 }
 
 /** Tried now: else a key that is not the certificate's would be an endpoint that cannot be reached, for ever. */

@@ -5,6 +5,7 @@
  */
 
 import { resolve } from 'node:path';
+import { checkBatch } from './check-batch.ts';
 import { checkDelivery } from './check-delivery.ts';
 import { checkFormats, checkTables } from './check-tables.ts';
 import type { Problem } from './problems.ts';
@@ -177,7 +178,11 @@ function checkCallback(callback: Section, index: number, rules: readonly unknown
       );
     }
   }
-  return [...found, ...checkRetry(section(callback['retry']), index)];
+  return [
+    ...found,
+    ...checkBatch(callback, index),
+    ...checkRetry(section(callback['retry']), index),
+  ];
 }
 
 function captureCure(glob: string): string {

@@ -178,6 +178,7 @@ export function printCallback(callback: CallbackConfig): Record<string, unknown>
     from: printTime(from),
     deliver: printDeliver(callback.deliver),
     coalesce: callback.coalesceMs === undefined ? null : formatDuration(callback.coalesceMs),
+    batch: callback.batch === undefined ? null : printBatch(callback.batch),
     concurrency: callback.concurrency,
     rate_limit: printRateLimit(callback.rateLimit),
     retry: printRetry(retry),
@@ -198,6 +199,12 @@ function printBreaker(breaker: CallbackConfig['breaker']): Record<string, unknow
     window: formatDuration(breaker.windowMs),
     open_for: formatDuration(breaker.openForMs),
   };
+}
+
+type Batch = NonNullable<CallbackConfig['batch']>;
+
+function printBatch({ maxEvents, maxWaitMs }: Batch): Record<string, unknown> {
+  return { max_events: maxEvents, max_wait: formatDuration(maxWaitMs) };
 }
 
 function printRetry(retry: CallbackConfig['retry']): Record<string, unknown> {

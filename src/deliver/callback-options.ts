@@ -10,6 +10,12 @@ import type { RetryPolicy } from './retry/policy.ts';
 /** What a callback's owner wants to see again with each of its events. */
 export type Metadata = Readonly<Record<string, string | number | boolean>>;
 
+/** Up to `maxEvents` events in one request, of a key one at the most; the first of them waits up to `maxWaitMs`. */
+export interface BatchOptions {
+  readonly maxEvents: number;
+  readonly maxWaitMs: number;
+}
+
 export interface CallbackOptions {
   readonly name: string;
   /** Globs on schema.table; those behind `!` exclude. */

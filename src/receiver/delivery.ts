@@ -39,23 +39,33 @@ export function deliveryOf(id: string, headers: RequestHeaders, body: Uint8Array
   };
 }
 
-/** Callback, topic, partition and the event's key: the same for all events of one row. */
+/**
+ * Callback, table and the event's key: the same for all events of one row, which stand in one partition of one topic, and
+ * in a batch as well as alone. Where the body has no type, topic and partition stand for the table.
+ */
 function orderKeyOf(text: (name: string) => string | null, body: Uint8Array): string | null {
-  const place = ['rowcall-callback', 'rowcall-topic', 'rowcall-partition'].map(text);
-  const key = keyOf(body);
+  const parsed = parsedOrNull(body);
+  const key = keyOf(parsed);
+  const type = member(parsed, 'type');
+  const place =
+    typeof type === 'string'
+      ? [text('rowcall-callback'), type.slice(0, type.lastIndexOf('.'))]
+      : ['rowcall-callback', 'rowcall-topic', 'rowcall-partition'].map(text);
   return key === undefined || place.includes(null) ? null : JSON.stringify([...place, key]);
 }
 
-/** Of `data` in a webhook and a structured CloudEvent, of the body in a binary one; as text, or undefined. */
-function keyOf(body: Uint8Array): string | undefined {
-  let parsed: unknown;
+/** Not JSON is for the handler to say: here it is only without a key. */
+function parsedOrNull(body: Uint8Array): unknown {
   try {
-    parsed = parseExact(body);
+    return parseExact(body);
   } catch (error) {
-    // Not JSON is for the handler to say: here it is only without a key.
-    if (error instanceof SyntaxError) return undefined;
+    if (error instanceof SyntaxError) return null;
     throw error;
   }
+}
+
+/** Of `data` in a webhook and a structured CloudEvent, of the body in a binary one; as text, or undefined. */
+function keyOf(parsed: unknown): string | undefined {
   const key = member(member(parsed, 'data') ?? parsed, 'key');
   if (key === undefined || key === null) return undefined;
   return JSON.stringify(key, (_name, value: unknown) =>

@@ -2,6 +2,7 @@
 
 import { isNonRetryable, retryAfterOf } from '../handler-errors.ts';
 import { systemClock } from '../shared/clock.ts';
+import { type BatchedDelivery, deliveriesOf, isBatch } from './batch.ts';
 import { type Completion, completionOf, type PostCompletion } from './completion.ts';
 import { type Delivery, deliveryOf } from './delivery.ts';
 import { type Inbox, memoryInbox, type Taken } from './inbox.ts';
@@ -83,25 +84,53 @@ export function createReceiver<T>(
   const verifier = new WebhookVerifier(options.secrets, options.toleranceMs);
   const now = options.now ?? (() => systemClock.now());
   const watch = new OrderWatch();
-  return async ({ headers, body }) => {
-    let delivery: Delivery;
+  const once = async (delivery: Delivery): Promise<Taken | 'repeat'> => {
+    const taken = await inbox.once(delivery.id, (transaction) =>
+      take(delivery, transaction, { ...options, watch }),
+    );
+    if (taken !== 'accepted') noteDone(watch, delivery);
+    return taken;
+  };
+  const alone = async (delivery: Delivery): Promise<ReceiverAnswer> => {
     try {
-      delivery = deliveryOf(verifier.verify(headers, body, now()), headers, body);
-    } catch (error) {
-      if (error instanceof WebhookRefused) return answer(error.status, error.message);
-      throw error;
-    }
-    try {
-      const taken = await inbox.once(delivery.id, (transaction) =>
-        take(delivery, transaction, { ...options, watch }),
-      );
-      if (taken !== 'accepted') noteDone(watch, delivery);
-      return answer(taken === 'accepted' ? 202 : 204);
+      return answer((await once(delivery)) === 'accepted' ? 202 : 204);
     } catch (error) {
       options.onError(error, delivery);
       return failure(error, now());
     }
   };
+  return async ({ headers, body }) => {
+    try {
+      const id = verifier.verify(headers, body, now());
+      if (!isBatch(body)) return await alone(deliveryOf(id, headers, body));
+      return await together(deliveriesOf(id, headers, body), { once, onError: options.onError });
+    } catch (error) {
+      if (error instanceof WebhookRefused) return answer(error.status, error.message);
+      throw error;
+    }
+  };
+}
+
+/** One after another; the answer names those that failed, which come again, each by itself. */
+async function together(
+  batch: readonly BatchedDelivery[],
+  parts: {
+    readonly once: (delivery: Delivery) => Promise<unknown>;
+    readonly onError: ReceiverOptions<unknown>['onError'];
+  },
+): Promise<ReceiverAnswer> {
+  const failed: { readonly id: string; readonly reason: string }[] = [];
+  for (const { eventId, delivery } of batch) {
+    try {
+      await parts.once(delivery);
+    } catch (error) {
+      parts.onError(error, delivery);
+      failed.push({ id: eventId, reason: failure(error, 0).body });
+    }
+  }
+  if (failed.length === 0) return answer(204);
+  const headers = { 'content-type': 'application/json' };
+  return answer(200, JSON.stringify({ failed }), headers);
 }
 
 async function take<T>(

@@ -14,7 +14,8 @@ const SPKI_ED25519 = Buffer.from('302a300506032b6570032100', 'hex');
 /** A sender has at most ten secrets; more than this is somebody who wants us to compute. */
 const MAX_SIGNATURES = 20;
 
-export type RefusalCode = 'HEADERS_MISSING' | 'TIMESTAMP_OUT_OF_TOLERANCE' | 'SIGNATURE_WRONG';
+export type RefusalCode =
+  'HEADERS_MISSING' | 'TIMESTAMP_OUT_OF_TOLERANCE' | 'SIGNATURE_WRONG' | 'BATCH_INVALID';
 
 /** A request that is not to be acted on. `status` is what to answer. */
 export class WebhookRefused extends Error {

@@ -58,6 +58,16 @@ export const callbackSchema = z
       coalesce: duration(['10ms', '1h'])
         .optional()
         .describe('Of the events of a key within this time only the newest is sent.'),
+      batch: z
+        .strictObject({
+          max_events: count(1, 1000).default(1).describe('Events in one request, one of a key.'),
+          max_wait: duration(['0ms', '1m'])
+            .prefault('0ms')
+            .describe('How long the first event of a request waits for others.'),
+        })
+        .transform((batch) => ({ maxEvents: batch.max_events, maxWaitMs: batch.max_wait }))
+        .optional()
+        .describe('Several events in one request, of different keys.'),
       concurrency: count(1, 10_000).default(32).describe('Keys in flight at once.'),
       rate_limit: rateLimitSchema.optional(),
       retry: retrySchema,

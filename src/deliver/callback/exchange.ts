@@ -18,6 +18,11 @@ export interface ExchangeOptions {
   readonly clock: Clock;
   /** Takes secrets out of the endpoint's words. */
   readonly redact: (text: string) => string;
+  /** Who reads what the answer to a delivery says, up to so many bytes; null for a longer one. */
+  readonly reader?: {
+    readonly maxBytes: number;
+    readonly read: (body: Buffer | null) => Outcome;
+  };
   readonly onEnd: (outcome: Outcome) => void;
 }
 
@@ -72,10 +77,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    // A delivery has no use for the answer's words.
-    if (this.#bytes < MAX_EXCERPT_BYTES && !isDelivered(this.#status)) this.#chunks.push(chunk);
+    const { reader } = this.#options;
+    // Else a delivery has no use for the answer's words.
+    const kept = isDelivered(this.#status) ? (reader?.maxBytes ?? 0) : MAX_EXCERPT_BYTES;
+    if (this.#bytes < kept) this.#chunks.push(chunk);
     this.#bytes += chunk.byteLength;
-    if (this.#bytes > MAX_DRAIN_BYTES) {
+    if (this.#bytes > Math.max(kept, MAX_DRAIN_BYTES)) {
       this.#answered();
       this.#leave(new Error('The answer is longer than will be read'));
     }
@@ -92,7 +99,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #answered(): void {
     if (this.#mode === 'ended') return;
-    const { clock, redact } = this.#options;
+    const { clock, redact, reader } = this.#options;
+    if (reader !== undefined && isDelivered(this.#status)) {
+      const isWhole = this.#bytes <= reader.maxBytes;
+      this.#end(reader.read(isWhole ? Buffer.concat(this.#chunks) : null));
+      return;
+    }
     const kept = Buffer.concat(this.#chunks).subarray(0, MAX_EXCERPT_BYTES).toString('utf8');
     const answer = {
       status: this.#status,

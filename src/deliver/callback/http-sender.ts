@@ -7,14 +7,21 @@ import type { Clock } from '../../shared/clock.ts';
 import { RowcallError } from '../../errors.ts';
 import { boundedError } from './classify.ts';
 import { endpointDispatcher, type ProxyOptions } from './endpoint-dispatcher.ts';
-import { Exchange } from './exchange.ts';
+import { Exchange, type ExchangeOptions } from './exchange.ts';
 import { type HandshakeOptions, WebhookPermission } from './webhook-permission.ts';
 import type { Resolve, TlsIdentity } from './outgoing-guard.ts';
 import { requestFormat, type RequestFormat, type RequestFormatName } from './request-format.ts';
+import type { BatchEndpoint, BatchPost } from './batch-sender.ts';
 import type { Outcome, OutgoingEvent, Sender } from './sender.ts';
 import { signingKey } from './signature.ts';
 import { Slots } from './slots.ts';
-import { bodyBytes, type WebhookBody, webhookHeaders } from './standard-webhook.ts';
+import {
+  bodyBytes,
+  placeHeaders,
+  type WebhookAttempt,
+  type WebhookBody,
+  webhookHeaders,
+} from './standard-webhook.ts';
 
 /** Measured: more sockets to one host halve the rate. Attempts beyond them wait, before their time begins. */
 const MAX_SOCKETS = 64;
@@ -60,7 +67,7 @@ export interface HttpSenderOptions {
  * socket is then free or destroyed. Redirects are never followed: they would lead past the guard, and the
  * signature was not made for their target.
  */
-export class HttpSender implements Sender {
+export class HttpSender implements Sender, BatchEndpoint {
   readonly #options: HttpSenderOptions;
   readonly #endpoint: Dispatcher;
   readonly #permission: WebhookPermission | null;
@@ -112,13 +119,22 @@ export class HttpSender implements Sender {
           });
   }
 
-  async send(event: OutgoingEvent, attempt: number, signal: AbortSignal): Promise<Outcome> {
+  send(event: OutgoingEvent, attempt: number, signal: AbortSignal): Promise<Outcome> {
+    return this.#inSlot(signal, () => this.#attempt(event, attempt, signal));
+  }
+
+  post(batch: BatchPost, signal: AbortSignal): Promise<Outcome> {
+    const { reader } = batch;
+    return this.#inSlot(signal, () => this.#request(batch, { own: [], reader, signal }));
+  }
+
+  async #inSlot(signal: AbortSignal, work: () => Promise<Outcome>): Promise<Outcome> {
     if (!this.#slots.tryTake()) await this.#slots.take(signal);
     try {
       signal.throwIfAborted();
       const refusal = await this.#permission?.refusal(signal);
       if (refusal !== undefined && refusal !== null) return refusal;
-      return await this.#attempt(event, attempt, signal);
+      return await work();
     } finally {
       this.#slots.release();
     }
@@ -129,7 +145,7 @@ export class HttpSender implements Sender {
   }
 
   #attempt(event: OutgoingEvent, attempt: number, signal: AbortSignal): Promise<Outcome> {
-    const { maxBodyBytes, clock, callback } = this.#options;
+    const { maxBodyBytes } = this.#options;
     let body: WebhookBody;
     let own: readonly string[];
     try {
@@ -143,19 +159,32 @@ export class HttpSender implements Sender {
       const error = `the body of ${bytes} bytes is over deliver.max_body (${maxBodyBytes})`;
       return Promise.resolve({ kind: 'failed', error, cause: 'system' });
     }
-    const timestamp = Math.floor(clock.now() / 1000);
     const { contentType } = this.#format;
-    const keys = this.#keys;
-    const ours = webhookHeaders({ event, contentType, body, callback, attempt, timestamp, keys });
-    const headers = [...ours, ...own, ...this.#headers];
-    const [whole, ...more] = body;
-    if (more.length === 0) return this.#exchange(headers, whole, signal);
-    // Pieces of a known length, not chunks: receivers need not know how it was sent.
-    headers.push('content-length', String(bytes));
-    return this.#exchange(headers, Readable.from(body), signal);
+    const request = { name: event.id, contentType, body, attempt };
+    return this.#request(request, { own: [...placeHeaders(event), ...own], signal });
   }
 
-  #exchange(headers: string[], body: Uint8Array | Readable, signal: AbortSignal): Promise<Outcome> {
+  #request(
+    request: Pick<WebhookAttempt, 'name' | 'contentType' | 'body' | 'attempt'>,
+    { own, ...parts }: ExchangeParts & { readonly own: readonly string[] },
+  ): Promise<Outcome> {
+    const { clock, callback } = this.#options;
+    const { body } = request;
+    const timestamp = Math.floor(clock.now() / 1000);
+    const ours = webhookHeaders({ ...request, callback, timestamp, keys: this.#keys });
+    const headers = [...ours, ...own, ...this.#headers];
+    const [whole, ...more] = body;
+    if (more.length === 0) return this.#exchange(headers, whole, parts);
+    // Pieces of a known length, not chunks: receivers need not know how it was sent.
+    headers.push('content-length', String(bodyBytes(body)));
+    return this.#exchange(headers, Readable.from(body), parts);
+  }
+
+  #exchange(
+    headers: string[],
+    body: Uint8Array | Readable,
+    { signal, reader }: ExchangeParts,
+  ): Promise<Outcome> {
     const { clock, timeoutMs, method } = this.#options;
     return new Promise((resolve, reject) => {
       const onAbort = (): void => {
@@ -166,7 +195,8 @@ export class HttpSender implements Sender {
       const exchange = new Exchange({
         clock,
         timeoutMs,
-        redact: this.#redact,
+        redact: this.redact,
+        ...(reader === undefined ? {} : { reader }),
         onEnd: (outcome) => {
           signal.removeEventListener('abort', onAbort);
           resolve(outcome);
@@ -178,12 +208,18 @@ export class HttpSender implements Sender {
     });
   }
 
-  readonly #redact = (text: string): string =>
+  /** Takes our secrets out of the endpoint's words. */
+  readonly redact = (text: string): string =>
     this.#secrets.reduce((rest, secret) => rest.replaceAll(secret, '***'), text);
 }
 
+interface ExchangeParts {
+  readonly signal: AbortSignal;
+  readonly reader?: ExchangeOptions['reader'];
+}
+
 /** No request could be made of the event. */
-function unsendable(error: unknown): string {
+export function unsendable(error: unknown): string {
   if (error instanceof RowcallError) return boundedError(`${error.code}: ${error.message}`);
   return boundedError(`error: ${error instanceof Error ? error.message : String(error)}`);
 }

@@ -2,7 +2,7 @@
 
 import { binaryCloudEvent, headerText, structuredCloudEvent } from './cloud-event.ts';
 import type { OutgoingEvent } from './sender.ts';
-import { webhookBody, type WebhookBody } from './standard-webhook.ts';
+import { batchedWebhookBody, webhookBody, type WebhookBody } from './standard-webhook.ts';
 
 export type RequestFormatName =
   'standard-webhooks' | 'cloudevents-binary' | 'cloudevents-structured' | 'raw';
@@ -26,6 +26,29 @@ const standardWebhook: RequestFormat = {
   body: webhookBody,
   headers: none,
 };
+
+/** What an array of events is made of. */
+export type BatchFormat = Pick<RequestFormat, 'contentType' | 'body'>;
+
+/** Formats whose events tell their own id, so that an answer can name them. */
+export type BatchFormatName = Extract<
+  RequestFormatName,
+  'standard-webhooks' | 'cloudevents-structured'
+>;
+
+export function batchFormat(name: BatchFormatName, pipeline: string): BatchFormat {
+  const structured = structuredCloudEvent(pipeline);
+  switch (name) {
+    case 'standard-webhooks':
+      return { contentType: 'application/json', body: batchedWebhookBody };
+    case 'cloudevents-structured':
+      // CloudEvents' JSON format 1.0, 4.
+      return {
+        contentType: 'application/cloudevents-batch+json; charset=utf-8',
+        body: (event) => structured.body(event),
+      };
+  }
+}
 
 /** The value as the default format of records has it, whatever the format of the topic; or the callback's `payload`. */
 const raw: RequestFormat = {

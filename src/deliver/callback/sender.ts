@@ -19,6 +19,8 @@ export interface OutgoingEvent {
   readonly value: Uint8Array;
   /** `when` has not held for it yet, as far as is known: it is asked before anything is sent. */
   readonly undecided?: boolean;
+  /** From a lane: it failed, or stands behind one that did, and goes in a request of its own. */
+  readonly alone?: boolean;
   /** What the callback's `payload` makes of it: JSON in the place of key, images and source. */
   readonly data?: Uint8Array;
   /** The callback's `metadata`, a JSON object, the same on every attempt. */

@@ -12,15 +12,21 @@ export type WebhookBody = readonly [Uint8Array, ...Uint8Array[]];
 /**
  * The body: the same bytes on every attempt.
  *
+ * @param after what closes it, behind `data`
  * @throws RowcallError ENVELOPE_INVALID
  */
-export function webhookBody(event: OutgoingEvent): WebhookBody {
+export function webhookBody(event: OutgoingEvent, after = '}'): WebhookBody {
   const id = JSON.stringify(event.id);
   const type = JSON.stringify(eventType(event));
   const timestamp = new Date(event.timestampMs).toISOString();
   const metadata = event.metadata === undefined ? '' : `"metadata":${event.metadata},`;
   const head = `{"id":${id},"type":${type},"timestamp":"${timestamp}",${metadata}"data":`;
-  return dataWithin(head, event, '}');
+  return dataWithin(head, event, after);
+}
+
+/** In a batch, where no header can say the sequence of each. @throws RowcallError ENVELOPE_INVALID */
+export function batchedWebhookBody(event: OutgoingEvent): WebhookBody {
+  return webhookBody(event, `,"sequence":"${sequenceOf(event)}"}`);
 }
 
 /**
@@ -53,7 +59,8 @@ export function bodyBytes(body: WebhookBody): number {
 }
 
 export interface WebhookAttempt {
-  readonly event: OutgoingEvent;
+  /** The event's, or what a batch is known by. */
+  readonly name: string;
   readonly contentType: string;
   readonly body: WebhookBody;
   readonly callback: string;
@@ -67,9 +74,9 @@ export interface WebhookAttempt {
 
 /** Names and values in turn, as undici takes them fastest. Every format has them. */
 export function webhookHeaders(attempt: WebhookAttempt): string[] {
-  const { event, callback, timestamp, keys } = attempt;
+  const { name, callback, timestamp, keys } = attempt;
   // An event id has no '.', and a callback's name is [a-z0-9-]: the signed text cannot be read in two ways.
-  const id = `${event.id}:${callback}`;
+  const id = `${name}:${callback}`;
   const headers = [
     'content-type',
     attempt.contentType,
@@ -81,19 +88,25 @@ export function webhookHeaders(attempt: WebhookAttempt): string[] {
     String(attempt.attempt),
     'rowcall-callback',
     callback,
+    'traceparent',
+    traceparent(name, `${id}:${attempt.attempt}`),
+  ];
+  if (keys.length > 0) {
+    headers.push('webhook-signature', signatures({ id, timestamp, body: attempt.body, keys }));
+  }
+  return headers;
+}
+
+/** Where a single event stands. */
+export function placeHeaders(event: OutgoingEvent): string[] {
+  return [
     'rowcall-sequence',
     sequenceOf(event),
     'rowcall-topic',
     event.topic,
     'rowcall-partition',
     String(event.partition),
-    'traceparent',
-    traceparent(event.id, `${id}:${attempt.attempt}`),
   ];
-  if (keys.length > 0) {
-    headers.push('webhook-signature', signatures({ id, timestamp, body: attempt.body, keys }));
-  }
-  return headers;
 }
 
 /** The log's offset, so written that the order of texts is the order of numbers. */

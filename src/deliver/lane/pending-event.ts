@@ -94,7 +94,7 @@ export function outgoingFromLane(
   const { partition, offset, id, table, operation, timestampMs } = head;
   const key = keyOfOrderKey(lane.key);
   // Also what had held when it came: a configuration that was changed since is asked anew.
-  const undecided = true;
+  const asked = { undecided: true, alone: true };
   const { topic } = lane;
-  return { topic, partition, offset, id, table, operation, timestampMs, key, value, undecided };
+  return { topic, partition, offset, id, table, operation, timestampMs, key, value, ...asked };
 }

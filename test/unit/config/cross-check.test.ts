@@ -28,6 +28,30 @@ describe('options that depend on each other', () => {
 
   it.each<[string, object, string[]]>([
     ['url and host', { source: { ...source, host: 'h', port: 1 } }, ['source.host', 'source.port']],
+    [
+      'a batch and a handler',
+      {
+        callbacks: [{ ...callback, deliver: { module: 'a.js' }, batch: { max_events: 2 } }],
+      },
+      ['callbacks[0].batch'],
+    ],
+    [
+      'a batch and a format without ids',
+      {
+        callbacks: [{ ...callback, deliver: { ...http, format: 'raw' }, batch: { max_events: 2 } }],
+      },
+      ['callbacks[0].deliver.format'],
+    ],
+    [
+      'a batch of more events than keys in flight',
+      { callbacks: [{ ...callback, concurrency: 5, batch: { max_events: 6 } }] },
+      ['callbacks[0].batch.max_events'],
+    ],
+    [
+      'a batch of more events than keys in flight by default',
+      { callbacks: [{ ...callback, batch: { max_events: 33 } }] },
+      ['callbacks[0].batch.max_events'],
+    ],
     ['url and urls', { source: { ...source, urls: [source.url] } }, ['source.urls']],
     ['urls and a user', { source: { urls: [source.url], user: 'u' } }, ['source.user']],
     [

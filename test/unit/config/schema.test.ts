@@ -83,6 +83,7 @@ describe('the mapping from YAML to the program', () => {
             max_body: '1KiB',
           },
           coalesce: '5s',
+          batch: { max_events: 1, max_wait: '10ms' },
           concurrency: 1,
           retry: {
             backoff: 'linear',
@@ -167,6 +168,7 @@ describe('the mapping from YAML to the program', () => {
             maxBodyBytes: 1024,
           },
           coalesceMs: 5_000,
+          batch: { maxEvents: 1, maxWaitMs: 10 },
           concurrency: 1,
           retry: {
             backoff: 'linear',
