@@ -2,7 +2,7 @@
 import type { MysqlOptions, ServerKind } from '../mysql/mysql-server.ts';
 
 /** Those that the tests run on, oldest first. */
-export const MARIADB_VERSIONS = ['10.11', '11.4'] as const;
+export const MARIADB_VERSIONS = ['10.11', '11.4', '11.8'] as const;
 
 export type MariadbVersion = (typeof MARIADB_VERSIONS)[number];
 

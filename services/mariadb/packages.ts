@@ -17,8 +17,11 @@ import { MariadbPrograms } from './programs.ts';
 
 /** Raised when what the template holds changes, so that old caches are not taken for new ones. */
 const TEMPLATE_EDITION = 1;
-/** Of the release that has this version, whatever release the machine has. */
-const DEBIAN_SUITE = 'bookworm';
+/** Of the releases that have these versions, whatever release the machine has. */
+const DEBIAN = {
+  '10.11': { suite: 'bookworm', share: 'usr/share/mysql' },
+  '11.8': { suite: 'trixie', share: 'usr/share/mariadb' },
+} as const;
 const NOT_NEEDED = ['etc', 'usr/share/doc', 'usr/share/man', 'usr/share/locale', 'usr/share/perl'];
 const UNPACK_PLUGIN = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1';
 /** A whole server in one jar, for x86-64 Linux. */
@@ -42,25 +45,29 @@ export async function packagesMariadb(
 
 const PROGRAMS: Readonly<
   Record<MariadbVersion, (folder: string, progress: Progress) => Promise<MariadbPrograms>>
-> = { '10.11': fromDebian, '11.4': fromJar };
+> = { '10.11': fromDebian('10.11'), '11.4': fromJar, '11.8': fromDebian('11.8') };
 
-async function fromDebian(folder: string, progress: Progress): Promise<MariadbPrograms> {
-  const root = await unpackedPackages({
-    folder,
-    title: 'MariaDB',
-    packages: ['mariadb-server-core', 'mariadb-client-core'],
-    drop: NOT_NEEDED,
-    debianSuite: DEBIAN_SUITE,
-    otherWays: otherWays(MARIADB),
-    progress,
-  });
-  return new MariadbPrograms({
-    mariadbd: join(root, 'usr/sbin/mariadbd'),
-    bin: join(root, 'usr/bin'),
-    basedir: join(root, 'usr'),
-    share: join(root, 'usr/share/mysql'),
-    loader: unpackedLoader(root, MARIADB),
-  });
+function fromDebian(
+  version: keyof typeof DEBIAN,
+): (folder: string, progress: Progress) => Promise<MariadbPrograms> {
+  return async (folder, progress) => {
+    const root = await unpackedPackages({
+      folder,
+      title: 'MariaDB',
+      packages: ['mariadb-server-core', 'mariadb-client-core'],
+      drop: NOT_NEEDED,
+      debianSuite: DEBIAN[version].suite,
+      otherWays: otherWays(MARIADB),
+      progress,
+    });
+    return new MariadbPrograms({
+      mariadbd: join(root, 'usr/sbin/mariadbd'),
+      bin: join(root, 'usr/bin'),
+      basedir: join(root, 'usr'),
+      share: join(root, DEBIAN[version].share),
+      loader: unpackedLoader(root, MARIADB),
+    });
+  };
 }
 
 async function fromJar(folder: string, progress: Progress): Promise<MariadbPrograms> {

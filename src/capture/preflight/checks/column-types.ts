@@ -3,7 +3,7 @@
 import type { SourceRow } from '../../binlog/source-connection.ts';
 import type { Finding } from '../check-source.ts';
 import type { Surroundings } from '../surroundings.ts';
-import { listed } from '../tables-seen.ts';
+import { listed, NOT_OF_THE_SYSTEM } from '../tables-seen.ts';
 
 const TOLD_BY_THE_SERVER = ['uuid', 'inet4', 'inet6'];
 
@@ -25,7 +25,8 @@ export async function checkColumnTypes({
   const rows = await source.query(
     `SELECT TABLE_SCHEMA AS s, TABLE_NAME AS t, COLUMN_NAME AS c, COLUMN_TYPE AS k
      FROM information_schema.COLUMNS
-     WHERE DATA_TYPE IN ('uuid', 'inet4', 'inet6') OR COLUMN_TYPE IN ('binary(4)', 'binary(16)')
+     WHERE ${NOT_OF_THE_SYSTEM}
+       AND (DATA_TYPE IN ('uuid', 'inet4', 'inet6') OR COLUMN_TYPE IN ('binary(4)', 'binary(16)'))
      ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION`,
   );
   const ruleOf = new Map(tables.all.map(({ name, rule }) => [name, rule]));

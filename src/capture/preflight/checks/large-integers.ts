@@ -4,7 +4,7 @@ import { RowcallError } from '../../../errors.ts';
 import type { SourceRow } from '../../binlog/source-connection.ts';
 import type { Finding } from '../check-source.ts';
 import type { Surroundings } from '../surroundings.ts';
-import { listed, quoted, type SeenTable } from '../tables-seen.ts';
+import { listed, NOT_OF_THE_SYSTEM, quoted, type SeenTable } from '../tables-seen.ts';
 
 const LARGEST_EXACT = 2n ** 53n;
 /** Each costs a look into an index. */
@@ -47,14 +47,14 @@ async function bigColumns({
   if (captured.size === 0) return [];
   const rows = await source.query(
     `SELECT TABLE_SCHEMA AS s, TABLE_NAME AS t, COLUMN_NAME AS c, EXTRA AS e
-     FROM information_schema.COLUMNS WHERE DATA_TYPE = 'bigint'
+     FROM information_schema.COLUMNS WHERE DATA_TYPE = 'bigint' AND ${NOT_OF_THE_SYSTEM}
      ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION`,
   );
   if (rows.length === 0) return [];
   // Beside the columns and not within: MariaDB would open every table anew for each of them.
   const leading = await source.query(
     `SELECT TABLE_SCHEMA AS s, TABLE_NAME AS t, COLUMN_NAME AS c
-     FROM information_schema.STATISTICS WHERE SEQ_IN_INDEX = 1`,
+     FROM information_schema.STATISTICS WHERE SEQ_IN_INDEX = 1 AND ${NOT_OF_THE_SYSTEM}`,
   );
   const indexed = new Set(leading.map(placeOf));
   return rows.flatMap((row) => toColumn(row, captured, rules, indexed.has(placeOf(row))));

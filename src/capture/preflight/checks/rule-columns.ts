@@ -3,7 +3,7 @@
 import { folded } from '../../route/event-columns.ts';
 import type { Finding } from '../check-source.ts';
 import type { Surroundings } from '../surroundings.ts';
-import { listed } from '../tables-seen.ts';
+import { listed, NOT_OF_THE_SYSTEM } from '../tables-seen.ts';
 
 type Rule = Surroundings['rules'][number];
 
@@ -28,7 +28,7 @@ export async function checkRuleColumns({
   if (names.size === 0) return [];
   const rows = await source.query(
     `SELECT TABLE_SCHEMA AS s, TABLE_NAME AS t, COLUMN_NAME AS c FROM information_schema.COLUMNS
-     WHERE COLUMN_NAME IN (${[...names].map(() => '?').join(', ')})`,
+     WHERE COLUMN_NAME IN (${[...names].map(() => '?').join(', ')}) AND ${NOT_OF_THE_SYSTEM}`,
     [...names],
   );
   const ruleOf = new Map(tables.all.map(({ name, rule }) => [name, rule]));
