@@ -105,7 +105,7 @@ function routed(
     {
       id: `${at.id}:shop/${shape.table}:${at.ordinal}`,
       ...{ transaction: at.index, table: OUTBOX_TABLE, ordinal: at.ordinal, operation: 'c' },
-      topic: `${CONFIG_NAME}.outbox.${after.name ?? ''}`,
+      topic: `${CONFIG_NAME}.outbox.${after.name}`,
       key: `{"aggregate_id":${after.id}}`,
       ...{ before, after },
     },

@@ -75,7 +75,7 @@ export function saysWhatHappened(
   if (format === 'claim-check') {
     const { claim_check: claim } = parse(record.value ?? Buffer.alloc(0)) as { claim_check: Claim };
     const value = files.read(claim.file);
-    if (value === null || value.byteLength !== claim.size) return false;
+    if (value?.byteLength !== claim.size) return false;
     if (createHash('sha256').update(value).digest('hex') !== claim.sha256) return false;
     return saysWhatHappened(
       { ...record, value, headers: claim.record?.headers ?? [] },
@@ -114,31 +114,28 @@ function formatOf(headers: StoredRecord['headers']): string | undefined {
   return headers?.find(([name]) => name === 'rowcall-format')?.[1];
 }
 
-function saysRows(format: string | undefined, value: Uint8Array, known: ExpectedRecord): boolean {
-  const { before, after, operation } = known;
-  if (format === 'outbox') return parse(value) === after?.name;
-  const said = parse(value) as Record<string, unknown>;
-  switch (format) {
-    case undefined:
-      return sameImages(said as unknown as Images, known);
-    case 'cloudevents-structured':
-      return said['id'] === known.id && sameImages(said['data'] as Images, known);
-    case 'flat': {
-      // Of an update the row as it is; of what is gone, as it was.
-      const { __op: op, __deleted: deleted } = said;
-      const row = operation === 't' ? undefined : (after ?? before ?? undefined);
-      const is = row === undefined || sameRow(said as unknown as SampleRow, row);
-      return is && op === operation && deleted === String(operation === 'd');
-    }
-    case 'maxwell': {
-      const { data = null, old } = said as { data?: SampleRow; old?: Partial<SampleRow> };
-      const was = operation === 'u' ? ({ ...data, ...old } as SampleRow) : before;
-      const is = operation === 'd' ? before : after;
-      return sameRow(data, is) && sameRow(was, before);
-    }
-    default:
-      return false;
-  }
+type Eye = (said: Record<string, unknown>, known: ExpectedRecord) => boolean;
+
+const EYES: Readonly<Record<string, Eye>> = {
+  debezium: (said, known) => sameImages(said as unknown as Images, known),
+  'cloudevents-structured': ({ id, data }, known) =>
+    id === known.id && sameImages(data as Images, known),
+  // Of an update the row as it is; of what is gone, as it was.
+  flat: ({ __op: op, __deleted: deleted, ...said }, { before, after, operation }) => {
+    const row = after ?? before;
+    const is = row === null || sameRow(said as unknown as SampleRow, row);
+    return is && op === operation && deleted === String(operation === 'd');
+  },
+  maxwell: ({ data = null, old = {} }, { before, after, operation }) => {
+    const row = data as SampleRow | null;
+    const was = operation === 'u' ? { ...row, ...(old as SampleRow) } : before;
+    return sameRow(row, operation === 'd' ? before : after) && sameRow(was, before);
+  },
+};
+
+function saysRows(format = 'debezium', value: Uint8Array, known: ExpectedRecord): boolean {
+  if (format === 'outbox') return parse(value) === known.after?.name;
+  return EYES[format]?.(parse(value) as Record<string, unknown>, known) === true;
 }
 
 function keyIn(format: string | undefined, { key, table, after }: ExpectedRecord): string | null {
