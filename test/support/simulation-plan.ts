@@ -1,6 +1,7 @@
 /** What a seed makes of a run: how large, how troubled, who listens. */
 import type { Operation } from '../../src/change-event.ts';
 import type { BreakerOptions } from '../../src/deliver/lane/breaker.ts';
+import { BREAKER } from './engine-options.ts';
 import type { CallbackSelection } from './simulation-books.ts';
 import type { FaultShape } from './simulation-faults.ts';
 import { formOf, type RecordForm } from './simulation-forms.ts';
@@ -86,7 +87,9 @@ function callback(dice: Dice, ends: Dice, n: number): Omit<CallbackPlan, 'coales
     onExhausted: ends.pick(['park-key', 'dead-letter']),
     breaker,
     receiver: {
-      minimumKeys: breaker.minimumKeys,
+      openingKeys: breaker.minimumKeys * BREAKER.failureRatio,
+      // The first wait for a door that is shut is a second at most, less its jitter.
+      openMs: 0.8 * Math.min(1_000, breaker.openForMs),
       maximumAttempts: ends.pick([0, 0, 0, 1, 2, 4]),
       trouble: dice.pick([0, 0.1, 0.5]),
       worst: dice.between(1, 5),

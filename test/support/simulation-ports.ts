@@ -7,7 +7,7 @@ import type { Books } from './simulation-books.ts';
 import type { Faults } from './simulation-faults.ts';
 import type { LogCheck } from './simulation-log-check.ts';
 import { require } from './simulation-log-check.ts';
-import type { Receiver } from './simulation-receiver.ts';
+import type { BeforeAttempt, Receiver } from './simulation-receiver.ts';
 import type { Owner, Scheduler } from './simulation-scheduler.ts';
 import type { Dice } from './workload-random.ts';
 
@@ -162,6 +162,8 @@ export class SimulatedSender implements Sender {
   readonly #concurrency: number;
   readonly #parts: PortParts;
   readonly #keys = new Set<string>();
+  /** Virtual ms at which the newest attempt began. */
+  #began = -Infinity;
 
   constructor(receiver: Receiver, concurrency: number, parts: PortParts) {
     this.#receiver = receiver;
@@ -182,8 +184,10 @@ export class SimulatedSender implements Sender {
       throw error;
     }
     const alone = this.#keys.size === 1;
+    const silentMs = scheduler.now - this.#began;
+    this.#began = scheduler.now;
     try {
-      return await this.#exchange(event, { attempt, alone }, signal);
+      return await this.#exchange(event, { attempt, alone, silentMs }, signal);
     } finally {
       this.#keys.delete(key);
     }
@@ -195,7 +199,7 @@ export class SimulatedSender implements Sender {
 
   #exchange(
     event: OutgoingEvent,
-    { attempt, alone }: { readonly attempt: number; readonly alone: boolean },
+    { attempt, ...before }: { readonly attempt: number } & BeforeAttempt,
     signal: AbortSignal,
   ): Promise<Outcome> {
     const { owner, faults, scheduler } = this.#parts;
@@ -205,7 +209,7 @@ export class SimulatedSender implements Sender {
       const arrive = (): Outcome | null => {
         arrived = true;
         owner.requests.delete(cut);
-        return outcomeOf(this.#receiver.arrived(event, attempt, alone));
+        return outcomeOf(this.#receiver.arrived(event, attempt, before));
       };
       /** The connection breaks: what was sent is there, or is lost. */
       const cut = (): void => {

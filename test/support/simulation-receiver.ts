@@ -20,8 +20,18 @@ export interface ReceiverShape {
   readonly unreachable: readonly (readonly [number, number])[];
   /** `retry.maximum_attempts`. */
   readonly maximumAttempts: number;
-  /** `breaker.minimum_keys`. */
-  readonly minimumKeys: number;
+  /** How many keys must have failed before the breaker may be open. */
+  readonly openingKeys: number;
+  /** Virtual ms for which the breaker is open at least. */
+  readonly openMs: number;
+}
+
+/** What a process knows of itself when it begins an attempt. */
+export interface BeforeAttempt {
+  /** No other attempt of it is on its way. */
+  readonly alone: boolean;
+  /** Virtual ms since it began another one. */
+  readonly silentMs: number;
 }
 
 /**
@@ -90,8 +100,8 @@ export class Receiver {
       `${id} is tried ${due - EPOCH_MS - now} ms early`);
   }
 
-  /** A request arrives. @param alone no other one is on its way: it may be a probe, which uses up nothing */
-  arrived(event: OutgoingEvent, attempt: number, alone: boolean): Answer {
+  /** A request arrives. */
+  arrived(event: OutgoingEvent, attempt: number, before: BeforeAttempt): Answer {
     const key = `${event.topic} ${orderKey(event)}`;
     const last = this.#last.get(key);
     this.requests += 1;
@@ -100,14 +110,14 @@ export class Receiver {
       require(last === undefined || last < event.offset, 'G3', () =>
         `${event.id} came after offset ${last}`);
     } else {
-      const before = this.#before(event, (offset) => offset !== last);
-      require(before?.offset === last, 'G3', () =>
-        `${event.id} came after offset ${last}, not ${before?.offset}`);
+      const earlier = this.#before(event, (offset) => offset !== last);
+      require(earlier?.offset === last, 'G3', () =>
+        `${event.id} came after offset ${last}, not ${earlier?.offset}`);
     }
     this.#last.set(key, event.offset);
     this.#attempts.set(attemptsOf(event), attempt);
     const answer = this.#answer(event.id);
-    if (this.#isFree(answer, alone)) this.#addFree(event, 1);
+    if (this.#isFree(answer, before)) this.#addFree(event, 1);
     if (answer !== 'ok') this.#failedKeys.add(key);
     if (answer === 'ok' || answer === 'lost') this.#books.done(this.name, event.id);
     return answer;
@@ -137,8 +147,11 @@ export class Receiver {
     this.#free.set(key, (this.#free.get(key) ?? 0) + more);
   }
 
-  #isFree(answer: Answer, alone: boolean): boolean {
-    const probe = alone && (this.#wasShut || this.#failedKeys.size >= this.#shape.minimumKeys);
+  /** Throttled answers use up nothing, nor does what may be a probe: alone, after the silence of an open breaker. */
+  #isFree(answer: Answer, { alone, silentMs }: BeforeAttempt): boolean {
+    const { openingKeys, openMs } = this.#shape;
+    const mayBeOpen = this.#wasShut || this.#failedKeys.size >= openingKeys;
+    const probe = alone && mayBeOpen && silentMs >= openMs;
     return answer === 'throttles' || answer === 'gone' || (answer !== 'ok' && probe);
   }
 
