@@ -1,6 +1,7 @@
 /** The composition root: the parts of one process, built from its configuration, started and stopped. */
 
 import { hostname } from 'node:os';
+import { asynchronous, completionDesk, completionsServer } from './async-callbacks.ts';
 import { replicaUuidOf } from './capture/binlog/replica-identity.ts';
 import { claimCheck, type ClaimCheck } from './capture/append/claim-check.ts';
 import { Capture } from './capture/capture.ts';
@@ -20,6 +21,7 @@ import { ThreadSender } from './deliver/callback/thread-sender.ts';
 import type { Sender } from './deliver/callback/sender.ts';
 import { ShapeSender } from './deliver/match/shape-sender.ts';
 import { Deliver } from './deliver/deliver.ts';
+import type { CompletionDesk } from './deliver/completion/completion-desk.ts';
 import { DeliverInTurn } from './deliver/deliver-in-turn.ts';
 import { openCursors } from './deliver/intake/open-cursors.ts';
 import { RowcallError } from './errors.ts';
@@ -135,11 +137,12 @@ export class App {
       await this.#proveLog(log, cursors, signal);
       this.#warnOfOrphans(cursors);
     }
+    const desk = state === null ? null : await completionDesk(this.#config, state, clock);
     const large = new LargeWork(clock);
     const capture = this.#parts.legs.capture ? await this.#buildCapture(log, large) : null;
     const callbacks = new CallbackSet({
       callbacks: this.#config.callbacks,
-      build: (callback) => this.#buildCallback(callback),
+      build: (callback) => this.#buildCallback(callback, desk),
       adopted: (next) => {
         this.#adopt(next);
       },
@@ -150,7 +153,7 @@ export class App {
       state === null
         ? null
         : await abortable(
-            callbacks.attach(this.#buildDeliver({ log, state, callbacks, large })),
+            callbacks.attach(this.#buildDeliver({ log, state, callbacks, large, desk })),
             signal,
           );
     const source = capture === null ? null : watchSource(this.#config, { clock, logger });
@@ -174,6 +177,8 @@ export class App {
       services.push(new RetentionKeeper({ log, consumers, clock, logger }));
     }
     if (source !== null) services.push(source);
+    const completions = completionsServer(this.#config, desk, { clock, logger });
+    if (completions !== null) services.push(completions);
     if (deliver !== null) services.push(deliver);
     if (capture !== null) services.push(capture);
     await supervise(services, signal, {
@@ -251,8 +256,9 @@ export class App {
     readonly state: StateStore;
     readonly callbacks: CallbackSet;
     readonly large: LargeWork;
+    readonly desk: CompletionDesk | null;
   }): Promise<Deliver | DeliverInTurn> {
-    const { log, state, callbacks, large } = parts;
+    const { log, state, callbacks, large, desk } = parts;
     const { clock, random, logger, acceptLostState } = this.#parts;
     const make = async (): Promise<Deliver> =>
       Deliver.open({
@@ -261,6 +267,7 @@ export class App {
         state,
         callbacks: await callbacks.options(),
         large,
+        ...(desk === null ? {} : { desk }),
         clock,
         random,
         logger,
@@ -298,12 +305,17 @@ export class App {
     await openCursors(callbacks, { log, state, acceptLostState, logger: silentLogger });
   }
 
-  async #buildCallback(callback: CallbackConfig): Promise<CallbackOptions> {
+  async #buildCallback(
+    callback: CallbackConfig,
+    desk: CompletionDesk | null,
+  ): Promise<CallbackOptions> {
+    const made = asynchronous(await this.#buildSender(callback), callback, desk);
     return {
       ...callback,
+      ...made,
       // Also where oversize is `stop` now: the log may hold references from before.
       sender: new ClaimSender(
-        shaped(await this.#buildSender(callback), callback),
+        shaped(made.sender, callback),
         new ClaimFiles(this.#config.log.claimCheck.path),
       ),
     };

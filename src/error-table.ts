@@ -14,6 +14,8 @@ export interface ErrorRow {
   readonly http?: number;
 }
 
+const SAME_URL = 'Post to rowcall-completion-url exactly as the request carried it.';
+
 export const ERRORS = {
   // Usage and configuration
   CONFIG_INVALID: { retriable: false, exit: 2, cure: 'Correct the lines named above.' },
@@ -374,7 +376,18 @@ export const ERRORS = {
   },
   DELIVERY_FAILED: { retriable: true, exit: 1, cure: 'See the answer of the endpoint.' },
 
+  COMPLETION_UNKNOWN: { retriable: false, exit: 1, http: 404, cure: SAME_URL },
+  COMPLETION_FORGED: { retriable: false, exit: 1, http: 401, cure: SAME_URL },
+  COMPLETION_LATE: { retriable: false, exit: 1, http: 409, cure: 'Nothing to do: it has ended.' },
+  COMPLETION_INVALID: { retriable: false, exit: 1, http: 400, cure: 'See docs/ASYNC.md.' },
+  COMPLETIONS_CLOSED: { retriable: true, exit: 1, http: 503, cure: 'Post it again.' },
+
   // The program
+  COMPLETIONS_LISTEN: {
+    retriable: false,
+    exit: 2,
+    cure: 'completions.listen is taken or not ours. Choose another address.',
+  },
   ADMIN_LISTEN: {
     retriable: false,
     exit: 2,

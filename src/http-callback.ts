@@ -33,6 +33,7 @@ export async function httpSender(
     maxBodyBytes,
     headers: headersOf(deliver),
     secrets: deliver.secrets.map((secret) => secret.reveal()),
+    asynchronous: deliver.async !== null,
     ...(tls === null ? {} : { tls: await identity(tls) }),
     ...(proxy === null ? {} : { proxy: proxyOf(proxy) }),
     ...(handshake === null ? {} : { handshake }),

@@ -18,6 +18,7 @@ const HTTP_ONLY = [
   'handshake',
   'allow_private_network',
   'max_body',
+  'async',
 ];
 
 export interface DeliveryContext {

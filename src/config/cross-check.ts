@@ -5,6 +5,7 @@
  */
 
 import { resolve } from 'node:path';
+import { checkAsync } from './check-async.ts';
 import { checkBatch } from './check-batch.ts';
 import { checkDelivery } from './check-delivery.ts';
 import { checkFormats, checkTables } from './check-tables.ts';
@@ -29,6 +30,7 @@ export function crossCheck(value: unknown, context: CrossCheckContext): Problem[
     ...checkTables(list(root['tables'])),
     ...checkFormats(list(root['callbacks']), list(root['tables'])),
     ...checkCallbacks(list(root['callbacks']), list(root['tables']), context),
+    ...checkAsync(root),
   ];
 }
 

@@ -5,10 +5,8 @@
 
 /** Keys by section; list indexes are left out of a section's name. */
 export const LATER_KEYS: Readonly<Record<string, readonly string[]>> = {
-  '': ['completions'],
   checkpoint: ['path'],
   callbacks: ['batch'],
-  'callbacks.deliver': ['async'],
   state: ['url'],
 };
 

@@ -26,6 +26,7 @@ export function printDeliver(deliver: DeliverConfig): Record<string, unknown> {
         handshake: printHandshake(deliver.handshake),
         allow_private_network: deliver.allowPrivateNetwork,
         max_body: formatSize(deliver.maxBodyBytes),
+        async: printAsync(deliver.async),
       });
   }
 }
@@ -47,6 +48,15 @@ function printProxy(proxy: HttpDeliverConfig['proxy']): string | null {
   if (proxy === null) return null;
   if (proxy.password === null) return proxy.url;
   return proxy.url.replace('://', `://${encodeURIComponent(proxy.user)}:${MASK}@`);
+}
+
+function printAsync(written: HttpDeliverConfig['async']): Record<string, unknown> | null {
+  if (written === null) return null;
+  const { deadlineMs, heartbeatMs } = written;
+  return withoutNull({
+    deadline: formatDuration(deadlineMs),
+    heartbeat: heartbeatMs === null ? null : formatDuration(heartbeatMs),
+  });
 }
 
 function printHandshake(handshake: HttpDeliverConfig['handshake']): Record<string, unknown> | null {

@@ -23,6 +23,7 @@ export function printConfig(config: Config): string {
       tables: config.tables.map(printRule),
       callbacks: config.callbacks.map(printCallback),
       state: config.state,
+      ...printCompletions(config.completions),
       admin: {
         listen: formatHostAndPort(admin.listen),
         tokens: admin.tokens.map((token) => ({ ...token, token: MASK })),
@@ -33,6 +34,12 @@ export function printConfig(config: Config): string {
     // An alias for a value that happens to be shared would only puzzle the reader.
     { aliasDuplicateObjects: false, lineWidth: 0 },
   );
+}
+
+function printCompletions(completions: Config['completions']): Record<string, unknown> {
+  if (completions === null) return {};
+  const { listen, publicUrl } = completions;
+  return { completions: { listen: formatHostAndPort(listen), public_url: publicUrl } };
 }
 
 const masked = (secret: Secret | null): string | null => (secret === null ? null : MASK);

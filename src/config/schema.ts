@@ -7,6 +7,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { duration, expecting, slug } from './scalars.ts';
+import { completionsSchema } from './sections/async.ts';
 import { callbacksSchema } from './sections/callbacks.ts';
 import { logSchema } from './sections/log.ts';
 import { sourceSchema } from './sections/source.ts';
@@ -27,6 +28,7 @@ export const configSchema = z
       tables: tablesSchema,
       callbacks: callbacksSchema.prefault([]),
       state: stateSchema.prefault({}),
+      completions: completionsSchema,
       admin: adminSchema.prefault({}),
       shutdown_timeout: duration(['100ms', '1h'])
         .prefault('30s')

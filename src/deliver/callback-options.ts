@@ -3,12 +3,25 @@
 import type { Operation } from '../change-event.ts';
 import type { PayloadText } from '../expression/payload.ts';
 import type { Sender } from './callback/sender.ts';
+import type { AttemptsInFlight } from './completion/attempts-in-flight.ts';
+import type { StatusPoller } from './completion/awaited-worker.ts';
 import type { BreakerOptions } from './lane/breaker.ts';
 import type { RateLimit } from './lane/token-bucket.ts';
 import type { RetryPolicy } from './retry/policy.ts';
 
 /** What a callback's owner wants to see again with each of its events. */
 export type Metadata = Readonly<Record<string, string | number | boolean>>;
+
+/** 202 says that the end of an event comes later. */
+export interface AsyncOptions {
+  /** Milliseconds from the 202 to the end. */
+  readonly deadlineMs: number;
+  /** Milliseconds in which something must be heard, or after which is asked again; null: only the deadline counts. */
+  readonly heartbeatMs: number | null;
+  readonly attempts: AttemptsInFlight;
+  /** Null where the receiver tells. */
+  readonly poller: StatusPoller | null;
+}
 
 /** Up to `maxEvents` events in one request, of a key one at the most; the first of them waits up to `maxWaitMs`. */
 export interface BatchOptions {
@@ -46,4 +59,5 @@ export interface CallbackOptions {
   /** At either limit the callback's intake stops. */
   readonly lanes: { readonly maxEvents: number; readonly maxBytes: number };
   readonly sender: Sender;
+  readonly async?: AsyncOptions | undefined;
 }

@@ -11,6 +11,8 @@ import type { Appended } from './intake/appended.ts';
 import { Feed } from './intake/feed.ts';
 import type { Fetcher } from './intake/fetcher.ts';
 import type { Follower, Tail } from './intake/tail.ts';
+import { AwaitedWorker } from './completion/awaited-worker.ts';
+import type { CompletionDesk } from './completion/completion-desk.ts';
 import { Barriers } from './lane/barriers.ts';
 import { CallbackCounters } from './lane/callback-counters.ts';
 import { Dispatcher } from './lane/dispatcher.ts';
@@ -28,6 +30,8 @@ export interface RunnerParts {
   readonly tail: Tail;
   readonly appended: Appended;
   readonly large: LargeWork;
+  /** Where receivers tell the ends of events; absent where nothing can be told. */
+  readonly desk?: CompletionDesk | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -89,6 +93,8 @@ export class CallbackRunner {
   readonly #lanes: LaneIndex;
   readonly #dispatcher: Dispatcher;
   readonly #laneWorker: LaneWorker;
+  readonly #awaitedWorker: AwaitedWorker;
+  readonly #leaveDesk: () => void;
   readonly #barriers: Barriers;
   readonly #counters: CallbackCounters;
   readonly #retiring = new AbortController();
@@ -130,6 +136,7 @@ export class CallbackRunner {
       counters: this.#counters,
       onLanes: () => {
         this.#laneWorker.wake();
+        this.#awaitedWorker.wake();
       },
       onLaneEmptied: (topic, key) => {
         this.#barriers.laneEmptied(topic, key);
@@ -142,7 +149,21 @@ export class CallbackRunner {
       dispatcher: this.#dispatcher,
       lanes,
     });
+    const { attempts = null, poller = null } = options.async ?? {};
+    this.#awaitedWorker = new AwaitedWorker({
+      ...parts,
+      callback: options.name,
+      dispatcher: this.#dispatcher,
+      lanes,
+      poller,
+    });
+    const wake = (): void => {
+      this.#awaitedWorker.wake();
+    };
+    const { name, metadata = {} } = options;
+    this.#leaveDesk = parts.desk?.join(name, { attempts, metadata, wake }) ?? (() => undefined);
     this.#watch(this.#laneWorker.run(parts.signal));
+    this.#watch(this.#awaitedWorker.run(parts.signal));
   }
 
   get name(): string {
@@ -192,6 +213,7 @@ export class CallbackRunner {
   }
 
   #close(): Promise<void> {
+    this.#leaveDesk();
     this.#closing ??= this.#options.sender.close();
     return this.#closing;
   }

@@ -10,6 +10,7 @@ import type { Service } from '../shared/service.ts';
 import type { Cursor, StateStore } from '../state/state-store.ts';
 import type { CallbackOptions } from './callback-options.ts';
 import type { CallbackSnapshot } from './callback-runner.ts';
+import type { CompletionDesk } from './completion/completion-desk.ts';
 import { HoldWatch } from './hold-watch.ts';
 import { Appended } from './intake/appended.ts';
 import { Fetcher } from './intake/fetcher.ts';
@@ -31,6 +32,8 @@ export interface DeliverParts {
   readonly state: StateStore;
   readonly callbacks: readonly CallbackOptions[];
   readonly large: LargeWork;
+  /** Where receivers tell the ends of events; absent where nothing can be told. */
+  readonly desk?: CompletionDesk;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;

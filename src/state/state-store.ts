@@ -5,6 +5,15 @@
  */
 
 import type { OperationCode } from '../change-event.ts';
+import type {
+  Accepted,
+  AttemptKey,
+  Awaited,
+  Completion,
+  CompletionAnswer,
+  CompletionRecord,
+  Ending,
+} from './completion.ts';
 
 /** Half-open run of offsets [from, to). */
 export type OffsetRun = readonly [from: number, to: number];
@@ -13,7 +22,8 @@ export type OffsetRun = readonly [from: number, to: number];
  * Counts of one callback and partition (G6): read = matched + filtered, and
  * matched = delivered + superseded + skipped + dead + parked + awaiting + retrying + pending.
  * Each is kept for itself as events settle; none is derived from the others. `pending` are the events
- * that wait in a lane behind its head; `retrying` the heads; `parked` all events of parked lanes.
+ * that wait in a lane behind its head; `retrying` the heads; `awaiting` those of them whose endpoint answered 202 and has
+ * yet to tell the end; `parked` all events of parked lanes.
  */
 export interface LedgerCounts {
   read: number;
@@ -110,16 +120,23 @@ export type StateChange =
       readonly beyond: readonly OffsetRun[];
       readonly counts: Partial<LedgerCounts>;
     } & CursorKey)
-  /** An event joins its lane, at the end; makes the lane when it is not there. With `failure` it must become the
-   *  head, of a parked lane where it is `exhausted`. All events of a lane are of one partition, so that their offsets
-   *  are their order. One that `coalesces` takes the place of the lane's last event where that one coalesces as well and
-   *  is not the head: superseded +1 for that one. */
+  /** An event joins its lane, at the end; makes the lane when it is not there. With `failure` or `accepted` it must
+   *  become the head, of a parked lane where it is `exhausted`. All events of a lane are of one partition, so that their
+   *  offsets are their order. One that `coalesces` takes the place of the lane's last event where that one coalesces as
+   *  well and is not the head: superseded +1 for that one. */
   | ({
       readonly type: 'lane-append';
       readonly event: LaneEvent;
       readonly coalesces?: boolean;
       readonly failure?: Failure;
       readonly exhausted?: boolean;
+      readonly accepted?: Accepted;
+    } & LaneKey)
+  /** An attempt for the head was answered with 202. What ended it before counts at once (`complete` with `early`). */
+  | ({
+      readonly type: 'lane-awaiting';
+      readonly offset: number;
+      readonly accepted: Accepted;
     } & LaneKey)
   /** The head failed once more. `exhausted` parks the lane, unless a person has asked meanwhile that the head be
    *  skipped; a lane that a person parked meanwhile stays parked. */
@@ -179,8 +196,9 @@ export interface LaneSuperseded extends LaneKey {
   readonly bytes: number;
 }
 
-/** `parked`: nothing of the key is sent until a person retries or skips the head. */
-export type LaneState = 'retrying' | 'parked';
+/** `awaiting`: the head's endpoint answered 202; nothing of the key is sent until it tells the end, or is overdue.
+ *  `parked`: nothing of the key is sent until a person retries or skips the head. */
+export type LaneState = 'retrying' | 'awaiting' | 'parked';
 
 export interface LaneSummary extends LaneKey {
   readonly id: number;
@@ -190,8 +208,10 @@ export interface LaneSummary extends LaneKey {
   readonly attempts: number;
   readonly usedAttempts: number;
   readonly firstAttemptAt: number | null;
-  /** Null while parked. */
+  /** Null while parked or awaiting. */
   readonly nextAttemptAt: number | null;
+  /** What is awaited of the head; also of a parked one, which may still end. */
+  readonly awaiting: Awaited | null;
   readonly lastError: string | null;
   readonly cause: FailureCause | null;
   /** A person asked that the head be skipped; the dispatcher does it when no attempt for it is in flight. */
@@ -282,8 +302,41 @@ export interface StateStore {
     busy: ReadonlySet<number>,
   ): Promise<readonly DueLane[]>;
 
-  /** When the next head of a callback comes due, in ms; null without lanes, or where all are parked. */
+  /** When the next head of a callback comes due, in ms; null without lanes, or where all are parked or awaiting. */
   nextDueAt(callback: string): Promise<number | null>;
+
+  /**
+   * Lanes of a callback whose awaited head has ended, is to be skipped, or had its `wakeAt` come, the oldest first, none
+   * in `busy`, up to `limit` and to about 16 MiB of events; and when the next one's time comes where there are none now.
+   */
+  awaitedLanes(
+    callback: string,
+    nowMs: number,
+    limit: number,
+    busy: ReadonlySet<number>,
+  ): Promise<{ readonly lanes: readonly DueLane[]; readonly nextAt: number | null }>;
+
+  /**
+   * What is told of an attempt that was answered with 202; durable when it resolves. `early`: the attempt is in flight,
+   * so that the answer has yet to be stored. `overdue` is taken only where `wakeAt` has come, so that whatever the
+   * receiver told before counts. Endings are remembered for 7 days, the last 100,000 of them.
+   *
+   * @throws RowcallError STATE_WRITE_FAILED
+   */
+  complete(
+    attempt: AttemptKey,
+    completion: Completion,
+    at: { readonly nowMs: number; readonly early: boolean },
+  ): Promise<CompletionAnswer>;
+
+  /** What ended an attempt, where anything did: also before its answer came, and in a process that has died since. */
+  endingOf(attempt: AttemptKey): Promise<Ending | null>;
+
+  /** Completions that came, the oldest first. */
+  completions(filter: PageOf): Promise<readonly CompletionRecord[]>;
+
+  /** 32 random bytes, made with the store: what completion URLs are signed with. Secret. */
+  completionKey(): Promise<Uint8Array>;
 
   /** For the CLI and for the lanes' index at start. */
   lanes(filter: PageOf): Promise<readonly LaneSummary[]>;
@@ -296,10 +349,10 @@ export interface StateStore {
   /**
    * What a person asks of a lane, with its line in the audit log. Works beside a running dispatcher, also while
    * an attempt for the head is in flight. `retry`: the head is due now; one that is due already keeps its place;
-   * that of a parked lane has its budget anew. `skip`: the lane is due, and the dispatcher commits `lane-skipped`;
+   * that of a parked lane has its budget anew; an awaited attempt is given up, unless it has ended. `skip`: the lane is due, and the dispatcher commits `lane-skipped`;
    * it cannot be taken back.
-   * `park`: nothing of the key is sent any more; an attempt in flight, or due and about to begin, may still deliver
-   * the head.
+   * `park`: nothing of the key is sent any more; an attempt in flight or awaited, or due and about to begin, may still
+   * deliver the head.
    *
    * @throws RowcallError LANE_UNKNOWN
    */

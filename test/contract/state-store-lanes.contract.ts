@@ -60,6 +60,7 @@ export function describeLanes(name: string, make: () => Promise<StateUnderTest>)
         nextAttemptAt: 2_000.5,
         lastError: 'HTTP 500',
         cause: 'endpoint',
+        awaiting: null,
         skipAsked: false,
       });
       expect(await ledger()).toEqual(counts({ read: 1, matched: 1, retrying: 1 }));

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import type { OffsetRun, StateStore } from '../../src/state/state-store.ts';
 import { LEDGER_FIELDS } from '../../src/state/state-store.ts';
+import { describeAwaiting } from './state-store-awaiting.contract.ts';
 import { describeCoalescing } from './state-store-coalescing.contract.ts';
 import { describeExhausted } from './state-store-exhausted.contract.ts';
 import { describeHolds } from './state-store-holds.contract.ts';
@@ -179,6 +180,7 @@ export function describeStateStore(
   describeLanes(name, make);
   describeCoalescing(name, make);
   describeExhausted(name, make);
+  describeAwaiting(name, make);
   describeHolds(name, make);
 
   describe(`${name}: the store`, () => {

@@ -142,6 +142,13 @@ export function faultyState(inner: StateStore, parts: PortParts): StateStore {
     dueLanes: (callback, now, limit, busy) =>
       read('dueLanes', () => inner.dueLanes(callback, now, limit, busy)),
     nextDueAt: (callback) => read('nextDueAt', () => inner.nextDueAt(callback)),
+    awaitedLanes: (callback, now, limit, busy) =>
+      read('awaitedLanes', () => inner.awaitedLanes(callback, now, limit, busy)),
+    complete: (attempt, completion, at) =>
+      call('complete', 'STATE_WRITE_FAILED', () => inner.complete(attempt, completion, at)),
+    endingOf: (attempt) => read('endingOf', () => inner.endingOf(attempt)),
+    completions: (filter) => read('completions', () => inner.completions(filter)),
+    completionKey: () => call('completionKey', 'STATE_WRITE_FAILED', () => inner.completionKey()),
     lanes: (filter) => read('lanes', () => inner.lanes(filter)),
     lane: (id) => read('lane', () => inner.lane(id)),
     actOnLane: (id, action, asked) =>

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { count, duration, expecting, path, secretText, size } from '../scalars.ts';
 import { Secret } from '../secret.ts';
 import { secretFault } from '../signing-secret.ts';
+import { asyncSchema } from './async.ts';
 
 /** RFC 7230's token: what a header's name may be made of. */
 const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -167,6 +168,7 @@ const written = z.strictObject({
   max_body: size(['1KiB', '1GiB'])
     .prefault('64MiB')
     .describe('Limit of a request body; a larger event fails and is retried.'),
+  async: asyncSchema,
 });
 
 export const deliverSchema = written.transform(toDelivery).describe('How the callback is made.');
@@ -195,6 +197,7 @@ function toDelivery(deliver: z.output<typeof written>) {
     handshake: deliver.handshake,
     allowPrivateNetwork: deliver.allow_private_network,
     maxBodyBytes: deliver.max_body,
+    async: deliver.async,
   };
 }
 

@@ -15,7 +15,7 @@ export interface Answer {
   readonly excerpt: string;
 }
 
-/** Whether the endpoint took the event. 202 as well: completion later is not something a callback can ask for. */
+/** Whether the endpoint took the event. 202 as well, unless the callback is asynchronous (`Exchange`). */
 export function isDelivered(status: number): boolean {
   return status >= 200 && status < 300;
 }

@@ -23,6 +23,8 @@ export interface ExchangeOptions {
     readonly maxBytes: number;
     readonly read: (body: Buffer | null) => Outcome;
   };
+  /** Whether 202 says that the end will be told later. */
+  readonly asynchronous?: boolean;
   readonly onEnd: (outcome: Outcome) => void;
 }
 
@@ -79,7 +81,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const { reader } = this.#options;
     // Else a delivery has no use for the answer's words.
-    const kept = isDelivered(this.#status) ? (reader?.maxBytes ?? 0) : MAX_EXCERPT_BYTES;
+    const wordless = isDelivered(this.#status) && !this.#isAccepted;
+    const kept = wordless ? (reader?.maxBytes ?? 0) : MAX_EXCERPT_BYTES;
     if (this.#bytes < kept) this.#chunks.push(chunk);
     this.#bytes += chunk.byteLength;
     if (this.#bytes > Math.max(kept, MAX_DRAIN_BYTES)) {
@@ -97,6 +100,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#end(classifyError(error, this.#mode));
   }
 
+  get #isAccepted(): boolean {
+    return this.#status === 202 && this.#options.asynchronous === true;
+  }
+
   #answered(): void {
     if (this.#mode === 'ended') return;
     const { clock, redact, reader } = this.#options;
@@ -106,6 +113,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
       return;
     }
     const kept = Buffer.concat(this.#chunks).subarray(0, MAX_EXCERPT_BYTES).toString('utf8');
+    if (this.#isAccepted) {
+      const location = single(this.#headers['location']) ?? null;
+      this.#end({ kind: 'accepted', answer: { location, body: kept } });
+      return;
+    }
     const answer = {
       status: this.#status,
       retryAfter: single(this.#headers['retry-after']),

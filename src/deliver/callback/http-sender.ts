@@ -54,6 +54,8 @@ export interface HttpSenderOptions {
   readonly concurrency: number;
   readonly version: string;
   readonly clock: Clock;
+  /** Whether 202 says that the end will be told later. */
+  readonly asynchronous?: boolean;
   readonly tls?: TlsIdentity;
   readonly proxy?: ProxyOptions;
   /** Asks the endpoint for leave first. */
@@ -185,7 +187,7 @@ export class HttpSender implements Sender, BatchEndpoint {
     body: Uint8Array | Readable,
     { signal, reader }: ExchangeParts,
   ): Promise<Outcome> {
-    const { clock, timeoutMs, method } = this.#options;
+    const { clock, timeoutMs, method, asynchronous = false } = this.#options;
     return new Promise((resolve, reject) => {
       const onAbort = (): void => {
         const reason = signal.reason as Error;
@@ -197,6 +199,7 @@ export class HttpSender implements Sender, BatchEndpoint {
         timeoutMs,
         redact: this.redact,
         ...(reader === undefined ? {} : { reader }),
+        asynchronous,
         onEnd: (outcome) => {
           signal.removeEventListener('abort', onAbort);
           resolve(outcome);

@@ -25,6 +25,8 @@ export interface OutgoingEvent {
   readonly data?: Uint8Array;
   /** The callback's `metadata`, a JSON object, the same on every attempt. */
   readonly metadata?: string;
+  /** Where the end of this attempt may be told later. */
+  readonly completionUrl?: string;
 }
 
 /** This event's attempt failed. */
@@ -51,6 +53,15 @@ export interface Throttled {
   readonly retryAfterMs?: number;
 }
 
+/** The endpoint has taken the event, and its end will be told or asked for (202). */
+export interface AcceptedOutcome {
+  readonly kind: 'accepted';
+  /** As it came. */
+  readonly answer?: { readonly location: string | null; readonly body: string };
+  /** Where the end is asked for. */
+  readonly statusUrl?: string | null;
+}
+
 /**
  * What an attempt came to. `unreachable`: the endpoint as a whole refuses or cannot be reached, so the
  * callback pauses and the event's attempts are not used up. `gone`: the endpoint wants no event any more, this one
@@ -60,6 +71,7 @@ export interface Throttled {
 export type Outcome =
   | { readonly kind: 'delivered' }
   | { readonly kind: 'filtered' }
+  | AcceptedOutcome
   | Failed
   | Throttled
   | { readonly kind: 'unreachable'; readonly error: string }

@@ -97,7 +97,7 @@ export function webhookHeaders(attempt: WebhookAttempt): string[] {
   return headers;
 }
 
-/** Where a single event stands. */
+/** Where a single event stands, and where the end of this attempt may be told. */
 export function placeHeaders(event: OutgoingEvent): string[] {
   return [
     'rowcall-sequence',
@@ -106,6 +106,7 @@ export function placeHeaders(event: OutgoingEvent): string[] {
     event.topic,
     'rowcall-partition',
     String(event.partition),
+    ...(event.completionUrl === undefined ? [] : ['rowcall-completion-url', event.completionUrl]),
   ];
 }
 

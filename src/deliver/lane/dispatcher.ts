@@ -7,11 +7,19 @@ import { failpoint } from '../../shared/failpoint.ts';
 import { LARGE_EVENT_BYTES, type LargeWork } from '../../shared/large-work.ts';
 import type { Logger } from '../../shared/logger.ts';
 import { Reclaim } from '../../shared/reclaim.ts';
+import type { Accepted } from '../../state/completion.ts';
 import type { CallbackHold, DueLane } from '../../state/state-store.ts';
 import type { CallbackOptions } from '../callback-options.ts';
-import type { Failed, Outcome, OutgoingEvent, Throttled } from '../callback/sender.ts';
+import type {
+  AcceptedOutcome,
+  Failed,
+  Outcome,
+  OutgoingEvent,
+  Throttled,
+} from '../callback/sender.ts';
 import type { Verdict } from '../retry/policy.ts';
 import type { Settler } from '../settle/settler.ts';
+import { failureOf } from '../completion/ending-outcome.ts';
 import { AwaitedEvents } from './awaited-events.ts';
 import type { CallbackCounters } from './callback-counters.ts';
 import { type Coalescing, coalescingOf } from './coalescing.ts';
@@ -22,15 +30,11 @@ import { laneKey } from './order-key.ts';
 import { OutcomeChanges } from './outcome-changes.ts';
 import { outgoing, outgoingFromLane, type PendingEvent } from './pending-event.ts';
 import { Window } from './window.ts';
+import { type Turn, Work } from './work.ts';
 
 /** Lanes use no more than this share of the concurrency, also while the fast path is idle: its next event would wait
  *  for attempts that hang. One slot at least. */
 const LANE_SHARE = 0.25;
-
-/** What ends the turn that a piece of work took for a large event; null while it has none. */
-interface Turn {
-  leave: (() => void) | null;
-}
 
 export interface DispatcherParts {
   readonly options: CallbackOptions;
@@ -66,6 +70,7 @@ export class Dispatcher {
   readonly #gate: Gate;
   readonly #changes: OutcomeChanges;
   readonly #reclaim = new Reclaim();
+  readonly #work: Work;
   readonly #news: LaneNews;
   /** Null where every event is sent. */
   readonly #coalescing: Coalescing | null;
@@ -77,12 +82,9 @@ export class Dispatcher {
   /** Ids of lanes fetched or in flight. */
   readonly busyLanes = new Set<number>();
   #inFlight = 0;
-  /** Attempts, and outcomes that are not durable yet. */
-  #working = 0;
   #lanesInFlight = 0;
   #laneTurn = true;
   #stopping = false;
-  #idle: (() => void)[] = [];
   readonly #awaited = new AwaitedEvents();
 
   constructor(parts: DispatcherParts) {
@@ -97,6 +99,7 @@ export class Dispatcher {
     });
     this.#window = new Window(options, lanes, () => this.#gate.takesIn);
     this.#changes = new OutcomeChanges(parts);
+    this.#work = new Work({ ...parts, reclaim: this.#reclaim });
     this.#coalescing = coalescingOf({
       ...parts,
       window: this.#window,
@@ -108,7 +111,7 @@ export class Dispatcher {
         this.#leave(event);
       },
       run: (work) => {
-        this.#run(work);
+        this.#work.run(work);
       },
     });
   }
@@ -196,8 +199,16 @@ export class Dispatcher {
       this.#due.push(lane);
       this.#pump();
     } else if (!this.#stopping) {
-      this.#run(() => this.#skip(lane));
+      this.#work.run(() => this.#skip(lane));
     }
+  }
+
+  /** A lane whose awaited head has ended, or is to be skipped; its id is in `busyLanes`. Resolves when it is let go. */
+  settleAwaited(lane: DueLane): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#stopping) resolve();
+      else this.#work.run(() => this.#settleAwaited(lane).finally(resolve));
+    });
   }
 
   /** No attempt begins any more. Resolves when all have ended and their outcomes are durable. */
@@ -206,11 +217,7 @@ export class Dispatcher {
     this.#gate.end();
     this.#coalescing?.stop();
     this.#due.length = 0;
-    while (this.#working > 0) {
-      await new Promise<void>((resolve) => {
-        this.#idle.push(resolve);
-      });
-    }
+    await this.#work.idle();
   }
 
   /** Fills free slots: lanes and the fast path in turn, lanes within their share. */
@@ -227,14 +234,14 @@ export class Dispatcher {
   #beginLane(lane: DueLane): void {
     this.#due.shift();
     this.#laneTurn = false;
-    this.#run((turn) => this.#tryLane(lane, turn));
+    this.#work.run((turn) => this.#tryLane(lane, turn));
   }
 
   #beginKey(key: string): void {
     this.#ready.shift();
     this.#laneTurn = true;
     if (this.#coalescing?.defers(key, this.#keys.get(key)?.length) === true) return;
-    this.#run((turn) => this.#tryHead(key, turn));
+    this.#work.run((turn) => this.#tryHead(key, turn));
   }
 
   #laneLimit(): number {
@@ -247,28 +254,6 @@ export class Dispatcher {
     this.#pump();
     this.#window.changed();
     this.#parts.onLanes();
-  }
-
-  /** An attempt's own failure is an outcome; what rejects here is the drain's deadline, the store, or a defect. */
-  #run(work: (turn: Turn) => Promise<void>): void {
-    this.#working += 1;
-    const turn: Turn = { leave: null };
-    work(turn)
-      .catch((error: unknown) => {
-        if (!this.#parts.abandon.aborted) this.#parts.onFailure(error);
-      })
-      .finally(() => {
-        if (turn.leave !== null) {
-          // Nothing holds the event any more: it goes before the next one comes.
-          this.#reclaim.released(LARGE_EVENT_BYTES);
-          turn.leave();
-        }
-        this.#working -= 1;
-        if (this.#working > 0) return;
-        const waiting = this.#idle;
-        this.#idle = [];
-        for (const wake of waiting) wake();
-      });
   }
 
   async #tryHead(key: string, turn: Turn): Promise<void> {
@@ -286,6 +271,8 @@ export class Dispatcher {
       case 'failed':
       case 'throttled':
         return this.#headFailed(key, queue, outcome);
+      case 'accepted':
+        return this.#headAccepted(key, queue, this.#changes.accepted(outcome, 1));
       case 'filtered':
         this.#changes.settled(event, 'filtered');
         return this.#headDone(key, queue, event);
@@ -326,21 +313,39 @@ export class Dispatcher {
     await this.#headDone(key, queue, head);
   }
 
-  /** The head and all behind it go to the key's lane, in the commit that settles their offsets. */
   #leaveFastPath(key: string, queue: PendingEvent[], verdict: Verdict): void {
     if (verdict.exhausted) this.#news.parked(key, verdict.failure.error);
     else this.#news.opened(key, verdict.failure.error);
-    this.#keys.delete(key);
-    this.#coalescing?.left(key);
-    queue.forEach((event, index) => {
-      this.#changes.toLane(key, event, index === 0 ? verdict : undefined);
-    });
+    this.#queueToLane(key, queue, verdict);
     this.#settle(queue);
     this.#pump();
   }
 
+  /** The key waits in its lane until the end of its head is told. */
+  async #headAccepted(key: string, queue: PendingEvent[], accepted: Accepted): Promise<void> {
+    const { progress, record } = present(queue[0], `the head of ${key}`);
+    this.#queueToLane(key, queue, { accepted });
+    this.#pump();
+    await this.#durable(queue);
+    this.#parts.options.async?.attempts.over({ ...progress.key, offset: record.offset });
+    this.#parts.onLanes();
+  }
+
+  /** The head and all behind it go to the key's lane, in the commit that settles their offsets. */
+  #queueToLane(
+    key: string,
+    queue: PendingEvent[],
+    head: Verdict | { readonly accepted: Accepted },
+  ): void {
+    this.#keys.delete(key);
+    this.#coalescing?.left(key);
+    queue.forEach((event, index) => {
+      this.#changes.toLane(key, event, index === 0 ? head : undefined);
+    });
+  }
+
   #settle(events: readonly PendingEvent[]): void {
-    this.#run(async () => {
+    this.#work.run(async () => {
       await this.#durable(events);
       this.#parts.onLanes();
     });
@@ -383,16 +388,38 @@ export class Dispatcher {
       case 'failed':
       case 'throttled':
         return this.#laneFailed(lane, outcome);
+      case 'accepted':
+        return this.#laneAccepted(lane, outcome);
       case 'filtered':
         this.#changes.headEnded(lane, 'lane-filtered');
         return this.#headLeft(lane);
       case 'delivered':
-        this.#parts.counters.delivered(this.#parts.clock.now() - lane.head.timestampMs);
-        this.#changes.headEnded(lane, 'lane-delivered');
-        return this.#headLeft(lane);
+        return this.#laneDelivered(lane);
       default:
         unreachable(outcome);
     }
+  }
+
+  #laneDelivered(lane: DueLane): Promise<void> {
+    this.#parts.counters.delivered(this.#parts.clock.now() - lane.head.timestampMs);
+    this.#changes.headEnded(lane, 'lane-delivered');
+    return this.#headLeft(lane);
+  }
+
+  async #laneAccepted(lane: DueLane, outcome: AcceptedOutcome): Promise<void> {
+    const { options, settler } = this.#parts;
+    this.#changes.headAwaiting(lane, this.#changes.accepted(outcome, lane.attempts + 1));
+    this.#pump();
+    await settler.durable();
+    options.async?.attempts.over({ topic: lane.topic, ...lane.head });
+    this.#letGo(lane);
+  }
+
+  #settleAwaited(lane: DueLane): Promise<void> {
+    const ending = lane.awaiting?.ending ?? null;
+    if (ending === null) return this.#skip(lane);
+    const failure = failureOf(ending);
+    return failure === null ? this.#laneDelivered(lane) : this.#laneFailed(lane, failure);
   }
 
   async #laneFailed(lane: DueLane, outcome: Failed | Throttled): Promise<void> {
@@ -447,20 +474,14 @@ export class Dispatcher {
   ): Promise<Outcome | null> {
     const { options, abandon, large } = this.#parts;
     const begun = this.#gate.begin(onEnd !== undefined);
-    return this.#send(async () => {
+    // The slot is free as soon as the outcome is known, the key is not.
+    this.#inFlight += 1;
+    try {
       const bytes = bytesToSend(event.value);
       if (bytes >= LARGE_EVENT_BYTES) turn.leave = await large.enter(bytes);
       if (this.#stopping) return null;
       const outcome = await options.sender.send(event, attempt, abandon);
       return this.#gate.ended(outcome, event, begun);
-    }, onEnd);
-  }
-
-  /** One attempt in a slot; the slot is free as soon as the outcome is known, the key is not. */
-  async #send<T>(send: () => Promise<T>, onEnd?: () => void): Promise<T> {
-    this.#inFlight += 1;
-    try {
-      return await send();
     } finally {
       this.#inFlight -= 1;
       onEnd?.();

@@ -146,6 +146,7 @@ export class Gate {
       case 'unreachable':
         if (this.#breaker.unreachable(outcome.error)) this.#opened(outcome.error);
         return outcome;
+      case 'accepted':
       case 'delivered':
         if (this.#breaker.delivered(key, this.#parts.options.concurrency, begun.probe)) {
           this.#closed();

@@ -1,9 +1,11 @@
 /** What an outcome changes in the state store, for an event of the fast path and for the head of a lane. */
 
 import type { Clock, Random } from '../../shared/clock.ts';
+import { present } from '../../shared/assert.ts';
+import type { Accepted } from '../../state/completion.ts';
 import { type DueLane, type LaneKey, laneEventBytes } from '../../state/state-store.ts';
 import type { CallbackOptions } from '../callback-options.ts';
-import type { Failed, Throttled } from '../callback/sender.ts';
+import type { AcceptedOutcome, Failed, Throttled } from '../callback/sender.ts';
 import { type AttemptsSoFar, judge, type Verdict } from '../retry/policy.ts';
 import type { Settler } from '../settle/settler.ts';
 import type { CallbackCounters } from './callback-counters.ts';
@@ -15,7 +17,7 @@ import { laneEvent, type PendingEvent } from './pending-event.ts';
 const NONE: AttemptsSoFar = { attempts: 0, usedAttempts: 0, firstAttemptAt: null };
 
 export interface OutcomeParts {
-  readonly options: Pick<CallbackOptions, 'retry' | 'onExhausted' | 'coalesceMs'>;
+  readonly options: Pick<CallbackOptions, 'retry' | 'onExhausted' | 'coalesceMs' | 'async'>;
   readonly settler: Settler;
   readonly lanes: LaneIndex;
   readonly clock: Clock;
@@ -52,8 +54,19 @@ export class OutcomeChanges {
     settleOthers(event);
   }
 
-  /** The event joins its lane; with a verdict it is the one that failed. */
-  toLane(key: string, event: PendingEvent, verdict?: Verdict): void {
+  /** From now on the attempt's end is awaited. */
+  accepted({ statusUrl = null }: AcceptedOutcome, attempt: number): Accepted {
+    const { options, clock } = this.#parts;
+    const { deadlineMs, heartbeatMs } = present(options.async, 'deliver.async');
+    return { attempt, atMs: clock.now(), deadlineMs, heartbeatMs, statusUrl };
+  }
+
+  /** The event joins its lane; with a verdict it is the one that failed, else the one that is awaited. */
+  toLane(
+    key: string,
+    event: PendingEvent,
+    verdict?: Verdict | { readonly accepted: Accepted },
+  ): void {
     this.#parts.lanes.joined(key, event.bytes);
     event.progress.laned(event.record.offset);
     settleOthers(event);
@@ -79,6 +92,10 @@ export class OutcomeChanges {
 
   headFailed(lane: DueLane, verdict: Verdict): void {
     this.#parts.settler.change({ type: 'lane-failed', ...headOf(lane), ...verdict });
+  }
+
+  headAwaiting(lane: DueLane, accepted: Accepted): void {
+    this.#parts.settler.change({ type: 'lane-awaiting', ...headOf(lane), accepted });
   }
 
   headDead(lane: DueLane, { failure }: Verdict): void {

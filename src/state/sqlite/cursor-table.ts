@@ -119,6 +119,11 @@ export class CursorTable {
     return id;
   }
 
+  /** Undefined where it was never opened. */
+  find(key: CursorKey): number | undefined {
+    return this.#lookUp(key);
+  }
+
   write(moves: CursorMoves): void {
     for (const [cursor, { next, beyond, counts }] of moves) {
       const { changes } = this.#update.run(

@@ -1,5 +1,5 @@
 /** The file of the state store: made, recognised, brought to this version's format, and opened durably. */
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 
@@ -63,6 +63,16 @@ export function openDatabase(
 export function storeId(db: DatabaseSync): string {
   const row = db.prepare("SELECT value FROM meta WHERE key = 'id'").get();
   return textOf(present(row, 'the identity of the state store'), 'value');
+}
+
+/** The key that completion URLs are signed with: made when it is first asked for. Within a transaction. */
+export function completionKey(db: DatabaseSync): Uint8Array {
+  db.prepare(
+    "INSERT INTO meta (key, value) VALUES ('completion_key', ?) ON CONFLICT DO NOTHING",
+  ).run(randomBytes(32).toString('base64url'));
+  const row = db.prepare("SELECT value FROM meta WHERE key = 'completion_key'").get();
+  const key = textOf(present(row, 'the key of completions'), 'value');
+  return Uint8Array.from(Buffer.from(key, 'base64url'));
 }
 
 function formatOf(db: DatabaseSync, path: string): number {

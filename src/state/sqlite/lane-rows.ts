@@ -4,18 +4,24 @@ import type { DatabaseSync } from 'node:sqlite';
 import { assert } from '../../shared/assert.ts';
 import type { Row } from '../../shared/sqlite-row.ts';
 import { numberOf, numberOrNull, textOf, textOrNull } from '../../shared/sqlite-row.ts';
-import type { LaneState, LaneSummary } from '../state-store.ts';
+import type { Awaited, Ending } from '../completion.ts';
+import type { LaneSummary } from '../state-store.ts';
 import { causeOf } from './failure-cause.ts';
 
 const LANES = 'SELECT l.*, c.partition FROM lanes l JOIN cursors c ON c.id = l.cursor';
 /** Word for word the condition of the index of due times: SQLite uses it for nothing else. */
-const RETRYING = "state = 'retrying'";
+const RETRYING = "state = 'retrying' AND awaiting_attempt IS NULL";
+
+const NOT_AWAITING =
+  'awaiting_attempt = NULL, deadline_at = NULL, heartbeat_ms = NULL, status_url = NULL, ending = NULL';
 
 /* eslint-disable-next-line @typescript-eslint/explicit-module-boundary-types -- a statement for each name, nothing more to say */
 export function laneStatements(db: DatabaseSync) {
   return {
     find: db.prepare(
-      `SELECT id, cursor, state, depth, head_offset, last_offset, last_coalesces, next_attempt_at, skip_offset FROM lanes
+      `SELECT id, cursor, state, depth, head_offset, last_offset, last_coalesces, next_attempt_at, skip_offset,
+         awaiting_attempt
+       FROM lanes
        WHERE callback = ? AND topic = ? AND key = ?`,
     ),
     insertLane: db.prepare(
@@ -29,13 +35,13 @@ export function laneStatements(db: DatabaseSync) {
     ),
     fail: db.prepare(
       `UPDATE lanes SET attempts = ?, used_attempts = ?, first_attempt_at = ?, next_attempt_at = ?,
-         last_error = ?, cause = ? WHERE id = ?`,
+         last_error = ?, cause = ?, ${NOT_AWAITING} WHERE id = ?`,
     ),
     removeLane: db.prepare('DELETE FROM lanes WHERE id = ?'),
     advance: db.prepare(
       `UPDATE lanes SET depth = depth - 1, bytes = bytes - ?, head_offset = ?, attempts = 0, used_attempts = 0,
-         first_attempt_at = NULL, next_attempt_at = ?, last_error = NULL, cause = NULL, skip_offset = NULL
-       WHERE id = ?`,
+         first_attempt_at = NULL, next_attempt_at = ?, last_error = NULL, cause = NULL, skip_offset = NULL,
+         ${NOT_AWAITING} WHERE id = ?`,
     ),
     park: db.prepare("UPDATE lanes SET state = 'parked' WHERE id = ?"),
     unpark: db.prepare(
@@ -48,7 +54,7 @@ export function laneStatements(db: DatabaseSync) {
        WHERE id = ?`,
     ),
     due: db.prepare(
-      `${LANES} WHERE l.callback = ? AND l.next_attempt_at <= ? AND l.${RETRYING}
+      `${LANES} WHERE l.callback = ? AND l.next_attempt_at <= ? AND ${RETRYING}
        ORDER BY l.next_attempt_at, l.id LIMIT ?`,
     ),
     nextDue: db.prepare(
@@ -58,6 +64,22 @@ export function laneStatements(db: DatabaseSync) {
     // The plus keeps SQLite on the id: a page is then read without sorting all lanes of the callback.
     listOf: db.prepare(`${LANES} WHERE l.id > ? AND +l.callback = ? ORDER BY l.id LIMIT ?`),
     byId: db.prepare(`${LANES} WHERE l.id = ?`),
+    await: db.prepare(
+      `UPDATE lanes SET awaiting_attempt = ?, first_attempt_at = coalesce(first_attempt_at, ?), deadline_at = ?,
+         heartbeat_ms = ?, status_url = ?, next_attempt_at = ?, ending = ? WHERE id = ?`,
+    ),
+    // The attempt counts as made; of the budget it used nothing up.
+    giveUp: db.prepare(
+      `UPDATE lanes SET attempts = awaiting_attempt, ${NOT_AWAITING} WHERE id = ?`,
+    ),
+    awaited: db.prepare(
+      `${LANES} WHERE l.callback = ? AND l.next_attempt_at <= ? AND l.awaiting_attempt IS NOT NULL
+       ORDER BY l.next_attempt_at, l.id LIMIT ?`,
+    ),
+    nextAwaited: db.prepare(
+      `SELECT next_attempt_at FROM lanes WHERE callback = ? AND next_attempt_at > ? AND awaiting_attempt IS NOT NULL
+       ORDER BY next_attempt_at LIMIT 1`,
+    ),
   };
 }
 
@@ -65,8 +87,19 @@ export function isParked(row: Row): boolean {
   return stateOf(row) === 'parked';
 }
 
+/** Also of a parked lane. */
+export function isAwaited(row: Row): boolean {
+  return numberOrNull(row, 'awaiting_attempt') !== null;
+}
+
+/** What the head of a lane that is not parked counts as. */
+export function headField(row: Row): 'awaiting' | 'retrying' {
+  return isAwaited(row) ? 'awaiting' : 'retrying';
+}
+
 export function summaryOf(row: Row): LaneSummary {
-  const state = stateOf(row);
+  const stored = stateOf(row);
+  const state = stored === 'parked' ? stored : headField(row);
   const cause = textOrNull(row, 'cause');
   return {
     id: numberOf(row, 'id'),
@@ -79,14 +112,28 @@ export function summaryOf(row: Row): LaneSummary {
     attempts: numberOf(row, 'attempts'),
     usedAttempts: numberOf(row, 'used_attempts'),
     firstAttemptAt: numberOrNull(row, 'first_attempt_at'),
-    nextAttemptAt: state === 'parked' ? null : numberOf(row, 'next_attempt_at'),
+    nextAttemptAt: state === 'retrying' ? numberOf(row, 'next_attempt_at') : null,
+    awaiting: awaitedOf(row),
     lastError: textOrNull(row, 'last_error'),
     cause: cause === null ? null : causeOf(cause),
     skipAsked: numberOrNull(row, 'skip_offset') !== null,
   };
 }
 
-function stateOf(row: Row): LaneState {
+function awaitedOf(row: Row): Awaited | null {
+  const attempt = numberOrNull(row, 'awaiting_attempt');
+  if (attempt === null) return null;
+  const ending = textOrNull(row, 'ending');
+  return {
+    attempt,
+    deadlineAt: numberOf(row, 'deadline_at'),
+    wakeAt: numberOf(row, 'next_attempt_at'),
+    statusUrl: textOrNull(row, 'status_url'),
+    ending: ending === null ? null : (JSON.parse(ending) as Ending),
+  };
+}
+
+function stateOf(row: Row): 'retrying' | 'parked' {
   const state = textOf(row, 'state');
   assert(state === 'retrying' || state === 'parked', `${state} is a state of lanes`);
   return state;

@@ -13,15 +13,18 @@ import type {
   StateChange,
 } from '../state-store.ts';
 import { laneEventBytes } from '../state-store.ts';
+import type { Accepted } from '../completion.ts';
+import type { CompletionTable } from './completion-table.ts';
 import type { CursorMoves, CursorTable } from './cursor-table.ts';
 import type { DeadLetterTable } from './dead-letter-table.ts';
 import type { LaneEvents } from './lane-events.ts';
-import { isParked, laneStatements, summaryOf } from './lane-rows.ts';
+import { headField, isAwaited, isParked, laneStatements, summaryOf } from './lane-rows.ts';
 import type { Row } from '../../shared/sqlite-row.ts';
 import { numberOf, numberOrNull } from '../../shared/sqlite-row.ts';
 
 type Append = Extract<StateChange, { type: 'lane-append' }>;
 type Failed = Extract<StateChange, { type: 'lane-failed' }>;
+type Awaiting = Extract<StateChange, { type: 'lane-awaiting' }>;
 type Dead = Extract<StateChange, { type: 'lane-dead' }>;
 type Headed = LaneKey & { readonly offset: number };
 
@@ -34,26 +37,29 @@ export interface LaneTableParts {
   readonly cursors: CursorTable;
   readonly events: LaneEvents;
   readonly deadLetters: DeadLetterTable;
+  readonly completions: CompletionTable;
 }
 
 /**
  * Each change here moves the ledger too, in `moves`, which the same transaction writes. Invariant: a lane
- * has at least one event; of a retrying one `retrying` counts the head and `pending` the events behind it, of a
- * parked one `parked` counts them all. Were a lane written in another transaction than its counts, a crash between
+ * has at least one event; of a retrying one `retrying` counts the head (`awaiting` of an awaiting one) and `pending` the
+ * events behind it, of a parked one `parked` counts them all. Were a lane written in another transaction than its counts, a crash between
  * the two would lose an event from the books.
  */
 export class LaneTable {
   readonly #cursors: CursorTable;
   readonly #events: LaneEvents;
   readonly #deadLetters: DeadLetterTable;
+  readonly #completions: CompletionTable;
   readonly #statements: ReturnType<typeof laneStatements>;
   /** The time last asked about: what becomes due at once is due since then. */
   #lastNow = 0;
 
-  constructor(db: DatabaseSync, { cursors, events, deadLetters }: LaneTableParts) {
+  constructor(db: DatabaseSync, { cursors, events, deadLetters, completions }: LaneTableParts) {
     this.#cursors = cursors;
     this.#events = events;
     this.#deadLetters = deadLetters;
+    this.#completions = completions;
     this.#statements = laneStatements(db);
   }
 
@@ -63,12 +69,20 @@ export class LaneTable {
     const bytes = laneEventBytes(event);
     const found = this.#find(change);
     if (found === undefined) {
-      this.#events.insert(this.#insertLane(change, cursor, bytes), event);
-      moves.count(cursor, change.exhausted === true ? 'parked' : 'retrying', 1);
+      const made = this.#insertLane(change, cursor, bytes);
+      this.#events.insert(made, event);
+      const { accepted } = change;
+      if (accepted !== undefined) {
+        this.#await(made, { cursor, offset: event.offset, accepted });
+        moves.count(cursor, 'awaiting', 1);
+      } else {
+        moves.count(cursor, change.exhausted === true ? 'parked' : 'retrying', 1);
+      }
       return;
     }
     const last = numberOf(found, 'last_offset');
-    assert(change.failure === undefined, `event ${event.id} is the head of its lane`);
+    const first = change.failure !== undefined || change.accepted !== undefined;
+    assert(!first, `event ${event.id} is the head of its lane`);
     assert(numberOf(found, 'cursor') === cursor, `event ${event.id} is of its lane's partition`);
     assert(event.offset > last, `event ${event.id} comes after offset ${last} of its lane`);
     const lane = numberOf(found, 'id');
@@ -91,15 +105,56 @@ export class LaneTable {
     return bytes;
   }
 
+  /** The head was answered with 202. One that a person parked meanwhile is awaited all the same. */
+  awaiting(change: Awaiting, moves: CursorMoves): void {
+    const found = this.#headed(change);
+    assert(!isAwaited(found), `offset ${change.offset} is not awaited already`);
+    const { accepted, offset } = change;
+    const cursor = numberOf(found, 'cursor');
+    this.#await(numberOf(found, 'id'), { cursor, offset, accepted });
+    // Who asked that it be skipped is not to wait for its end.
+    if (numberOrNull(found, 'skip_offset') !== null) {
+      this.#statements.dueNow.run(numberOf(found, 'next_attempt_at'), null, numberOf(found, 'id'));
+    }
+    if (isParked(found)) return;
+    moves.count(cursor, 'retrying', -1);
+    moves.count(cursor, 'awaiting', 1);
+  }
+
+  #await(
+    lane: number,
+    of: { readonly cursor: number; readonly offset: number; readonly accepted: Accepted },
+  ): void {
+    const { attempt, atMs, deadlineMs, heartbeatMs, statusUrl } = of.accepted;
+    const deadlineAt = atMs + deadlineMs;
+    const ending = this.#completions.endingOf(of.cursor, { offset: of.offset, attempt });
+    const wakeAt = ending === null ? Math.min(deadlineAt, atMs + (heartbeatMs ?? Infinity)) : atMs;
+    this.#statements.await.run(
+      attempt,
+      atMs,
+      deadlineAt,
+      heartbeatMs,
+      statusUrl,
+      wakeAt,
+      ending === null ? null : JSON.stringify(ending),
+      lane,
+    );
+  }
+
   failed(change: Failed, moves: CursorMoves): void {
     const found = this.#headed(change);
+    if (isAwaited(found) && !isParked(found)) {
+      moves.count(numberOf(found, 'cursor'), 'awaiting', -1);
+      moves.count(numberOf(found, 'cursor'), 'retrying', 1);
+    }
     const { attempts, usedAttempts, firstAttemptAt, nextAttemptAt, error, cause } = change.failure;
     // Who asked that the head be skipped is not to wait for the next attempt, which will not be made.
     const skip = numberOrNull(found, 'skip_offset') !== null;
     const next = skip ? numberOf(found, 'next_attempt_at') : nextAttemptAt;
     const lane = numberOf(found, 'id');
     this.#statements.fail.run(attempts, usedAttempts, firstAttemptAt, next, error, cause, lane);
-    if (change.exhausted === true && !skip && !isParked(found)) this.#park(found, moves);
+    const failed = { ...found, awaiting_attempt: null };
+    if (change.exhausted === true && !skip && !isParked(found)) this.#park(failed, moves);
   }
 
   /** `when` did not hold for it after all: it is none of the callback's. */
@@ -133,9 +188,26 @@ export class LaneTable {
 
   due(callback: string, nowMs: number, limit: number, busy: ReadonlySet<number>): DueLane[] {
     this.#lastNow = nowMs;
+    const rows = this.#statements.due.all(callback, nowMs, limit + busy.size);
+    return this.#withHeads(rows, limit, busy);
+  }
+
+  awaited(
+    callback: string,
+    nowMs: number,
+    limit: number,
+    busy: ReadonlySet<number>,
+  ): { lanes: DueLane[]; nextAt: number | null } {
+    const rows = this.#statements.awaited.all(callback, nowMs, limit + busy.size);
+    const lanes = this.#withHeads(rows, limit, busy);
+    const next = this.#statements.nextAwaited.get(callback, nowMs);
+    return { lanes, nextAt: next === undefined ? null : numberOf(next, 'next_attempt_at') };
+  }
+
+  #withHeads(rows: readonly Row[], limit: number, busy: ReadonlySet<number>): DueLane[] {
     const due: DueLane[] = [];
     let bytes = 0;
-    for (const row of this.#statements.due.all(callback, nowMs, limit + busy.size)) {
+    for (const row of rows) {
       const lane = summaryOf(row);
       if (busy.has(lane.id)) continue;
       if (due.length >= limit || bytes >= DUE_BYTES) break;
@@ -178,6 +250,7 @@ export class LaneTable {
     switch (action) {
       case 'retry':
         if (parked) this.#unpark(row, moves);
+        this.#giveUp(row, moves);
         this.#statements.dueNow.run(nowMs, null, id);
         break;
       case 'skip':
@@ -193,11 +266,20 @@ export class LaneTable {
     return { callback, topic, key, id: present(head, 'the head of a lane').id };
   }
 
+  /** Its end is not awaited any more; one that has come already counts. */
+  #giveUp(row: Row, moves: CursorMoves): void {
+    if (!isAwaited(row) || row['ending'] !== null) return;
+    const cursor = numberOf(row, 'cursor');
+    this.#statements.giveUp.run(numberOf(row, 'id'));
+    moves.count(cursor, 'awaiting', -1);
+    moves.count(cursor, 'retrying', 1);
+  }
+
   #park(row: Row, moves: CursorMoves): void {
     const cursor = numberOf(row, 'cursor');
     const depth = numberOf(row, 'depth');
     this.#statements.park.run(numberOf(row, 'id'));
-    moves.count(cursor, 'retrying', -1);
+    moves.count(cursor, headField(row), -1);
     moves.count(cursor, 'pending', 1 - depth);
     moves.count(cursor, 'parked', depth);
   }
@@ -208,7 +290,7 @@ export class LaneTable {
     const depth = numberOf(row, 'depth');
     this.#statements.unpark.run(numberOf(row, 'id'));
     moves.count(cursor, 'parked', -depth);
-    moves.count(cursor, 'retrying', 1);
+    moves.count(cursor, headField(row), 1);
     moves.count(cursor, 'pending', depth - 1);
   }
 
@@ -223,10 +305,12 @@ export class LaneTable {
     moves.count(cursor, left.as, 1);
     if (isParked(row)) {
       moves.count(cursor, 'parked', -1);
-    } else if (numberOf(row, 'depth') === 1) {
-      moves.count(cursor, 'retrying', -1);
     } else {
-      moves.count(cursor, 'pending', -1);
+      moves.count(cursor, headField(row), -1);
+      if (numberOf(row, 'depth') > 1) {
+        moves.count(cursor, 'pending', -1);
+        moves.count(cursor, 'retrying', 1);
+      }
     }
     if (numberOf(row, 'depth') === 1) this.#statements.removeLane.run(lane);
     else {
@@ -256,6 +340,7 @@ export class LaneTable {
   #insertLane(change: Append, cursor: number, bytes: number): number {
     const { callback, topic, key, event, failure, exhausted } = change;
     assert(exhausted !== true || failure !== undefined, 'an exhausted head has failed');
+    assert(failure === undefined || change.accepted === undefined, 'a head failed or is awaited');
     const { lastInsertRowid } = this.#statements.insertLane.run(
       cursor,
       callback,

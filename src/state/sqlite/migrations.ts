@@ -19,6 +19,10 @@
  * Format 3. `lanes.last_coalesces`: whether a newer event may take the last one's place, unless that is the head.
  *
  * Format 4. `callback_holds`: what keeps a callback as a whole from being called, at most one row each.
+ *
+ * Format 5. A lane is awaiting where `awaiting_attempt` is the attempt that was answered with 202; its `state` goes on as
+ * `retrying` or `parked`, and `next_attempt_at` is when something must be heard. `ending` is JSON: what was told, until the
+ * dispatcher settles it. `completions` remembers what was told; `result` is there only where it came before the answer.
  */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -131,5 +135,31 @@ export const MIGRATIONS: readonly string[] = [
     wait_reason TEXT,
     resumed INTEGER NOT NULL DEFAULT 0
   ) STRICT, WITHOUT ROWID;
+  `,
+  `
+  ALTER TABLE lanes ADD COLUMN awaiting_attempt INTEGER CHECK (awaiting_attempt > 0);
+  ALTER TABLE lanes ADD COLUMN deadline_at REAL;
+  ALTER TABLE lanes ADD COLUMN heartbeat_ms REAL;
+  ALTER TABLE lanes ADD COLUMN status_url TEXT;
+  ALTER TABLE lanes ADD COLUMN ending TEXT;
+  DROP INDEX lanes_by_due_time;
+  CREATE INDEX lanes_by_due_time ON lanes (callback, next_attempt_at, id)
+    WHERE state = 'retrying' AND awaiting_attempt IS NULL;
+  CREATE INDEX lanes_by_awaited_time ON lanes (callback, next_attempt_at, id) WHERE awaiting_attempt IS NOT NULL;
+  CREATE UNIQUE INDEX lanes_by_awaited_head ON lanes (cursor, head_offset) WHERE awaiting_attempt IS NOT NULL;
+  CREATE TABLE completions (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    cursor INTEGER NOT NULL REFERENCES cursors (id),
+    offset INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    late INTEGER NOT NULL CHECK (late IN (0, 1)),
+    event_id TEXT NOT NULL,
+    at REAL NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('succeeded', 'failed', 'overdue')),
+    retryable INTEGER NOT NULL CHECK (retryable IN (0, 1)),
+    reason TEXT,
+    result TEXT,
+    UNIQUE (cursor, offset, attempt, late)
+  ) STRICT;
   `,
 ];

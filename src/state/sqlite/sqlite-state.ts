@@ -18,10 +18,18 @@ import type {
   StateChange,
   StateStore,
 } from '../state-store.ts';
+import type {
+  AttemptKey,
+  Completion,
+  CompletionAnswer,
+  CompletionRecord,
+  Ending,
+} from '../completion.ts';
 import { AuditTable } from './audit-table.ts';
 import { CallbackHoldTable } from './callback-hold-table.ts';
+import { CompletionTable } from './completion-table.ts';
 import { CursorMoves, CursorTable } from './cursor-table.ts';
-import { MEMORY, openDatabase, STATE_FILE, storeId } from './database.ts';
+import { completionKey, MEMORY, openDatabase, STATE_FILE, storeId } from './database.ts';
 import { DeadLetterTable } from './dead-letter-table.ts';
 import { LaneEvents } from './lane-events.ts';
 import { LaneTable } from './lane-table.ts';
@@ -85,6 +93,7 @@ class SqliteState implements StateStore {
   readonly #deadLetters: DeadLetterTable;
   readonly #audit: AuditTable;
   readonly #holds: CallbackHoldTable;
+  readonly #completions: CompletionTable;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
   #broken: RowcallError | undefined;
@@ -97,10 +106,12 @@ class SqliteState implements StateStore {
     this.#cursors = new CursorTable(db);
     const events = new LaneEvents(db);
     this.#deadLetters = new DeadLetterTable(db, events);
+    this.#completions = new CompletionTable(db, this.#cursors);
     this.#lanes = new LaneTable(db, {
       cursors: this.#cursors,
       events,
       deadLetters: this.#deadLetters,
+      completions: this.#completions,
     });
     this.#audit = new AuditTable(db);
     this.#holds = new CallbackHoldTable(db, this.#audit);
@@ -140,6 +151,35 @@ class SqliteState implements StateStore {
 
   nextDueAt(callback: string): Promise<number | null> {
     return this.#read(() => this.#lanes.nextDueAt(callback));
+  }
+
+  awaitedLanes(
+    callback: string,
+    nowMs: number,
+    limit: number,
+    busy: ReadonlySet<number>,
+  ): ReturnType<StateStore['awaitedLanes']> {
+    return this.#read(() => this.#lanes.awaited(callback, nowMs, limit, busy));
+  }
+
+  complete(
+    attempt: AttemptKey,
+    completion: Completion,
+    at: { readonly nowMs: number; readonly early: boolean },
+  ): Promise<CompletionAnswer> {
+    return this.#write(() => this.#completions.complete(attempt, completion, at));
+  }
+
+  endingOf(attempt: AttemptKey): Promise<Ending | null> {
+    return this.#read(() => this.#completions.endingOf(this.#cursors.find(attempt), attempt));
+  }
+
+  completions(filter: PageOf): Promise<readonly CompletionRecord[]> {
+    return this.#read(() => this.#completions.list(filter));
+  }
+
+  completionKey(): Promise<Uint8Array> {
+    return this.#write(() => completionKey(this.#db));
   }
 
   lanes(filter: PageOf): Promise<readonly LaneSummary[]> {
@@ -194,6 +234,9 @@ class SqliteState implements StateStore {
         return;
       case 'lane-append':
         this.#lanes.append(change, moves);
+        return;
+      case 'lane-awaiting':
+        this.#lanes.awaiting(change, moves);
         return;
       case 'lane-failed':
         this.#lanes.failed(change, moves);

@@ -111,6 +111,28 @@ class ThreadedState implements StateStore {
     return this.#call('nextDueAt', [callback]);
   }
 
+  awaitedLanes(
+    ...args: Parameters<StateStore['awaitedLanes']>
+  ): ReturnType<StateStore['awaitedLanes']> {
+    return this.#call('awaitedLanes', args);
+  }
+
+  complete(...args: Parameters<StateStore['complete']>): ReturnType<StateStore['complete']> {
+    return this.#call('complete', args);
+  }
+
+  endingOf(...args: Parameters<StateStore['endingOf']>): ReturnType<StateStore['endingOf']> {
+    return this.#call('endingOf', args);
+  }
+
+  completions(filter: PageOf): ReturnType<StateStore['completions']> {
+    return this.#call('completions', [filter]);
+  }
+
+  completionKey(): Promise<Uint8Array> {
+    return this.#call('completionKey', []);
+  }
+
   lanes(...args: Parameters<StateStore['lanes']>): Promise<readonly LaneSummary[]> {
     return this.#call('lanes', args);
   }

@@ -6,6 +6,7 @@ import { SECRET } from './config-file.ts';
 const http = { url: 'https://example.com', secrets: [SECRET] };
 const callback = { name: 'a', tables: 'shop.a', deliver: http };
 const source = { url: 'mysql://u:p@h' };
+const completions = { public_url: 'https://rowcall.example' };
 
 function problemsOf(change: object, handlers: string[] = []): string[] {
   const base = { name: 'shop', source, tables: [{ match: 'shop.*' }], callbacks: [callback] };
@@ -218,6 +219,26 @@ describe('options that depend on each other', () => {
       'options of url beside a module',
       delivering({ module: 'x.js', proxy: 'http://p', handshake: { origin: 'a.b' } }),
       ['callbacks[0].deliver.proxy', 'callbacks[0].deliver.handshake'],
+    ],
+    [
+      'an asynchronous callback whose end nobody can tell',
+      delivering({ ...http, async: {} }),
+      ['callbacks[0].deliver.async'],
+    ],
+    [
+      'a heartbeat as long as the deadline',
+      { ...delivering({ ...http, async: { deadline: '5s', heartbeat: '5s' } }), completions },
+      ['callbacks[0].deliver.async.heartbeat'],
+    ],
+    [
+      'an asynchronous module',
+      { ...delivering({ module: 'x.js', async: {} }), completions },
+      ['callbacks[0].deliver.async'],
+    ],
+    [
+      'a public URL with a query, and one with a password',
+      { completions: { public_url: 'https://p/?x' } },
+      ['completions.public_url'],
     ],
     [
       'options of url beside module',

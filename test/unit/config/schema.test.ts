@@ -29,7 +29,7 @@ const callbackWith = (change: object): object => ({ callbacks: [{ ...CALLBACK, .
 const httpWith = (change: object): object =>
   callbackWith({ deliver: { url: 'https://h', secrets: [SECRET], ...change } });
 
-const PLAIN_ENDPOINT = { login: null, tls: null, proxy: null, handshake: null };
+const PLAIN_ENDPOINT = { login: null, tls: null, proxy: null, handshake: null, async: null };
 
 describe('the mapping from YAML to the program', () => {
   it('turns every option into its name and unit', () => {
@@ -81,6 +81,7 @@ describe('the mapping from YAML to the program', () => {
             secrets: [SECRET],
             allow_private_network: true,
             max_body: '1KiB',
+            async: { deadline: '1h', heartbeat: '5s' },
           },
           coalesce: '5s',
           batch: { max_events: 1, max_wait: '10ms' },
@@ -101,6 +102,7 @@ describe('the mapping from YAML to the program', () => {
         },
       ],
       state: { type: 'sqlite', path: 'state.db' },
+      completions: { listen: '[::]:9999', public_url: 'https://p/x' },
       admin: { listen: '[::1]:0' },
       shutdown_timeout: '1s',
       log_level: 'debug',
@@ -166,6 +168,7 @@ describe('the mapping from YAML to the program', () => {
             ...PLAIN_ENDPOINT,
             allowPrivateNetwork: true,
             maxBodyBytes: 1024,
+            async: { deadlineMs: 3_600_000, heartbeatMs: 5_000 },
           },
           coalesceMs: 5_000,
           batch: { maxEvents: 1, maxWaitMs: 10 },
@@ -187,6 +190,7 @@ describe('the mapping from YAML to the program', () => {
         },
       ],
       state: { type: 'sqlite', path: '/etc/rowcall/state.db' },
+      completions: { listen: { host: '::', port: 9999 }, publicUrl: 'https://p/x' },
       admin: { listen: { host: '::1', port: 0 }, tokens: [] },
       shutdownTimeoutMs: 1000,
       logLevel: 'debug',

@@ -7,19 +7,36 @@ import { type ApiParts, askedBy, requireState } from '../api-parts.ts';
 import { idPageQuery, pageOf, pageOfIds } from '../page.ts';
 import { isoOf, problems, reason, timestamp } from '../schemas.ts';
 
+const awaitedSchema = z
+  .object({
+    attempt: z.int(),
+    deadline_at: timestamp,
+    wake_at: timestamp.describe('When something must be heard, or is asked, at the latest.'),
+    status_url: z
+      .string()
+      .nullable()
+      .describe('Where the end is asked for; null where it is told.'),
+  })
+  .meta({ id: 'Awaited' });
+
 const laneSchema = z
   .object({
     id: z.int(),
     callback: z.string(),
     topic: z.string(),
     key: z.string().describe('The order key: the events that wait for one another.'),
-    state: z.enum(['retrying', 'parked']),
+    state: z
+      .enum(['retrying', 'awaiting', 'parked'])
+      .describe('awaiting: its endpoint answered 202 and has yet to tell the end.'),
     depth: z.int().describe('Events, the head included.'),
     bytes: z.int(),
     attempts: z.int().describe("The head's so far."),
     used_attempts: z.int().describe('Those of them that count toward retry.maximum_attempts.'),
     first_attempt_at: timestamp.nullable(),
-    next_attempt_at: timestamp.nullable().describe('Null while parked.'),
+    next_attempt_at: timestamp.nullable().describe('Null while parked or awaiting.'),
+    awaiting: awaitedSchema
+      .nullable()
+      .describe('What is awaited of the head; also of a parked one, which may still end.'),
     last_error: z.string().nullable(),
     cause: z.enum(['endpoint', 'system']).nullable(),
     skip_asked: z.boolean().describe('The head is to be skipped once no attempt is in flight.'),
@@ -46,9 +63,21 @@ export function laneItem(lane: LaneSummary): z.output<typeof laneSchema> {
     first_attempt_at: firstAttemptAt === null ? null : isoOf(firstAttemptAt),
     used_attempts: lane.usedAttempts,
     next_attempt_at: lane.nextAttemptAt === null ? null : isoOf(lane.nextAttemptAt),
+    awaiting: awaitedItem(lane.awaiting),
     last_error: lane.lastError,
     cause: lane.cause,
     skip_asked: lane.skipAsked,
+  };
+}
+
+function awaitedItem(awaiting: LaneSummary['awaiting']): z.output<typeof awaitedSchema> | null {
+  if (awaiting === null) return null;
+  const { attempt, deadlineAt, wakeAt, statusUrl } = awaiting;
+  return {
+    attempt,
+    deadline_at: isoOf(deadlineAt),
+    wake_at: isoOf(wakeAt),
+    status_url: statusUrl,
   };
 }
 

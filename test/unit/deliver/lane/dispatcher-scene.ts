@@ -1,5 +1,6 @@
 /** A dispatcher with its lanes over a real store in memory; the test gives each answer and lets time pass. */
 import type { CallbackOptions } from '../../../../src/deliver/callback-options.ts';
+import { AwaitedWorker } from '../../../../src/deliver/completion/awaited-worker.ts';
 import type { Failed, Outcome, Sender } from '../../../../src/deliver/callback/sender.ts';
 import { fresh } from '../../../../src/deliver/intake/open-cursors.ts';
 import { CallbackCounters } from '../../../../src/deliver/lane/callback-counters.ts';
@@ -35,7 +36,14 @@ export const UNREACHABLE: Outcome = { kind: 'unreachable', error: 'refused' };
 export type SceneOptions = Partial<
   Pick<
     CallbackOptions,
-    'concurrency' | 'lanes' | 'retry' | 'breaker' | 'rateLimit' | 'onExhausted' | 'coalesceMs'
+    | 'concurrency'
+    | 'lanes'
+    | 'retry'
+    | 'breaker'
+    | 'rateLimit'
+    | 'onExhausted'
+    | 'coalesceMs'
+    | 'async'
   >
 >;
 
@@ -49,6 +57,7 @@ export class DispatcherScene {
   readonly #abandon = new AbortController();
   readonly #store: StateStore;
   readonly #progress: Progress;
+  readonly #awaited: AwaitedWorker;
   #open: Attempt[] = [];
   #held: (() => void)[] | null = null;
   #next = 0;
@@ -100,6 +109,7 @@ export class DispatcherScene {
       abandon: this.#abandon.signal,
       onLanes: () => {
         worker.wake();
+        this.#awaited.wake();
       },
       onLaneEmptied: () => undefined,
       onFailure,
@@ -107,6 +117,11 @@ export class DispatcherScene {
     const { dispatcher } = this;
     const worker = new LaneWorker({ callback: CALLBACK, state, dispatcher, lanes, clock });
     worker.run(this.#abandon.signal).catch(onFailure);
+    this.#awaited = new AwaitedWorker({
+      ...{ callback: CALLBACK, state, dispatcher, lanes, clock },
+      poller: options.async?.poller ?? null,
+    });
+    this.#awaited.run(this.#abandon.signal).catch(onFailure);
   }
 
   /** Offers the next event of the partition; its row has so many bytes. */
@@ -184,6 +199,13 @@ export class DispatcherScene {
     );
   }
 
+  /** Something was told of an awaited event: what the desk does. */
+  async told(): Promise<void> {
+    this.#awaited.wake();
+    await turn();
+    await this.pass(0);
+  }
+
   /** The store, as an operator has it. */
   get state(): StateStore {
     return this.#store;
@@ -240,6 +262,11 @@ function bound(store: StateStore): StateStore {
     commit: (changes) => store.commit(changes),
     dueLanes: (callback, now, limit, busy) => store.dueLanes(callback, now, limit, busy),
     nextDueAt: (callback) => store.nextDueAt(callback),
+    awaitedLanes: (callback, now, limit, busy) => store.awaitedLanes(callback, now, limit, busy),
+    complete: (attempt, completion, at) => store.complete(attempt, completion, at),
+    endingOf: (attempt) => store.endingOf(attempt),
+    completions: (filter) => store.completions(filter),
+    completionKey: () => store.completionKey(),
     lanes: (filter) => store.lanes(filter),
     lane: (id) => store.lane(id),
     actOnLane: (id, action, asked) => store.actOnLane(id, action, asked),
