@@ -75,6 +75,8 @@ export interface CallbackSnapshot {
   readonly deadLetters: number;
   /** Events that gave way to newer ones of their keys. */
   readonly superseded: number;
+  /** Attempts answered with 202 of which nothing was heard in time. */
+  readonly overdue: number;
   /** Commit to callback: counts per bucket of LATENCY_BOUNDS_MS, not cumulative, and their sum in ms. */
   readonly latencyBuckets: readonly number[];
   readonly latencySumMs: number;
@@ -251,6 +253,7 @@ export class CallbackRunner {
       shapeFailures: this.#counters.shapeFailedCount,
       deadLetters: this.#counters.deadCount,
       superseded: this.#counters.supersededCount,
+      overdue: this.#counters.overdueCount,
       latencyBuckets: this.#counters.latencyBuckets,
       latencySumMs: this.#counters.latencySumMs,
       partitions: this.#partitions.map(({ progress, stopped }) => ({

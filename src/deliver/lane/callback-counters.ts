@@ -11,6 +11,7 @@ export class CallbackCounters {
   #shapeFailed = 0;
   #dead = 0;
   #superseded = 0;
+  #overdue = 0;
   #latencySumMs = 0;
   readonly #buckets = new Array<number>(LATENCY_BOUNDS_MS.length + 1).fill(0);
 
@@ -33,6 +34,11 @@ export class CallbackCounters {
 
   get supersededCount(): number {
     return this.#superseded;
+  }
+
+  /** Attempts answered with 202 of which nothing was heard in time. */
+  get overdueCount(): number {
+    return this.#overdue;
   }
 
   get latencySumMs(): number {
@@ -67,6 +73,10 @@ export class CallbackCounters {
 
   superseded(): void {
     this.#superseded += 1;
+  }
+
+  wasOverdue(): void {
+    this.#overdue += 1;
   }
 
   died(): void {

@@ -418,6 +418,7 @@ export class Dispatcher {
   #settleAwaited(lane: DueLane): Promise<void> {
     const ending = lane.awaiting?.ending ?? null;
     if (ending === null) return this.#skip(lane);
+    if (ending.status === 'overdue') this.#parts.counters.wasOverdue();
     const failure = failureOf(ending);
     return failure === null ? this.#laneDelivered(lane) : this.#laneFailed(lane, failure);
   }

@@ -144,7 +144,7 @@ export class AdminServer implements Service {
   }
 
   async #metrics(): Promise<string> {
-    const { capture, deliver, source, log, clock } = this.#parts;
+    const { capture, deliver, source, log, clock, state } = this.#parts;
     const ends = await this.#ends();
     const { user, system } = process.cpuUsage();
     return metricsText({
@@ -153,6 +153,7 @@ export class AdminServer implements Service {
       source: source?.snapshot() ?? null,
       log: await log.usage(),
       ends: ends ?? new Map(),
+      cursors: (await state?.cursors()) ?? [],
       nowMs: clock.now(),
       ready: this.#readiness(ends).ready,
       residentBytes: process.memoryUsage.rss(),

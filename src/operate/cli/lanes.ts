@@ -41,7 +41,7 @@ export async function listLanes(
           lane.state,
           lane.depth,
           lane.attempts,
-          nextAttempt(lane) ?? '',
+          nextAttempt(lane) ?? heardBy(lane) ?? '',
           (lane.lastError ?? '').slice(0, 80),
         ]),
       ),
@@ -71,7 +71,7 @@ export async function showLane(
     }
     io.out(
       `Lane ${lane.id}: ${lane.callback}, ${lane.topic}, key ${lane.key}\n` +
-        `${lane.state}, ${lane.attempts} attempts, next ${nextAttempt(lane) ?? 'when somebody asks for it'}\n` +
+        `${lane.state}, ${lane.attempts} attempts, ${whatNext(lane)}\n` +
         (lane.skipAsked ? 'the head is to be skipped\n' : '') +
         `last error: ${lane.lastError ?? 'none'}${lane.cause === null ? '' : ` (${lane.cause})`}\n\n`,
     );
@@ -102,13 +102,39 @@ function laneItem(lane: LaneSummary): object {
     attempts: lane.attempts,
     used_attempts: lane.usedAttempts,
     next_attempt_at: nextAttempt(lane),
+    awaiting: awaitedItem(lane),
     last_error: lane.lastError,
     cause: lane.cause,
     skip_asked: lane.skipAsked,
   };
 }
 
-/** Null while parked. */
+function awaitedItem({ awaiting }: LaneSummary): object | null {
+  if (awaiting === null) return null;
+  const { attempt, deadlineAt, wakeAt, statusUrl } = awaiting;
+  return {
+    attempt,
+    deadline_at: new Date(deadlineAt).toISOString(),
+    wake_at: new Date(wakeAt).toISOString(),
+    status_url: statusUrl,
+  };
+}
+
+/** Where the head is awaited: when something must be heard at the latest. */
+function heardBy({ state, awaiting }: LaneSummary): string | null {
+  if (state !== 'awaiting' || awaiting === null) return null;
+  return `ends by ${new Date(awaiting.wakeAt).toISOString()}`;
+}
+
+function whatNext(lane: LaneSummary): string {
+  const { awaiting } = lane;
+  const next = nextAttempt(lane);
+  if (awaiting === null) return `next ${next ?? 'when somebody asks for it'}`;
+  const [by, deadline] = [awaiting.wakeAt, awaiting.deadlineAt].map((at) => new Date(at));
+  return `attempt ${awaiting.attempt} is awaited: to be heard of by ${by?.toISOString() ?? ''}, deadline ${deadline?.toISOString() ?? ''}`;
+}
+
+/** Null while parked or awaiting. */
 function nextAttempt({ nextAttemptAt }: LaneSummary): string | null {
   return nextAttemptAt === null ? null : new Date(nextAttemptAt).toISOString();
 }

@@ -84,6 +84,14 @@ export const METRICS = {
     type: 'counter',
     help: 'Events that gave way to newer ones of their keys.',
   },
+  rowcall_callback_awaiting: {
+    type: 'gauge',
+    help: 'Events answered with 202 whose end is awaited.',
+  },
+  rowcall_callback_overdue_total: {
+    type: 'counter',
+    help: 'Attempts answered with 202 of which nothing was heard in time.',
+  },
   rowcall_callback_in_flight: { type: 'gauge', help: 'Attempts in flight.' },
   rowcall_callback_window_events: {
     type: 'gauge',

@@ -7,6 +7,7 @@ import type { CallbackSnapshot } from '../../deliver/callback-runner.ts';
 import type { DeliverSnapshot } from '../../deliver/deliver.ts';
 import { LATENCY_BOUNDS_MS } from '../../deliver/lane/callback-counters.ts';
 import type { LogUsage } from '../../log/change-log.ts';
+import type { Cursor } from '../../state/state-store.ts';
 import { lagRecords, type PartitionEnds } from './lag.ts';
 import { METRICS, type MetricName } from './metric-names.ts';
 
@@ -17,6 +18,8 @@ export interface MetricsInput {
   readonly source?: SourceFit | null;
   readonly log: LogUsage;
   readonly ends: PartitionEnds;
+  /** The books; none where this process does not deliver. */
+  readonly cursors?: readonly Pick<Cursor, 'callback' | 'ledger'>[];
   readonly nowMs: number;
   readonly ready: boolean;
   readonly residentBytes: number;
@@ -41,6 +44,7 @@ export async function metricsText(input: MetricsInput): Promise<string> {
     ...(input.source === null || input.source === undefined ? [] : sourceSamples(input.source)),
     ...(input.capture === null ? [] : captureSamples(input.capture, input.nowMs)),
     ...(input.deliver === null ? [] : deliverSamples(input.deliver, input.ends)),
+    ...(input.deliver === null ? [] : awaitingSamples(input.cursors ?? [])),
   ];
   register(registry, samples);
   if (input.deliver !== null) registerLatency(registry, input.deliver.callbacks);
@@ -109,6 +113,19 @@ function deliverSamples(deliver: DeliverSnapshot, ends: PartitionEnds): Sample[]
   ];
 }
 
+/** Of the books, since what is awaited outlives the process. */
+function awaitingSamples(cursors: NonNullable<MetricsInput['cursors']>): Sample[] {
+  const awaiting = new Map<string, number>();
+  for (const { callback, ledger } of cursors) {
+    awaiting.set(callback, (awaiting.get(callback) ?? 0) + ledger.awaiting);
+  }
+  return [...awaiting].map(([callback, count]) => [
+    'rowcall_callback_awaiting',
+    count,
+    { callback },
+  ]);
+}
+
 function callbackSamples(callback: CallbackSnapshot, ends: PartitionEnds): Sample[] {
   const labels = { callback: callback.name };
   const stopped = callback.partitions.filter((partition) => partition.stopped !== null).length;
@@ -118,6 +135,7 @@ function callbackSamples(callback: CallbackSnapshot, ends: PartitionEnds): Sampl
     ['rowcall_callback_shape_failures_total', callback.shapeFailures, labels],
     ['rowcall_callback_dead_letters_total', callback.deadLetters, labels],
     ['rowcall_callback_superseded_total', callback.superseded, labels],
+    ['rowcall_callback_overdue_total', callback.overdue, labels],
     ['rowcall_callback_in_flight', callback.inFlight, labels],
     ['rowcall_callback_window_events', callback.windowEvents, labels],
     ['rowcall_callback_lanes', callback.lanes, labels],

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { LATENCY_BOUNDS_MS } from '../../../../src/deliver/lane/callback-counters.ts';
 import { METRICS } from '../../../../src/operate/observe/metric-names.ts';
 import { type MetricsInput, metricsText } from '../../../../src/operate/observe/metrics.ts';
+import { LEDGER_FIELDS } from '../../../../src/state/state-store.ts';
 import { CAPTURE, delivering, ENDS } from './snapshots.ts';
 
 const INPUT: MetricsInput = {
@@ -10,11 +11,20 @@ const INPUT: MetricsInput = {
   source: { errors: 0, warnings: 2 },
   log: { bytes: 1_000_000, maxBytes: 50_000_000 },
   ends: ENDS,
+  cursors: [awaiting('orders', 2), awaiting('audit', 0), awaiting('orders', 1)],
   nowMs: 1_700_000_004_000,
   ready: true,
   residentBytes: 90_000_000,
   cpuSeconds: 1.5,
 };
+
+function awaiting(callback: string, count: number) {
+  const none = Object.fromEntries(LEDGER_FIELDS.map((field) => [field, 0])) as Record<
+    (typeof LEDGER_FIELDS)[number],
+    number
+  >;
+  return { callback, ledger: { ...none, awaiting: count } };
+}
 
 async function lines(change: Partial<MetricsInput> = {}): Promise<string[]> {
   return (await metricsText({ ...INPUT, ...change })).split('\n');
@@ -34,6 +44,9 @@ describe('the metrics', () => {
     expect(await lines()).toEqual(
       expect.arrayContaining([
         'rowcall_ready 1',
+        'rowcall_callback_awaiting{callback="orders"} 3',
+        'rowcall_callback_awaiting{callback="audit"} 0',
+        'rowcall_callback_overdue_total{callback="orders"} 5',
         'rowcall_cpu_seconds_total 1.5',
         'rowcall_log_bytes 1000000',
         'rowcall_source_findings{severity="warning"} 2',

@@ -50,6 +50,7 @@ export const CALLBACK: CallbackSnapshot = {
   shapeFailures: 3,
   deadLetters: 0,
   superseded: 0,
+  overdue: 5,
   latencyBuckets: [...LATENCY_BOUNDS_MS.map((_bound, index) => (index === 2 ? 4 : 0)), 2],
   latencySumMs: 9_000_000,
   partitions: [
