@@ -1,7 +1,9 @@
 /** A real HTTP receiver of callbacks that verifies signatures with the standardwebhooks package and misbehaves by plan. */
 
 import { createServer } from 'node:http';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
@@ -13,20 +15,33 @@ import type { Arrival, ReceiverJournal } from './receiver-journal.ts';
 /**
  * What to do with an arrival. `take`: process, answer 204. `fail`: answer with a status, unprocessed. `hang`:
  * never answer. `reset`: cut the connection, unprocessed. `take-then-reset`: process, then cut, so that the
- * sender cannot know.
+ * sender cannot know. `answer`: as the test writes it; it calls `ended` before the sender can take the exchange for ended.
  */
 export type Reaction =
   | { readonly kind: 'take'; readonly afterMs?: number }
   | { readonly kind: 'fail'; readonly status: number }
   | { readonly kind: 'hang' }
   | { readonly kind: 'reset' }
-  | { readonly kind: 'take-then-reset' };
+  | { readonly kind: 'take-then-reset' }
+  | {
+      readonly kind: 'answer';
+      readonly takes: boolean;
+      readonly write: (response: ServerResponse, ended: () => void) => void;
+    };
+
+/** In PEM. */
+export interface ServerIdentity {
+  readonly key: string;
+  readonly cert: string;
+}
 
 export interface ReceiverOptions {
   readonly journal: ReceiverJournal;
   readonly secret: string;
   /** Default: take everything. */
   readonly react?: (arrival: Arrival) => Reaction;
+  /** Makes it an endpoint over TLS, which presents this. */
+  readonly tls?: ServerIdentity;
 }
 
 const TAKE: Reaction = { kind: 'take' };
@@ -50,17 +65,19 @@ export class Receiver {
   readonly #options: ReceiverOptions;
   readonly #webhook: Webhook;
   #react: (arrival: Arrival) => Reaction;
-  #server: Server | undefined;
+  #server: Server | TlsServer | undefined;
+  #tls: ServerIdentity | undefined;
   #port = 0;
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
     this.#webhook = new Webhook(options.secret);
     this.#react = options.react ?? ((): Reaction => TAKE);
+    this.#tls = options.tls;
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#port}/hooks`;
+    return `${this.#tls === undefined ? 'http' : 'https'}://127.0.0.1:${this.#port}/hooks`;
   }
 
   /** Behaves from here on. */
@@ -71,7 +88,7 @@ export class Receiver {
   /** Listens on a free port; after `refuse`, on the same one again. Idempotent. */
   async listen(): Promise<void> {
     if (this.#server !== undefined) return;
-    const server = createServer((request, response) => {
+    const server = this.#serve((request, response) => {
       this.#receive(request, response).catch((error: unknown) => {
         this.#options.journal.violation(`the receiver failed: ${String(error)}`);
         request.destroy();
@@ -98,6 +115,21 @@ export class Receiver {
       });
       server.closeAllConnections();
     });
+  }
+
+  /** An endpoint over TLS presents another certificate to connections made from here on. */
+  async present(tls: ServerIdentity): Promise<void> {
+    await this.refuse();
+    this.#tls = tls;
+    await this.listen();
+  }
+
+  #serve(listener: RequestListener): Server | TlsServer {
+    if (this.#tls === undefined) return createServer(listener);
+    const server = createTlsServer({ ...this.#tls }, listener);
+    // Whoever does not trust the certificate leaves in the handshake.
+    server.on('tlsClientError', (_error, socket) => socket.destroy());
+    return server;
   }
 
   async #receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -175,6 +207,10 @@ export class Receiver {
       case 'take-then-reset':
         journal.take(arrival);
         response.destroy();
+        return;
+      case 'answer':
+        if (reaction.takes) journal.take(arrival);
+        reaction.write(response, closed);
         return;
     }
   }
