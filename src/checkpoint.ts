@@ -36,6 +36,16 @@ const common = {
     }),
   ),
   routing: z.string(),
+  hiding: z
+    .array(
+      z.strictObject({
+        schema: z.string(),
+        table: z.string(),
+        columns: z.array(z.string()),
+        hidden: z.array(z.string()),
+      }),
+    )
+    .exactOptional(),
 };
 
 const topic = { id: z.string(), partitions: count.min(1) };
@@ -92,13 +102,18 @@ const first = z
 
 const checkpoint = z.discriminatedUnion('version', [current, withoutPrepared, first]);
 
-/** There may be thousands of topics, and they hardly ever change from one checkpoint to the next. */
-const topicsTexts = new WeakMap<Checkpoint['topics'], string>();
+/** There may be thousands of topics and tables, and they hardly ever change from one checkpoint to the next. */
+const texts = new WeakMap<object, string>();
 
-export function formatCheckpoint({ topics, ...rest }: Checkpoint): string {
-  let text = topicsTexts.get(topics);
-  if (text === undefined) topicsTexts.set(topics, (text = JSON.stringify(topics)));
-  return `${JSON.stringify(rest).slice(0, -1)},"topics":${text}}`;
+function textOf(part: object): string {
+  let text = texts.get(part);
+  if (text === undefined) texts.set(part, (text = JSON.stringify(part)));
+  return text;
+}
+
+export function formatCheckpoint({ topics, hiding, ...rest }: Checkpoint): string {
+  const tables = hiding === undefined ? '' : `,"hiding":${textOf(hiding)}`;
+  return `${JSON.stringify(rest).slice(0, -1)}${tables},"topics":${textOf(topics)}}`;
 }
 
 /** @throws RowcallError CHECKPOINT_UNREADABLE, which names every field that is off. */

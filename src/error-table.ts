@@ -214,6 +214,11 @@ export const ERRORS = {
     exit: 3,
     cure: 'Give the table a rule of its own in front of this one, without the column in question.',
   },
+  HIDDEN_COLUMN_RENAMED: {
+    retriable: false,
+    exit: 3,
+    cure: 'Add the new name to columns.mask, hash, truncate or exclude of the rule of the table, beside the old one.',
+  },
   OUTBOX_ROW_INVALID: {
     retriable: false,
     exit: 3,

@@ -56,6 +56,8 @@ export interface Checkpoint {
   readonly open: readonly OpenTransaction[];
   /** XA transactions that are prepared and neither committed nor rolled back, oldest first. */
   readonly prepared: readonly PreparedTransaction[];
+  /** Tables of which a rule hides columns, as their last row had them. Absent where there are none. */
+  readonly hiding?: readonly HidingTable[];
   /** Topics made. */
   readonly topics: Readonly<Record<string, MadeTopic>>;
   /** Hash of the rules that route; a change is logged, and matters only inside an open transaction. */
@@ -66,6 +68,13 @@ export interface Checkpoint {
 export interface TableName {
   readonly schema: string;
   readonly table: string;
+}
+
+/** A table of which a rule hides columns; names of columns in lower case, as rules compare them. */
+export interface HidingTable extends TableName {
+  readonly columns: readonly string[];
+  /** Those of them that are masked, hashed, shortened or left out; never empty in a checkpoint. */
+  readonly hidden: readonly string[];
 }
 
 export interface MadeTopic {

@@ -10,7 +10,9 @@ import type { Appender } from './append/appender.ts';
 import { type Place, tablesOf, type Transaction } from './append/place.ts';
 import type { BinlogEvent } from './binlog/binlog-event.ts';
 import { type DdlHint, ddlHint, type DdlTarget } from './binlog/ddl-hint.ts';
+import { renamedColumns } from './binlog/renamed-columns.ts';
 import { encodeTruncate } from './encode/encode-row.ts';
+import { refuseRenaming } from './hidden-columns.ts';
 import type { Router, TopicRoute } from './route/router.ts';
 import type { SchemaChanges } from './schema-changes.ts';
 
@@ -54,9 +56,11 @@ export class DdlEvents {
     }
     if (begin.type === 'mariadb-gtid' && begin.unfinishedAlter) return;
     const hint = ddlHint(event.sql, event.schema, event.sqlMode);
-    if (hint !== null) this.#parts.schemaChanges?.statement(event, transaction, event.sql, hint);
-    if (hint?.effect === 'truncate') this.#truncate(event, transaction, hint);
-    if (hint?.effect === 'some') this.#warn(event, hint);
+    if (hint === null) return;
+    this.#refuseRenaming(event, hint);
+    this.#parts.schemaChanges?.statement(event, transaction, event.sql, hint);
+    if (hint.effect === 'truncate') this.#truncate(event, transaction, hint);
+    if (hint.effect === 'some') this.#warn(event, hint);
   }
 
   /** MariaDB's CREATE OR REPLACE TABLE … SELECT: the rows that go and those that come are one transaction. */
@@ -71,6 +75,17 @@ export class DdlEvents {
         cure: 'Use TRUNCATE TABLE and INSERT … SELECT instead. Bring the rows over by hand, then rowcall position set behind the place named.',
       },
     );
+  }
+
+  /** Of every table named: with RENAME TO in the same statement the rows come under the new name. */
+  #refuseRenaming(event: QueryEvent, { targets }: DdlHint): void {
+    const renamed = renamedColumns(event.sql, event.sqlMode);
+    if (renamed.length === 0) return;
+    for (const table of targets.flatMap((target) => this.#tablesOf(target))) {
+      const rule = this.#parts.router.ruleOf(table);
+      const name = `${table.schema}.${table.table}`;
+      if (rule !== null) refuseRenaming(renamed, rule, { name, at: event });
+    }
   }
 
   #truncate(event: QueryEvent, transaction: Transaction, { kind, targets }: DdlHint): void {

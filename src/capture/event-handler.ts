@@ -12,6 +12,7 @@ import type { RowsEvent } from './decode/rows.ts';
 import { TableMaps, type TableVersion } from './decode/table-map.ts';
 import { endRecord } from './encode/transaction-record.ts';
 import type { EventWork } from './event-work.ts';
+import { HiddenColumns } from './hidden-columns.ts';
 import { type ColumnTypeSource, OpenColumns } from './open-columns.ts';
 import { type Route, SYSTEM_SCHEMAS } from './route/router.ts';
 import { SchemaChanges } from './schema-changes.ts';
@@ -51,10 +52,12 @@ export class EventHandler {
   readonly #schemaChanges: SchemaChanges | null;
   readonly #xa: XaTransactions;
   readonly #openColumns: OpenColumns;
+  readonly #hiddenColumns: HiddenColumns;
 
   constructor(parts: EventHandlerParts) {
     this.#parts = parts;
     this.#topics = new Topics(parts);
+    this.#hiddenColumns = new HiddenColumns(parts.place.hiding);
     this.#openColumns = new OpenColumns(parts.router, parts.columnTypes ?? null);
     this.#rowEvents = new RowEvents(parts, this.#topics);
     this.#schemaChanges = parts.schemaChanges === true ? new SchemaChanges(parts) : null;
@@ -259,6 +262,7 @@ export class EventHandler {
   }
 
   #records(event: RowsEvent, route: Route, place: FilePosition): Promise<void> | undefined {
+    this.#hiddenColumns.require(route, event);
     this.#schemaChanges?.shape(place, route);
     return this.#rowEvents.take(event, route, place);
   }

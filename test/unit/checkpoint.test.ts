@@ -47,6 +47,7 @@ const CHECKPOINT: Checkpoint = {
       shapes: { '["d","a"]': 'hash' },
     },
   },
+  hiding: [{ schema: 'd', table: 't', columns: ['id', '__proto__'], hidden: ['__proto__'] }],
   routing: 'abc',
 };
 

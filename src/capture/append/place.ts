@@ -13,6 +13,7 @@ import type {
 } from '../../position.ts';
 import { assert, present } from '../../shared/assert.ts';
 import type { BinlogEvent, EventPlace } from '../binlog/binlog-event.ts';
+import { HidingTables } from './hiding-tables.ts';
 import { carriedOver, PreparedTransactions } from './prepared-transactions.ts';
 
 type GtidEvent = Extract<BinlogEvent, { type: 'gtid' | 'mariadb-gtid' }>;
@@ -59,6 +60,7 @@ export interface NextRow {
 export class Place {
   readonly serverUuid: string;
   readonly prepared: PreparedTransactions;
+  readonly hiding: HidingTables;
   readonly #routing: string;
   readonly #gtids: ExecutedGtids | null;
   /** Transactions cut by an earlier crash, whose rows up to the ordinals are in the log. */
@@ -105,6 +107,7 @@ export class Place {
         routing: server.routing === checkpoint.routing,
       }),
     );
+    this.hiding = new HidingTables(checkpoint.hiding ?? []);
     this.#topics = new Map(Object.entries(checkpoint.topics));
     this.#file = checkpoint.file;
     this.#position = checkpoint.position;
@@ -285,6 +288,7 @@ export class Place {
       last: this.#last,
       open: this.#openTransactions(),
       prepared: this.prepared.all,
+      ...(this.hiding.all.length === 0 ? {} : { hiding: this.hiding.all }),
       topics: this.#topicsNow,
       routing: this.#routing,
     };

@@ -72,7 +72,10 @@ function altered(reader: Reader, schema: string): DdlHint | null {
   if (reader.take('DATABASE') || reader.take('SCHEMA')) {
     return hint('ALTER DATABASE', 'none', readDatabase(reader));
   }
-  return reader.take('TABLE') ? alteredTable(reader, schema) : null;
+  for (const word of ['ONLINE', 'IGNORE']) reader.take(word);
+  if (!reader.take('TABLE')) return null;
+  reader.takeIfExists();
+  return alteredTable(reader, schema);
 }
 
 function alteredTable(reader: Reader, schema: string): DdlHint | null {

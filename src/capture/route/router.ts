@@ -62,6 +62,9 @@ export interface Router {
    */
   truncation(table: TableName): TopicRoute | null;
 
+  /** The rule that a table of this name comes under; null where none does. */
+  ruleOf(table: TableName): FullTableRule | null;
+
   /** Whether a table of this name would be captured, whatever its columns. */
   couldCapture(schema: string, table: string): boolean;
 
@@ -145,6 +148,10 @@ class RuleRouter implements Router {
     if (topic === null) return null;
     const version = { schema, table, name, columns: [], primaryKey: null, defect: null };
     return { table: version, topic, columns: [], key: null, rule, open: [], outbox: null };
+  }
+
+  ruleOf({ schema, table }: TableName): FullTableRule | null {
+    return this.#ruleFor(schema, `${schema}.${table}`);
   }
 
   couldCapture(schema: string, table: string): boolean {

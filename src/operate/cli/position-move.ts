@@ -111,6 +111,17 @@ function byPlace(now: Checkpoint, next: Checkpoint): string[] {
   return lines;
 }
 
+/** The place found, with what is known of the log's topics, and of tables of which columns are hidden. */
+export function keptFrom(
+  before: Checkpoint | null,
+  found: Checkpoint,
+  topics: readonly TopicInfo[],
+): Checkpoint {
+  const hiding = before?.hiding;
+  const next = { ...found, topics: keptTopics(topics, before) };
+  return hiding === undefined ? next : { ...next, hiding };
+}
+
 /**
  * The log's topics, each with all that the checkpoint before the move knew of it: whose rows went there is known from
  * nowhere else, and a DROP DATABASE does not name its tables. Nothing is known of one that was made anew since.

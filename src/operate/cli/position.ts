@@ -17,7 +17,7 @@ import { systemClock } from '../../shared/clock.ts';
 import { sourceServers } from '../../source-connection.ts';
 import type { CliIo } from './io.ts';
 import { lockLogForCapture } from '../../stores.ts';
-import { describeMove, describeSurvey, keptTopics } from './position-move.ts';
+import { describeMove, describeSurvey, keptFrom } from './position-move.ts';
 import { withLog } from './stores.ts';
 
 export async function showPosition(
@@ -89,8 +89,7 @@ async function move(
   const text = await log.readCheckpoint(config.name);
   const now = text === null ? null : readNow(text);
   const { found, survey } = await findPlace(config, start, now?.checkpoint ?? null, io.signal);
-  const topics = keptTopics(await log.topics(), now?.checkpoint ?? null);
-  const next: Checkpoint = { ...found, topics };
+  const next = keptFrom(now?.checkpoint ?? null, found, await log.topics());
   if (now !== null) io.out(`Now:\n${now.description}\n`);
   io.out(`New:\n${describe(next)}\n`);
   io.out(between(now, next, survey));

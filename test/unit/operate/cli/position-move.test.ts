@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   describeMove,
   describeSurvey,
+  keptFrom,
   keptTopics,
 } from '../../../../src/operate/cli/position-move.ts';
 import type { Checkpoint } from '../../../../src/position.ts';
@@ -140,5 +141,12 @@ describe('the topics of a log whose place is moved', () => {
     const unknown = { shop: { id: '8', partitions: 4, table: null } };
     expect(keptTopics(inLog, { topics: { shop: { ...made, others } } })).toEqual(unknown);
     expect(keptTopics(inLog, null)).toEqual(unknown);
+  });
+
+  it('do not lose what is hidden in their tables', () => {
+    const hiding = [{ schema: 'd', table: 't', columns: ['id', 'mail'], hidden: ['mail'] }];
+    const found = place({ position: 200 });
+    expect(keptFrom(place({ hiding }), found, [])).toEqual({ ...found, hiding });
+    expect(keptFrom(null, found, [])).toEqual(found);
   });
 });
