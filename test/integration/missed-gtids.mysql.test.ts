@@ -1,18 +1,32 @@
 /** Transactions that a dump by GTID would pass over without a word, as the server chooses a file behind them. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import type { MysqlServer } from '../../services/mysql.ts';
-import { readEvents } from '../../src/capture/preflight/read-place.ts';
-import type { Start } from '../../src/capture/preflight/start-place.ts';
+import { withSource } from '../../src/capture/binlog/source-connection.ts';
+import { type DumpAccess, readEvents } from '../../src/capture/preflight/read-place.ts';
+import { readServerPlace } from '../../src/capture/preflight/server-place.ts';
+import { type Start, startPlace } from '../../src/capture/preflight/start-place.ts';
+import { surveyMove } from '../../src/capture/preflight/survey-move.ts';
 import type { RowcallError } from '../../src/errors.ts';
 import { formatGtid, GtidSet } from '../../src/gtid-set.ts';
+import { runCli } from '../../src/operate/cli/cli.ts';
+import type { Checkpoint } from '../../src/position.ts';
 import { systemClock } from '../../src/shared/clock.ts';
+import { gather } from '../support/cli.ts';
 import { eventually } from '../support/eventually.ts';
 import { MemoryLogStore } from '../support/memory-change-log.ts';
 import { startOwnMysql, withConnection } from '../support/mysql.ts';
 import { asked, run } from '../support/replication.ts';
+import { tempDir } from '../support/temp-dir.ts';
 import { runCapture } from './support/capture-run.ts';
 
 let server: MysqlServer;
+const signal = AbortSignal.timeout(300_000);
+const access = (): DumpAccess => ({
+  connection: { uri: server.url },
+  ...{ serverId: 4_100_001, heartbeatMs: 1000, clock: systemClock },
+});
 
 beforeAll(async () => {
   server = await startOwnMysql({ fast: true });
@@ -85,13 +99,9 @@ async function commitAcross(rotations: number): Promise<string> {
 
 /** The GTIDs that the server sends to whoever has these. */
 async function sentTo(gtidSet: string): Promise<string[]> {
-  const access = {
-    connection: { uri: server.url },
-    ...{ serverId: 4_100_001, heartbeatMs: 1000, clock: systemClock },
-  };
   const sent: string[] = [];
   const start = { gtidSet: GtidSet.parse(gtidSet) };
-  for await (const event of readEvents(access, start, AbortSignal.timeout(60_000))) {
+  for await (const event of readEvents(access(), start, AbortSignal.timeout(60_000))) {
     if (event.type === 'gtid' && event.gtid !== null) sent.push(formatGtid(event.gtid));
   }
   return sent;
@@ -152,6 +162,37 @@ it('reads it from a GTID set on, and not from a place behind it', async () => {
   expect(await captured(store, 1, { file, position: 4 })).toEqual([2]);
   await run(server, 'INSERT INTO d.t VALUES (3)', 'FLUSH BINARY LOGS');
   expect(await captured(store, 2)).toEqual([2, 3]);
+});
+
+it('is counted and shown by those who only look', async () => {
+  await prepared();
+  const latest = (): Promise<Checkpoint> =>
+    withSource({ uri: server.url }, signal, (source) =>
+      startPlace('latest', 'r', { source, access: access() }, signal),
+    );
+  const now = await latest();
+  const missed = await commitAcross(2);
+  const next = await latest();
+  const survey = await withSource({ uri: server.url }, signal, async (source) =>
+    surveyMove(
+      now,
+      next,
+      { server: await readServerPlace(source), access: access(), captured: () => true },
+      signal,
+    ),
+  );
+  const skipped = { gone: 0n, transactions: 2, preparedElsewhere: 1, rows: new Map([['d.t', 1]]) };
+  expect(survey).toMatchObject({ tallies: { skipped }, stopped: null });
+  const config = join(tempDir(), 'rowcall.yaml');
+  writeFileSync(
+    config,
+    `{ name: looking, source: { url: '${server.url}' }, tables: [{ match: d.* }], callbacks: [] }`,
+  );
+  const shown = await gather((io) =>
+    runCli(['binlog', '-c', config, '--gtid', missed, '--json'], io),
+  );
+  expect([shown.code, shown.err]).toEqual([0, '']);
+  expect(shown.out).toContain(`"gtid":"${missed}"`);
 });
 
 it('stops where it cannot know the file, says which one it is, and goes on from there', async () => {

@@ -199,6 +199,50 @@ export async function placeOfFirst(
   return place;
 }
 
+/**
+ * Where a dump of these transactions and no others begins: the server's own choice, unless it would pass over some.
+ *
+ * @param gtids of those that the server has executed
+ * @throws RowcallError what a dump throws
+ */
+export async function startOfThese(
+  gtids: GtidSet,
+  at: { readonly server: ServerPlace; readonly access: DumpAccess },
+  signal: AbortSignal,
+): Promise<DumpStart> {
+  const chosenByServer = { gtidSet: othersThan(gtids, at.server) };
+  const { file } = await readPlace(at.access, chosenByServer, signal);
+  const found = new GtidSet();
+  for await (const { gtid } of gtidEventsOf(gtids, file, at, signal)) {
+    found.add(gtid);
+    if (gtids.isSubsetOf(found)) return chosenByServer;
+  }
+  return (await startOfPassed(gtids, gtids.subtract(found), at, signal)) ?? chosenByServer;
+}
+
+/**
+ * Where a dump of transactions begins of which the server, left to choose itself, passed over some; null where no file
+ * has these any more. @throws RowcallError what a dump throws, its refusal apart
+ */
+export async function startOfPassed(
+  gtids: GtidSet,
+  passed: GtidSet,
+  at: { readonly server: ServerPlace; readonly access: DumpAccess },
+  signal: AbortSignal,
+): Promise<DumpStart | null> {
+  const newest = at.server.files.at(-1)?.name;
+  if (newest === undefined || passed.isEmpty) return null;
+  const first = await placeOfFirst(passed, newest, at, signal);
+  if (first === null) return null;
+  return { file: first.file, position: FIRST_POSITION, except: othersThan(gtids, at.server) };
+}
+
+/** What the server is told that we have, so that it sends these alone of what it has executed. */
+export function othersThan(gtids: GtidSet, { gtids: sets }: ServerPlace): GtidSet {
+  const { executed, purged } = sets ?? { executed: new GtidSet(), purged: new GtidSet() };
+  return executed.union(purged).subtract(gtids);
+}
+
 /** Where transactions of the set stand, from a file on: the server leaves out the others. */
 async function* gtidEventsOf(
   gtids: GtidSet,

@@ -9,7 +9,8 @@ import type { BinlogEvent } from '../binlog/binlog-event.ts';
 import type { DumpStart } from '../binlog/dump-request.ts';
 import { decodeRows } from '../decode/rows.ts';
 import { TableMaps, type TableVersion } from '../decode/table-map.ts';
-import { readXaStatement } from '../xa/xid.ts';
+import { readXaStatement, xidOf } from '../xa/xid.ts';
+import { othersThan, startOfPassed } from './gtid-start.ts';
 import { type DumpAccess, readEvents } from './read-place.ts';
 import { commonPosition, MariadbBetween } from './mariadb/between.ts';
 import type { MariadbState } from './mariadb/server-state.ts';
@@ -93,12 +94,35 @@ export async function surveyMove(
   const route = setsBetween(now, next);
   const plan = route === null ? planByPlace(now, next) : planBySets(route, at.server);
   if (plan === null) return null;
+  const survey = await count(plan, plan.start, at, signal);
+  const again = await startOfMissed(plan, survey, at, signal);
+  return (again === null ? survey : await count(plan, again, at, signal)).result;
+}
+
+/** The server may choose a file behind some of what we asked for: what came shows it. */
+async function startOfMissed(
+  { wanted }: Plan,
+  survey: Survey,
+  { server, access }: SurveyAccess,
+  signal: AbortSignal,
+): Promise<DumpStart | null> {
+  if (wanted === null || !('gtids' in server) || survey.result.stopped !== null) return null;
+  const missed = wanted.subtract(survey.seen);
+  return startOfPassed(wanted, missed, { server, access }, signal);
+}
+
+/** Counts from there on. @throws the signal's reason */
+async function count(
+  plan: Plan,
+  start: DumpStart | null,
+  at: SurveyAccess,
+  signal: AbortSignal,
+): Promise<Survey> {
   const survey = new Survey(plan, at);
+  if (start === null) return survey;
   try {
-    if (plan.start !== null) {
-      for await (const event of readEvents(at.access, plan.start, signal, 'all')) {
-        if (!survey.take(event)) break;
-      }
+    for await (const event of readEvents(at.access, start, signal, 'all')) {
+      if (!survey.take(event)) break;
     }
   } catch (error) {
     if (signal.aborted || !(error instanceof RowcallError) || error.code === 'INTERNAL') {
@@ -107,13 +131,15 @@ export async function surveyMove(
     const where = error.place === undefined ? '' : ` at ${error.place}`;
     survey.stop(`${error.code}${where}: ${error.message}`);
   }
-  return survey.result;
+  return survey;
 }
 
 interface Plan {
   /** Null where nothing lies between, or the server has nothing of it. */
   readonly start: DumpStart | null;
   readonly gone: Readonly<Record<Fate, bigint>>;
+  /** Of MySQL by GTID: what the server has of it, each of which must come. Null elsewhere. */
+  readonly wanted: GtidSet | null;
   /** Whether the transaction lies between; `end`: nothing behind it does. */
   readonly fateOf: (event: AnyGtidEvent, counted: bigint) => Fate | 'end' | null;
 }
@@ -139,6 +165,7 @@ function planByDomain(
   return {
     start: due.size === 0 ? null : { domains: start, holes: true },
     gone,
+    wanted: null,
     fateOf: (event) => {
       if (due.size === 0) return 'end';
       if (event.type === 'gtid') return null;
@@ -162,7 +189,8 @@ function planByGtid(
   const wanted = again.union(skipped).subtract(lackingAgain).subtract(lackingSkipped);
   return {
     // All but those is called seen, so that the server sends nothing else of what it had.
-    start: wanted.isEmpty ? null : { gtidSet: executed.subtract(wanted) },
+    start: wanted.isEmpty ? null : { gtidSet: othersThan(wanted, server) },
+    wanted,
     gone: { again: lackingAgain.size, skipped: lackingSkipped.size },
     fateOf: (event, counted) => {
       if (counted >= wanted.size) return 'end';
@@ -180,6 +208,7 @@ function planByPlace(now: Checkpoint, next: Checkpoint): Plan | null {
   return {
     start: comparePlaces(from, to) === 0 ? null : { file: from.file, position: from.position },
     gone: { again: 0n, skipped: 0n },
+    wanted: null,
     fateOf: (event) => (comparePlaces(event, to) >= 0 ? 'end' : ahead ? 'skipped' : 'again'),
   };
 }
@@ -198,6 +227,8 @@ class Survey {
   #held: { readonly xid: string; readonly rows: RowCounts } | null = null;
   #fate: Fate | null = null;
   #counted = 0n;
+  /** Of MySQL: those that were counted. */
+  readonly seen = new GtidSet();
   #bytes = 0;
   #stopped: string | null = null;
 
@@ -224,24 +255,29 @@ class Survey {
   /** False when nothing further is to be counted. */
   take(event: BinlogEvent): boolean {
     this.#bytes += event.bytes;
-    const { maxBytes = MAX_BYTES } = this.#at;
-    if (event.type === 'gtid' || event.type === 'mariadb-gtid') {
-      const fate = this.#plan.fateOf(event, this.#counted);
-      if (fate === 'end') return false;
-      if (this.#bytes > maxBytes) {
-        this.stop(`${maxBytes >> 20} MiB were looked at, up to ${formatPlace(event)}`);
-        return false;
-      }
-      this.#fate = fate;
-      this.#held = null;
-      if (fate === null) return true;
-      this.#counted += 1n;
-      this.#tallies[fate].transactions += 1;
-    } else if (event.type === 'format-description') this.#tables.clear(event.serverVersion);
+    if (event.type === 'gtid' || event.type === 'mariadb-gtid') return this.#begin(event);
+    if (event.type === 'format-description') this.#tables.clear(event.serverVersion);
     else if (event.type === 'table-map') this.#tables.put(event);
     else if (event.type === 'query') this.#query(event.sql);
     else if (event.type === 'xa-prepare') this.#prepare(event.onePhase);
     else if (event.type === 'rows') this.#rows(event);
+    return true;
+  }
+
+  #begin(event: AnyGtidEvent): boolean {
+    const { maxBytes = MAX_BYTES } = this.#at;
+    const fate = this.#plan.fateOf(event, this.#counted);
+    if (fate === 'end') return false;
+    if (this.#bytes > maxBytes) {
+      this.stop(`${maxBytes >> 20} MiB were looked at, up to ${formatPlace(event)}`);
+      return false;
+    }
+    this.#fate = fate;
+    this.#held = heldBy(event);
+    if (fate === null) return true;
+    if (event.type === 'gtid' && event.gtid !== null) this.seen.add(event.gtid);
+    this.#counted += 1n;
+    this.#tallies[fate].transactions += 1;
     return true;
   }
 
@@ -282,6 +318,12 @@ class Survey {
     }
     add(this.#held?.rows ?? this.#tallies[this.#fate].rows, table.name, count);
   }
+}
+
+/** MariaDB says it in the GTID event of the rows, and writes no XA START. */
+function heldBy(event: AnyGtidEvent): { readonly xid: string; readonly rows: RowCounts } | null {
+  if (event.type === 'gtid' || event.xa?.part !== 'prepared') return null;
+  return { xid: xidOf(event.xa.xid), rows: new Map() };
 }
 
 function add(counts: RowCounts, table: string, count: number): void {

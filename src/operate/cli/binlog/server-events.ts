@@ -6,6 +6,7 @@ import { FIRST_POSITION } from '../../../capture/binlog/event-parser.ts';
 import type { SourceConnection } from '../../../capture/binlog/source-connection.ts';
 import { firstReachable } from '../../../capture/preflight/first-reachable.ts';
 import { type DumpAccess, readPlace } from '../../../capture/preflight/read-place.ts';
+import { othersThan, startOfThese } from '../../../capture/preflight/gtid-start.ts';
 import { readAnyServer } from '../../../capture/preflight/any-server.ts';
 import { justBefore, type MariadbState } from '../../../capture/preflight/mariadb/server-state.ts';
 import type { ServerPlace } from '../../../capture/preflight/server-place.ts';
@@ -75,17 +76,24 @@ async function startOf(
   }
   if (from?.type === 'earliest') return { file: oldest, position: FIRST_POSITION };
   if (from?.type === 'time') return fileOfTime(names, from.ms, access, signal);
-  return gtids === null ? { file: newest, position: FIRST_POSITION } : startOfGtids(gtids, server);
+  if (gtids === null) return { file: newest, position: FIRST_POSITION };
+  return startOfGtids(gtids, server, access, signal);
 }
 
-function startOfGtids(gtids: WantedGtids, server: ServerPlace | MariadbState): DumpStart {
+async function startOfGtids(
+  gtids: WantedGtids,
+  server: ServerPlace | MariadbState,
+  access: DumpAccess,
+  signal: AbortSignal,
+): Promise<DumpStart> {
   if (!('gtids' in server)) return beforeAll(gtids, server);
   if (server.gtids === null) {
     throw new RowcallError('USAGE', 'The source has GTIDs off', { cure: 'Use --from and --to.' });
   }
   if (gtids.kind === 'mariadb') throw otherKind('MySQL');
-  // The server leaves out what we claim to have: all but what is asked for.
-  return { gtidSet: server.gtids.executed.union(server.gtids.purged).subtract(gtids.set) };
+  const others = othersThan(gtids.set, server);
+  const there = server.gtids.executed.subtract(server.gtids.purged).subtract(others);
+  return there.isEmpty ? { gtidSet: others } : startOfThese(there, { server, access }, signal);
 }
 
 function beforeAll(gtids: WantedGtids, server: MariadbState): DumpStart {
