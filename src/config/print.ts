@@ -187,6 +187,7 @@ export function printCallback(callback: CallbackConfig): Record<string, unknown>
     coalesce: callback.coalesceMs === undefined ? null : formatDuration(callback.coalesceMs),
     batch: callback.batch === undefined ? null : printBatch(callback.batch),
     concurrency: callback.concurrency,
+    priority: callback.priority,
     rate_limit: printRateLimit(callback.rateLimit),
     retry: printRetry(retry),
     breaker: printBreaker(callback.breaker),

@@ -7,6 +7,7 @@ import type { AttemptsInFlight } from './completion/attempts-in-flight.ts';
 import type { StatusPoller } from './completion/awaited-worker.ts';
 import type { BreakerOptions } from './lane/breaker.ts';
 import type { RateLimit } from './lane/token-bucket.ts';
+import type { Priority } from './lane/turns.ts';
 import type { RetryPolicy } from './retry/policy.ts';
 
 /** What a callback's owner wants to see again with each of its events. */
@@ -48,6 +49,8 @@ export interface CallbackOptions {
   readonly coalesceMs?: number | undefined;
   /** Keys in flight at once. */
   readonly concurrency: number;
+  /** Whose attempts begin first where the process has not time for all; normal unless said otherwise. */
+  readonly priority?: Priority | undefined;
   /** Of attempts, retries included; none unless said otherwise. */
   readonly rateLimit?: RateLimit | undefined;
   readonly retry: RetryPolicy;

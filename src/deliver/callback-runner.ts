@@ -18,6 +18,7 @@ import { CallbackCounters } from './lane/callback-counters.ts';
 import { Dispatcher } from './lane/dispatcher.ts';
 import { LaneIndex } from './lane/lane-index.ts';
 import { LaneWorker } from './lane/lane-worker.ts';
+import type { Turns } from './lane/turns.ts';
 import { Matcher } from './match/matcher.ts';
 import { Progress } from './settle/progress.ts';
 import type { Settler } from './settle/settler.ts';
@@ -32,6 +33,7 @@ export interface RunnerParts {
   readonly large: LargeWork;
   /** Where receivers tell the ends of events; absent where nothing can be told. */
   readonly desk?: CompletionDesk | undefined;
+  readonly turns: Turns;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;

@@ -17,6 +17,7 @@ import { Fetcher } from './intake/fetcher.ts';
 import { News } from './intake/news.ts';
 import { openCursors } from './intake/open-cursors.ts';
 import { Tail } from './intake/tail.ts';
+import { Turns } from './lane/turns.ts';
 import { Runners } from './runners.ts';
 import { Settler } from './settle/settler.ts';
 
@@ -158,6 +159,7 @@ export class Deliver implements Service {
       ...this.#parts,
       settler,
       fetcher: new Fetcher(log, clock),
+      turns: new Turns(clock),
       tail: this.#tail,
       appended: new Appended(log, name, { news: this.#news, signal: this.#stopping.signal }),
       signal: this.#stopping.signal,

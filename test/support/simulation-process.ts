@@ -137,6 +137,7 @@ function optionsOf(plan: CallbackPlan, { receivers, ports, bug }: ProcessParts):
     from: plan.from,
     coalesceMs: plan.coalesceMs === 0 ? undefined : plan.coalesceMs,
     concurrency: plan.concurrency,
+    priority: (['high', 'normal', 'low'] as const)[Number(plan.name.at(-1)) % 3],
     retry: {
       ...RETRY,
       initialIntervalMs: 500,

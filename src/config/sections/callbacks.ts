@@ -69,6 +69,10 @@ export const callbackSchema = z
         .optional()
         .describe('Several events in one request, of different keys.'),
       concurrency: count(1, 10_000).default(32).describe('Keys in flight at once.'),
+      priority: z
+        .enum(['high', 'normal', 'low'])
+        .default('normal')
+        .describe('Whose attempts begin first where the process has not time for all: 4 to 2 to 1.'),
       rate_limit: rateLimitSchema.optional(),
       retry: retrySchema,
       breaker: breakerSchema,

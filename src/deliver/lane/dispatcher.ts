@@ -1,15 +1,12 @@
 /** The order of one callback: keys side by side, the events of a key one after another. */
 
 import { bytesToSend } from '../../claim-reference.ts';
-import type { Clock, Random } from '../../shared/clock.ts';
 import { present, unreachable } from '../../shared/assert.ts';
 import { failpoint } from '../../shared/failpoint.ts';
-import { LARGE_EVENT_BYTES, type LargeWork } from '../../shared/large-work.ts';
-import type { Logger } from '../../shared/logger.ts';
+import { LARGE_EVENT_BYTES } from '../../shared/large-work.ts';
 import { Reclaim } from '../../shared/reclaim.ts';
 import type { Accepted } from '../../state/completion.ts';
-import type { CallbackHold, DueLane } from '../../state/state-store.ts';
-import type { CallbackOptions } from '../callback-options.ts';
+import type { DueLane } from '../../state/state-store.ts';
 import type {
   AcceptedOutcome,
   Failed,
@@ -18,43 +15,22 @@ import type {
   Throttled,
 } from '../callback/sender.ts';
 import type { Verdict } from '../retry/policy.ts';
-import type { Settler } from '../settle/settler.ts';
 import { failureOf } from '../completion/ending-outcome.ts';
 import { AwaitedEvents } from './awaited-events.ts';
-import type { CallbackCounters } from './callback-counters.ts';
 import { type Coalescing, coalescingOf } from './coalescing.ts';
+import type { DispatcherParts } from './dispatcher-parts.ts';
 import { Gate } from './gate.ts';
-import type { LaneIndex } from './lane-index.ts';
 import { LaneNews } from './lane-news.ts';
 import { laneKey } from './order-key.ts';
 import { OutcomeChanges } from './outcome-changes.ts';
 import { outgoing, outgoingFromLane, type PendingEvent } from './pending-event.ts';
+import type { Member } from './turns.ts';
 import { Window } from './window.ts';
 import { type Turn, Work } from './work.ts';
 
 /** Lanes use no more than this share of the concurrency, also while the fast path is idle: its next event would wait
  *  for attempts that hang. One slot at least. */
 const LANE_SHARE = 0.25;
-
-export interface DispatcherParts {
-  readonly options: CallbackOptions;
-  readonly settler: Settler;
-  readonly lanes: LaneIndex;
-  readonly large: LargeWork;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly counters: CallbackCounters;
-  readonly hold: CallbackHold | null;
-  /** Aborts attempts in flight: the drain's deadline has passed. */
-  readonly abandon: AbortSignal;
-  /** Lanes may have become due or free: look again. */
-  readonly onLanes: () => void;
-  /** A lane has become empty, durably. */
-  readonly onLaneEmptied: (topic: string, key: string) => void;
-  /** Something that must not happen did: the leg ends. */
-  readonly onFailure: (error: unknown) => void;
-}
 
 /**
  * A key's modes. `idle`: not in `#keys`, not in the lanes' index; its next event makes it ready, or held where the
@@ -86,6 +62,7 @@ export class Dispatcher {
   #laneTurn = true;
   #stopping = false;
   readonly #awaited = new AwaitedEvents();
+  readonly #turns: Member;
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
@@ -100,6 +77,7 @@ export class Dispatcher {
     this.#window = new Window(options, lanes, () => this.#gate.takesIn);
     this.#changes = new OutcomeChanges(parts);
     this.#work = new Work({ ...parts, reclaim: this.#reclaim });
+    this.#turns = parts.turns.join(options.priority ?? 'normal', () => this.#begin());
     this.#coalescing = coalescingOf({
       ...parts,
       window: this.#window,
@@ -216,19 +194,25 @@ export class Dispatcher {
     this.#stopping = true;
     this.#gate.end();
     this.#coalescing?.stop();
+    this.#turns.leave();
     this.#due.length = 0;
     await this.#work.idle();
   }
 
-  /** Fills free slots: lanes and the fast path in turn, lanes within their share. */
+  /** Fills free slots, when it is this callback's turn. */
   #pump(): void {
-    while (!this.#stopping && this.#inFlight < this.#gate.limit) {
-      const key = this.#ready[0];
-      const lane = this.#lanesInFlight < this.#laneLimit() ? this.#due[0] : undefined;
-      if ((lane === undefined && key === undefined) || !this.#gate.mayBegin()) return;
-      if (lane !== undefined && (this.#laneTurn || key === undefined)) this.#beginLane(lane);
-      else if (key !== undefined) this.#beginKey(key);
-    }
+    if (!this.#stopping && (this.#ready.length > 0 || this.#due.length > 0)) this.#turns.ready();
+  }
+
+  /** Lanes and the fast path in turn, lanes within their share. False when nothing can begin. */
+  #begin(): boolean {
+    if (this.#stopping || this.#inFlight >= this.#gate.limit) return false;
+    const key = this.#ready[0];
+    const lane = this.#lanesInFlight < this.#laneLimit() ? this.#due[0] : undefined;
+    if ((lane === undefined && key === undefined) || !this.#gate.mayBegin()) return false;
+    if (lane !== undefined && (this.#laneTurn || key === undefined)) this.#beginLane(lane);
+    else if (key !== undefined) this.#beginKey(key);
+    return true;
   }
 
   #beginLane(lane: DueLane): void {

@@ -173,6 +173,7 @@ describe('the mapping from YAML to the program', () => {
           coalesceMs: 5_000,
           batch: { maxEvents: 1, maxWaitMs: 10 },
           concurrency: 1,
+          priority: 'normal',
           retry: {
             backoff: 'linear',
             initialIntervalMs: 1,

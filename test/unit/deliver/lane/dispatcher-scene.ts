@@ -8,6 +8,7 @@ import { Dispatcher } from '../../../../src/deliver/lane/dispatcher.ts';
 import { LaneIndex } from '../../../../src/deliver/lane/lane-index.ts';
 import { LaneWorker } from '../../../../src/deliver/lane/lane-worker.ts';
 import { pendingEvent } from '../../../../src/deliver/lane/pending-event.ts';
+import { Turns } from '../../../../src/deliver/lane/turns.ts';
 import { Progress } from '../../../../src/deliver/settle/progress.ts';
 import { Settler } from '../../../../src/deliver/settle/settler.ts';
 import { LargeWork } from '../../../../src/shared/large-work.ts';
@@ -101,6 +102,7 @@ export class DispatcherScene {
       settler: new Settler(state, clock, onFailure),
       lanes,
       large: new LargeWork(clock),
+      turns: new Turns(clock),
       clock,
       random: () => 0,
       logger: silentLogger,

@@ -1,0 +1,33 @@
+/** What the order of one callback is kept with. */
+
+import type { Clock, Random } from '../../shared/clock.ts';
+import type { LargeWork } from '../../shared/large-work.ts';
+import type { Logger } from '../../shared/logger.ts';
+import type { CallbackHold } from '../../state/state-store.ts';
+import type { CallbackOptions } from '../callback-options.ts';
+import type { Settler } from '../settle/settler.ts';
+import type { CallbackCounters } from './callback-counters.ts';
+import type { LaneIndex } from './lane-index.ts';
+import type { Turns } from './turns.ts';
+
+export interface DispatcherParts {
+  readonly options: CallbackOptions;
+  readonly settler: Settler;
+  readonly lanes: LaneIndex;
+  readonly large: LargeWork;
+  /** Shared by all callbacks of the process. */
+  readonly turns: Turns;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly counters: CallbackCounters;
+  readonly hold: CallbackHold | null;
+  /** Aborts attempts in flight: the drain's deadline has passed. */
+  readonly abandon: AbortSignal;
+  /** Lanes may have become due or free: look again. */
+  readonly onLanes: () => void;
+  /** A lane has become empty, durably. */
+  readonly onLaneEmptied: (topic: string, key: string) => void;
+  /** Something that must not happen did: the leg ends. */
+  readonly onFailure: (error: unknown) => void;
+}
