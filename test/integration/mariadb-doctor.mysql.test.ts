@@ -50,12 +50,15 @@ describe.each(MARIADB_VERSIONS)('what is around MariaDB %s', (version) => {
     await run(
       server,
       'CREATE DATABASE shop',
+      'CREATE DATABASE other',
       `CREATE TABLE shop.orders (id BIGINT UNSIGNED PRIMARY KEY, tag UUID, address INET6,
          digest BINARY(16))`,
       `CREATE TABLE shop.order_lines (id BIGINT AUTO_INCREMENT PRIMARY KEY,
          order_id BIGINT UNSIGNED, FOREIGN KEY (order_id) REFERENCES shop.orders (id) ON DELETE CASCADE)`,
       'CREATE TABLE shop.`left` (id INT PRIMARY KEY, u UUID)',
       'INSERT INTO shop.orders (id) VALUES (9007199254740993)',
+      'CREATE SEQUENCE shop.numbers',
+      'CREATE SEQUENCE other.numbers',
     );
   });
 
@@ -81,6 +84,9 @@ describe.each(MARIADB_VERSIONS)('what is around MariaDB %s', (version) => {
     });
     expect(of(findings, 'types that the binlog leaves open')).toMatchObject([
       { value: 'shop.orders.tag (uuid), shop.orders.address (inet6)', severity: 'note' },
+    ]);
+    expect(of(findings, 'sequences')).toMatchObject([
+      { value: 'shop.numbers', sql: expect.stringContaining('"!shop.numbers"') as string },
     ]);
     expect(of(findings, 'tables[].columns.types')).toMatchObject([
       { value: 'shop.orders.digest is binary, not uuid', severity: 'warning' },

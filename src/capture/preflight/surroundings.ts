@@ -19,6 +19,7 @@ import { checkPacketSize } from './checks/packet-size.ts';
 import { checkPrepared } from './checks/prepared.ts';
 import { checkRights } from './checks/rights.ts';
 import { checkRuleColumns } from './checks/rule-columns.ts';
+import { checkSequences } from './checks/sequences.ts';
 import { checkTableRules } from './checks/table-rules.ts';
 import { checkTimeZones } from './checks/time-zones.ts';
 import { checkWrittenForm } from './checks/written-form.ts';
@@ -69,6 +70,7 @@ const CHECKS: readonly SurroundingsCheck[] = [
   checkBinlogFilters,
   checkForeignKeys,
   checkTableRules,
+  checkSequences,
   checkRuleColumns,
   checkColumnTypes,
   checkLargeIntegers,

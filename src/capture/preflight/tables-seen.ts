@@ -41,7 +41,7 @@ export async function readTables(
      WHERE TABLE_TYPE = 'BASE TABLE' AND ${NOT_OF_THE_SYSTEM}
      ORDER BY TABLE_SCHEMA, TABLE_NAME LIMIT ${MAX_TABLES + 1}`,
   );
-  const matchers = rules.map(matcher);
+  const matchers = rules.map(tableMatcher);
   const all = rows.slice(0, MAX_TABLES).map((row): SeenTable => {
     const schema = row['s'] ?? '';
     const table = row['t'] ?? '';
@@ -59,7 +59,8 @@ export async function readTables(
   return { all, isCut: rows.length > MAX_TABLES };
 }
 
-function matcher({ match }: Pick<TableRule, 'match'>): (name: string) => boolean {
+/** Whether a rule is for `schema.table`, whatever rules stand before it. */
+export function tableMatcher({ match }: Pick<TableRule, 'match'>): (name: string) => boolean {
   const included = match.filter((glob) => !glob.startsWith('!')).map(globPattern);
   const excluded = match.filter((glob) => glob.startsWith('!'));
   const out = excluded.map((glob) => globPattern(glob.slice(1)));
