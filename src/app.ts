@@ -8,7 +8,7 @@ import { Capture } from './capture/capture.ts';
 import { createRouter } from './capture/route/router.ts';
 import { routingHash } from './capture/route/table-rule.ts';
 import { ClaimFiles } from './claim-files.ts';
-import { CallbackSet, ORPHANED } from './callback-set.ts';
+import { CallbackSet, type LiveCallback, ORPHANED } from './callback-set.ts';
 import { changedBesideCallbacks } from './config/same.ts';
 import type { CallbackConfig, Config } from './config/schema.ts';
 import { configWarnings, drainTimeoutMs } from './config/warnings.ts';
@@ -26,7 +26,7 @@ import { DeliverInTurn } from './deliver/deliver-in-turn.ts';
 import { openCursors } from './deliver/intake/open-cursors.ts';
 import { RowcallError } from './errors.ts';
 import { httpCallback } from './http-callback.ts';
-import type { ChangeLog } from './log/change-log.ts';
+import { type ChangeLog, REMOVED_CONSUMER } from './log/change-log.ts';
 import { formatLogFinding, requireUsableLog } from './log/finding.ts';
 import { RetentionKeeper } from './log/retention-keeper.ts';
 import { AdminServer } from './operate/admin/server.ts';
@@ -43,6 +43,13 @@ import type { Cursor, StateStore } from './state/state-store.ts';
 import { captureInTurn } from './capture-turn.ts';
 import { checkLog, dispatcherMembership, openDispatcherState, openLog } from './stores.ts';
 import { VERSION } from './version.ts';
+
+interface DeliveryStores {
+  readonly log: ChangeLog;
+  readonly state: StateStore;
+  /** Null where no callback is asynchronous. */
+  readonly desk: CompletionDesk | null;
+}
 
 /** Which legs this process runs. */
 export interface Legs {
@@ -132,30 +139,12 @@ export class App {
   async #supervise(log: ChangeLog, state: StateStore | null, signal: AbortSignal): Promise<void> {
     const { clock, logger } = this.#parts;
     const { admin } = this.#config;
-    if (state !== null) {
-      const cursors = await state.cursors();
-      await this.#proveLog(log, cursors, signal);
-      this.#warnOfOrphans(cursors);
-    }
     const desk = state === null ? null : await completionDesk(this.#config, state, clock);
+    const callbacks =
+      state === null ? null : await this.#openCallbacks({ log, state, desk }, signal);
     const large = new LargeWork(clock);
     const capture = this.#parts.legs.capture ? await this.#buildCapture(log, large) : null;
-    const callbacks = new CallbackSet({
-      callbacks: this.#config.callbacks,
-      build: (callback) => this.#buildCallback(callback, desk),
-      adopted: (next) => {
-        this.#adopt(next);
-      },
-      logger,
-    });
-    this.#callbacks = state === null ? null : callbacks;
-    const deliver =
-      state === null
-        ? null
-        : await abortable(
-            callbacks.attach(this.#buildDeliver({ log, state, callbacks, large, desk })),
-            signal,
-          );
+    const deliver = callbacks === null ? null : await this.#attach(callbacks, large, signal);
     const source = capture === null ? null : watchSource(this.#config, { clock, logger });
     const services: Service[] = [
       new AdminServer({
@@ -167,7 +156,7 @@ export class App {
         log,
         capture,
         deliver,
-        callbacks: () => this.#callbacks?.all ?? this.#config.callbacks,
+        callbacks: callbacks?.set ?? null,
         source,
         standby: () => (deliver instanceof DeliverInTurn ? deliver.standby : null),
       }),
@@ -189,18 +178,47 @@ export class App {
     });
   }
 
-  /** Called no more, they are waited for all the same: whoever took one out by mistake has lost nothing. */
-  #warnOfOrphans(cursors: readonly Cursor[]): void {
-    const configured = new Set(this.#config.callbacks.map(({ name }) => name));
-    const orphaned = cursors.map(({ callback }) => callback).filter((one) => !configured.has(one));
-    if (orphaned.length === 0) return;
-    this.#parts.logger.warn({ callbacks: [...new Set(orphaned)] }, ORPHANED);
+  async #openCallbacks(
+    { log, state, desk }: DeliveryStores,
+    signal: AbortSignal,
+  ): Promise<DeliveryStores & { readonly set: CallbackSet }> {
+    const cursors = await state.cursors();
+    await this.#proveLog(log, cursors, signal);
+    const { clock, logger } = this.#parts;
+    const callbacks = await CallbackSet.open({
+      config: this.#config,
+      state,
+      log,
+      build: (live) => this.#buildCallback(live, desk),
+      adopted: (next) => {
+        this.#adopt(next);
+      },
+      clock,
+      logger,
+    });
+    this.#callbacks = callbacks;
+    // Called no more, they are waited for all the same: whoever took one out by mistake has lost nothing.
+    const known = (name: string): boolean =>
+      callbacks.get(name) !== undefined || callbacks.isRemoving(name);
+    const orphaned = cursors.map(({ callback }) => callback).filter((name) => !known(name));
+    if (orphaned.length > 0) logger.warn({ callbacks: [...new Set(orphaned)] }, ORPHANED);
+    return { log, state, desk, set: callbacks };
+  }
+
+  #attach(
+    { set, ...stores }: DeliveryStores & { readonly set: CallbackSet },
+    large: LargeWork,
+    signal: AbortSignal,
+  ): Promise<Deliver | DeliverInTurn> {
+    const leg = this.#buildDeliver({ ...stores, callbacks: set, large });
+    return abortable(set.attach(leg), signal);
   }
 
   /** For whom the log keeps its events: who is called, and whoever was called and is not removed. Kafka keeps by its own settings. */
   async #consumers(log: ChangeLog): Promise<readonly string[]> {
     if (this.#config.log.type === 'kafka') return [];
-    const marked = (await log.lowWater()).map(({ consumer }) => consumer);
+    const marks = (await log.lowWater()).filter(({ stateId }) => stateId !== REMOVED_CONSUMER);
+    const marked = marks.map(({ consumer }) => consumer);
     const names = this.#callbacks?.names ?? this.#config.callbacks.map(({ name }) => name);
     return [...new Set([...names, ...marked])];
   }
@@ -251,13 +269,9 @@ export class App {
     }
   }
 
-  async #buildDeliver(parts: {
-    readonly log: ChangeLog;
-    readonly state: StateStore;
-    readonly callbacks: CallbackSet;
-    readonly large: LargeWork;
-    readonly desk: CompletionDesk | null;
-  }): Promise<Deliver | DeliverInTurn> {
+  async #buildDeliver(
+    parts: DeliveryStores & { readonly callbacks: CallbackSet; readonly large: LargeWork },
+  ): Promise<Deliver | DeliverInTurn> {
     const { log, state, callbacks, large, desk } = parts;
     const { clock, random, logger, acceptLostState } = this.#parts;
     const make = async (): Promise<Deliver> =>
@@ -306,13 +320,14 @@ export class App {
   }
 
   async #buildCallback(
-    callback: CallbackConfig,
+    { config: callback, version }: Pick<LiveCallback, 'config' | 'version'>,
     desk: CompletionDesk | null,
   ): Promise<CallbackOptions> {
     const made = asynchronous(await this.#buildSender(callback), callback, desk);
     return {
       ...callback,
       ...made,
+      version,
       // Also where oversize is `stop` now: the log may hold references from before.
       sender: new ClaimSender(
         shaped(made.sender, callback),

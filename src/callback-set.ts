@@ -1,45 +1,87 @@
-/** Which callbacks this process has, and how that changes while it runs. */
+/** Which callbacks this process has, of the file and of the API, and how that changes while it runs. */
 
+import { type CallbackForm, formOf, type Written } from './config/callback-form.ts';
+import { checkRegistered } from './config/registered.ts';
 import { saysTheSame } from './config/same.ts';
-import type { CallbackConfig } from './config/schema.ts';
+import type { CallbackConfig, Config } from './config/schema.ts';
 import type { CallbackOptions } from './deliver/callback-options.ts';
+import { RowcallError, toRowcallError } from './errors.ts';
+import { type ChangeLog, REMOVED_CONSUMER } from './log/change-log.ts';
+import type { Clock } from './shared/clock.ts';
 import type { Logger } from './shared/logger.ts';
+import type { Asked, StateStore } from './state/state-store.ts';
 
 /** The delivery leg, as far as its callbacks may be changed. */
 export interface ChangeableLeg {
   change(callback: CallbackOptions | string): Promise<void>;
 }
 
+export interface LiveCallback {
+  readonly config: CallbackConfig;
+  readonly origin: 'file' | 'api';
+  readonly version: number;
+  /** Of one made through the API: as it was written, secrets and all. */
+  readonly written: Written | null;
+}
+
 export interface CallbackSetParts {
-  readonly callbacks: readonly CallbackConfig[];
+  readonly config: Config;
+  readonly state: StateStore;
+  readonly log: Pick<ChangeLog, 'setLowWater'>;
   /** Makes what a callback is called with. @throws RowcallError where that cannot be had: a module, a certificate */
-  readonly build: (callback: CallbackConfig) => Promise<CallbackOptions>;
-  /** Told of the callbacks that are gone on with, before the leg is. */
+  readonly build: (live: Pick<LiveCallback, 'config' | 'version'>) => Promise<CallbackOptions>;
+  /** Told of the callbacks of the file that are gone on with, before the leg is. */
   readonly adopted: (callbacks: readonly CallbackConfig[]) => void;
+  readonly clock: Clock;
   readonly logger: Logger;
 }
 
+/** Events deleted in one transaction of the store, which others wait for. */
+const PURGE_STEP = 1_000;
+
 /**
- * Invariant: a change is made as a whole or not at all: everything that it needs is built before the first callback
- * is touched. And one change follows another, so that the leg ends up with the newest.
+ * Invariant: a change is made as a whole or not at all: everything that it needs is built, and what must be durable is,
+ * before the first callback is touched. The leg is told of one change after the other, so that it ends up with the newest.
  */
 export class CallbackSet {
   readonly #parts: CallbackSetParts;
-  #callbacks: readonly CallbackConfig[];
+  #live: ReadonlyMap<string, LiveCallback> = new Map();
+  readonly #removing = new Set<string>();
   #leg: Promise<ChangeableLeg> | null = null;
-  #last: Promise<void> = Promise.resolve();
+  /** The newest piece of work: of deciding what there is, and of telling the leg. */
+  #deciding: Promise<unknown> = Promise.resolve();
+  #telling: Promise<void> = Promise.resolve();
 
-  constructor(parts: CallbackSetParts) {
+  /** @throws RowcallError CALLBACK_EXISTS: the file names one that was made through the API */
+  static async open(parts: CallbackSetParts): Promise<CallbackSet> {
+    const set = new CallbackSet(parts);
+    const { state, config } = parts;
+    const registered = (await state.registered()).flatMap((one) => set.#parse(one));
+    set.#live = mapOf(registered);
+    set.#live = await set.#withFile(config.callbacks, 'start');
+    for (const name of await state.removedCallbacks()) set.#purge(name);
+    return set;
+  }
+
+  private constructor(parts: CallbackSetParts) {
     this.#parts = parts;
-    this.#callbacks = parts.callbacks;
   }
 
   get names(): readonly string[] {
-    return this.#callbacks.map(({ name }) => name);
+    return [...this.#live.keys()];
   }
 
-  get all(): readonly CallbackConfig[] {
-    return this.#callbacks;
+  get all(): readonly LiveCallback[] {
+    return [...this.#live.values()];
+  }
+
+  get(name: string): LiveCallback | undefined {
+    return this.#live.get(name);
+  }
+
+  /** It is being removed: its name is not free yet. */
+  isRemoving(name: string): boolean {
+    return this.#removing.has(name);
   }
 
   /** Whoever calls back: told of every change from now on. It may be about to be made, from `options`. */
@@ -49,50 +91,182 @@ export class CallbackSet {
   }
 
   /** What the callbacks are called with, made anew: whoever takes them closes their senders. */
-  async options(): Promise<CallbackOptions[]> {
-    return this.#build(this.#callbacks);
+  options(): Promise<CallbackOptions[]> {
+    return this.#build(this.all);
   }
 
   /**
-   * Goes on with these callbacks. One that is gone ends, and what it has settled stays as it is: it goes on from there
-   * if it comes back. Resolves when the last attempt under an earlier version has ended.
+   * Goes on with these callbacks of the file. One that is gone ends, and what it has settled stays as it is: it goes on
+   * from there if it comes back. Resolves when the last attempt under an earlier version has ended.
    *
-   * @throws RowcallError of what a callback needs and cannot have; nothing is changed then
+   * @throws RowcallError CALLBACK_EXISTS, and of what a callback needs and cannot have; nothing is changed then
    */
-  reload(next: readonly CallbackConfig[]): Promise<void> {
-    const done = this.#last.then(() => this.#reload(next));
-    this.#last = done.catch(() => undefined);
-    return done;
+  async reload(next: readonly CallbackConfig[]): Promise<void> {
+    await this.#decide(() => this.#reload(next));
+    await this.#telling;
+  }
+
+  /**
+   * A callback made through the API is to be this from now on. Resolves when that is durable; attempts in flight end
+   * under the version before.
+   *
+   * @param expected as `StateStore.registerCallback`
+   * @throws RowcallError CALLBACK_INVALID, CALLBACK_READ_ONLY, CALLBACK_EXISTS, CALLBACK_CHANGED, and of what it needs
+   */
+  put(written: Written, expected: number | null | undefined, asked: Asked): Promise<LiveCallback> {
+    return this.#decide(async () => {
+      const { config, state } = this.#parts;
+      const { callback, problems } = checkRegistered(written, config);
+      if (callback === null) throw new RowcallError('CALLBACK_INVALID', problems.join('; '));
+      const { name } = callback;
+      if (this.#live.get(name)?.origin === 'file') throw readOnly(name);
+      if (this.#removing.has(name)) {
+        throw new RowcallError('CALLBACK_EXISTS', `The callback ${name} is still being removed`, {
+          cure: 'Try again when GET /v1/callbacks does not list it any more.',
+        });
+      }
+      const text = JSON.stringify(written);
+      // Without its number: what it is called with is built before anything is saved.
+      await closeAll(await this.#build([{ config: callback, version: 0 }]));
+      const version = await state.registerCallback(
+        { name, ...formOf(callback, state.id), written: text, ...asked },
+        expected,
+      );
+      const live: LiveCallback = { config: callback, origin: 'api', version, written };
+      this.#live = new Map([...this.#live, [name, live]]);
+      this.#tell(async (leg) => {
+        // A newer version may have come meanwhile, and is told of after this one.
+        if (this.#live.get(name) === live) await this.#change(leg, live);
+      });
+      return live;
+    });
+  }
+
+  /**
+   * Removes a callback made through the API, or one that nobody configures any more, with all that waits for it. Resolves
+   * when that is decided for good; it is done when attempts in flight have ended.
+   *
+   * @throws RowcallError CALLBACK_READ_ONLY
+   */
+  remove(name: string, asked: Asked): Promise<void> {
+    return this.#decide(async () => {
+      if (this.#live.get(name)?.origin === 'file') throw readOnly(name);
+      await this.#parts.state.removeCallback(name, asked);
+      this.#live = new Map([...this.#live].filter(([one]) => one !== name));
+      this.#purge(name);
+    });
   }
 
   async #reload(next: readonly CallbackConfig[]): Promise<void> {
-    const before = new Map(this.#callbacks.map((callback) => [callback.name, callback]));
-    const differing = next.filter((one) => !saysTheSame(one, before.get(one.name)));
+    const { logger, adopted } = this.#parts;
+    const before = this.#live;
     const names = new Set(next.map(({ name }) => name));
-    const removed = this.names.filter((name) => !names.has(name));
-    const built = await this.#build(differing);
-    this.#callbacks = next;
-    this.#parts.adopted(next);
-    const added = differing.filter(({ name }) => !before.has(name)).map(({ name }) => name);
-    const changed = differing.filter(({ name }) => before.has(name)).map(({ name }) => name);
-    const { logger } = this.#parts;
+    const own = this.all.filter(({ origin }) => origin === 'file');
+    const removed = own.map(({ config }) => config.name).filter((name) => !names.has(name));
+    const differing = next.filter((one) => !saysTheSame(one, before.get(one.name)?.config));
+    for (const { name } of differing) refuseTaken(before.get(name));
     if (differing.length + removed.length === 0) {
       logger.info({}, 'The configuration was read again: the callbacks are as they were');
       return;
     }
-    logger.info({ added, changed, removed }, 'The callbacks change: attempts in flight end first');
-    const leg = await this.#leg;
-    if (leg === null) await closeAll(built);
-    else await Promise.all([...built, ...removed].map((one) => leg.change(one)));
-    logger.info({ added, changed, removed }, 'The callbacks have changed');
-    if (removed.length > 0) logger.warn({ callbacks: removed }, ORPHANED);
+    const built = await this.#build(differing.map((config) => ({ config, version: 0 })));
+    await closeAll(built);
+    this.#live = await this.#withFile(next, 'reload');
+    adopted(next);
+    const isNew = ({ name }: CallbackConfig): boolean => !before.has(name);
+    const fields = {
+      added: differing.filter(isNew).map(({ name }) => name),
+      changed: differing.filter((one) => !isNew(one)).map(({ name }) => name),
+      removed,
+    };
+    logger.info(fields, 'The callbacks change: attempts in flight end first');
+    const live = this.#live;
+    this.#tell(async (leg) => {
+      const changes = differing.map(({ name }) => live.get(name));
+      await Promise.all([
+        ...changes.map((one) => (one === undefined ? undefined : this.#change(leg, one))),
+        ...removed.map((name) => leg.change(name)),
+      ]);
+      logger.info(fields, 'The callbacks have changed');
+      if (removed.length > 0) logger.warn({ callbacks: removed }, ORPHANED);
+    });
+  }
+
+  /** What is made through the API, and these of the file with their versions. */
+  async #withFile(
+    callbacks: readonly CallbackConfig[],
+    reason: string,
+  ): Promise<ReadonlyMap<string, LiveCallback>> {
+    const { state, clock } = this.#parts;
+    const others = this.all.filter(({ origin }) => origin === 'api');
+    const taken = new Map(others.map((one) => [one.config.name, one]));
+    for (const { name } of callbacks) refuseTaken(taken.get(name));
+    const own: LiveCallback[] = [];
+    for (const config of callbacks) {
+      const form: CallbackForm = formOf(config, state.id);
+      const asked: Asked = { actor: 'file', reason, atMs: clock.now() };
+      const next = { name: config.name, ...form, written: null, ...asked };
+      const version = await state.noteVersion(next);
+      own.push({ config, origin: 'file', version, written: null });
+    }
+    return mapOf([...own, ...others]);
+  }
+
+  /** One that the configuration around it does not allow any more is held as an orphaned one, until it does. */
+  #parse(stored: { name: string; version: number; written: string }): LiveCallback[] {
+    const written = JSON.parse(stored.written) as Written;
+    const { callback, problems } = checkRegistered(written, this.#parts.config);
+    if (callback !== null) {
+      return [{ config: callback, origin: 'api', version: stored.version, written }];
+    }
+    const text =
+      'A callback made through the API does not go with the configuration any more: it is not called, its events are held';
+    this.#parts.logger.error({ callback: stored.name, problems }, text);
+    return [];
+  }
+
+  #purge(name: string): void {
+    const { state, log, logger } = this.#parts;
+    this.#removing.add(name);
+    this.#tell(async (leg) => {
+      await leg.change(name);
+      while (await state.purgeCallback(name, PURGE_STEP));
+      await log.setLowWater(name, REMOVED_CONSUMER, []);
+      await state.forgetRemoved(name);
+      this.#removing.delete(name);
+      logger.info({ callback: name }, 'The callback is removed');
+    });
+  }
+
+  async #change(leg: ChangeableLeg, live: LiveCallback): Promise<void> {
+    const [options] = await this.#build([live]);
+    if (options !== undefined) await leg.change(options);
+  }
+
+  #decide<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#deciding.then(work);
+    this.#deciding = done.catch(() => undefined);
+    return done;
+  }
+
+  /** What fails here is begun again by the next start: it is durable, or stands in the file. */
+  #tell(work: (leg: ChangeableLeg) => Promise<void>): void {
+    this.#telling = this.#telling.then(async () => {
+      try {
+        await work((await this.#leg) ?? NOBODY);
+      } catch (error) {
+        const { code, message, cure } = toRowcallError(error);
+        const text = `A change of callbacks takes effect at the next start: ${message}`;
+        this.#parts.logger.warn({ code, cure }, text);
+      }
+    });
   }
 
   /** All or none. */
-  async #build(callbacks: readonly CallbackConfig[]): Promise<CallbackOptions[]> {
-    const results = await Promise.allSettled(
-      callbacks.map((callback) => this.#parts.build(callback)),
-    );
+  async #build(
+    callbacks: readonly Pick<LiveCallback, 'config' | 'version'>[],
+  ): Promise<CallbackOptions[]> {
+    const results = await Promise.allSettled(callbacks.map((one) => this.#parts.build(one)));
     const built = results.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
     const failed = results.find((one) => one.status === 'rejected');
     if (failed === undefined) return built;
@@ -102,7 +276,29 @@ export class CallbackSet {
 }
 
 export const ORPHANED =
-  'Callbacks are not configured any more: they are called no more, and the log keeps their events. Configure them again and they go on';
+  'Callbacks are not configured any more: they are called no more, and the log keeps their events. Configure them again and they go on, or: rowcall callbacks remove NAME';
+
+const NOBODY: ChangeableLeg = {
+  change: (callback) =>
+    typeof callback === 'string' ? Promise.resolve() : callback.sender.close(),
+};
+
+function mapOf(callbacks: readonly LiveCallback[]): ReadonlyMap<string, LiveCallback> {
+  return new Map(callbacks.map((one) => [one.config.name, one]));
+}
+
+function readOnly(name: string): RowcallError {
+  return new RowcallError('CALLBACK_READ_ONLY', `The callback ${name} is one of the file`);
+}
+
+/** @throws RowcallError CALLBACK_EXISTS */
+function refuseTaken(there: LiveCallback | undefined): void {
+  if (there?.origin !== 'api') return;
+  const { name } = there.config;
+  throw new RowcallError('CALLBACK_EXISTS', `The callback ${name} was made through the API`, {
+    cure: `Give that of the file another name, or remove the other first: rowcall callbacks remove ${name}.`,
+  });
+}
 
 async function closeAll(built: readonly CallbackOptions[]): Promise<void> {
   await Promise.all(built.map(({ sender }) => sender.close()));

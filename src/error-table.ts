@@ -6,15 +6,9 @@
  * configuration, 3 the source, log or state cannot be used as it is. `retriable` means that the part
  * that failed may be started again from its last durable place without a person.
  */
-export interface ErrorRow {
-  readonly retriable: boolean;
-  readonly exit: 1 | 2 | 3;
-  readonly cure: string;
-  /** Status of the admin API's answer; 500 where there is none. */
-  readonly http?: number;
-}
 
-const SAME_URL = 'Post to rowcall-completion-url exactly as the request carried it.';
+import { ASKED_ERRORS } from './asked-errors.ts';
+import type { ErrorRow } from './error-row.ts';
 
 export const ERRORS = {
   // Usage and configuration
@@ -334,8 +328,6 @@ export const ERRORS = {
     exit: 1,
     cure: 'Check the disk of state.path: space, permissions, errors.',
   },
-  LANE_UNKNOWN: { retriable: false, exit: 2, http: 404, cure: 'See rowcall lanes list.' },
-  CALLBACK_UNKNOWN: { retriable: false, exit: 2, http: 404, cure: 'See GET /v1/callbacks.' },
   DEAD_LETTER_UNKNOWN: {
     retriable: false,
     exit: 2,
@@ -381,11 +373,8 @@ export const ERRORS = {
   },
   DELIVERY_FAILED: { retriable: true, exit: 1, cure: 'See the answer of the endpoint.' },
 
-  COMPLETION_UNKNOWN: { retriable: false, exit: 1, http: 404, cure: SAME_URL },
-  COMPLETION_FORGED: { retriable: false, exit: 1, http: 401, cure: SAME_URL },
-  COMPLETION_LATE: { retriable: false, exit: 1, http: 409, cure: 'Nothing to do: it has ended.' },
-  COMPLETION_INVALID: { retriable: false, exit: 1, http: 400, cure: 'See docs/ASYNC.md.' },
-  COMPLETIONS_CLOSED: { retriable: true, exit: 1, http: 503, cure: 'Post it again.' },
+  // What is asked by the API and by commands
+  ...ASKED_ERRORS,
 
   // The program
   COMPLETIONS_LISTEN: {
@@ -397,26 +386,6 @@ export const ERRORS = {
     retriable: false,
     exit: 2,
     cure: 'admin.listen is taken or not ours. Choose another address.',
-  },
-  API_CLOSED: { retriable: false, exit: 2, http: 403, cure: 'Configure admin.tokens.' },
-  API_UNAUTHENTICATED: {
-    retriable: false,
-    exit: 2,
-    http: 401,
-    cure: 'Send Authorization: Bearer with a token of admin.tokens.',
-  },
-  API_FORBIDDEN: {
-    retriable: false,
-    exit: 2,
-    http: 403,
-    cure: 'Use a token of that role, or raise the role of this one in admin.tokens.',
-  },
-  API_REQUEST_INVALID: { retriable: false, exit: 2, http: 400, cure: 'See /openapi.json.' },
-  NOT_DELIVERING: {
-    retriable: true,
-    exit: 1,
-    http: 409,
-    cure: 'Ask the process that delivers: rowcall run, or rowcall deliver.',
   },
   SHUTDOWN_TIMEOUT: {
     retriable: false,

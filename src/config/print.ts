@@ -27,6 +27,7 @@ export function printConfig(config: Config): string {
       admin: {
         listen: formatHostAndPort(admin.listen),
         tokens: admin.tokens.map((token) => ({ ...token, token: MASK })),
+        private_callbacks: admin.privateCallbacks,
       },
       shutdown_timeout: formatDuration(config.shutdownTimeoutMs),
       log_level: config.logLevel,
@@ -182,6 +183,9 @@ export function printCallback(callback: CallbackConfig): Record<string, unknown>
     tables: callback.tables,
     operations: callback.operations,
     changed: callback.changed.length === 0 ? null : callback.changed,
+    when: callback.when ?? null,
+    payload: callback.payload ?? null,
+    metadata: callback.metadata ?? null,
     from: printTime(from),
     deliver: printDeliver(callback.deliver),
     coalesce: callback.coalesceMs === undefined ? null : formatDuration(callback.coalesceMs),

@@ -22,7 +22,7 @@ const WRITTEN: Partial<Record<keyof Config, string>> = {
 };
 
 /** A secret's value is private to it, so that comparing objects would find all secrets alike. */
-function revealed(value: unknown): unknown {
+export function revealed(value: unknown): unknown {
   if (value instanceof Secret) return { secret: value.reveal() };
   if (Array.isArray(value)) return value.map(revealed);
   if (typeof value !== 'object' || value === null) return value;

@@ -32,6 +32,8 @@ export interface BatchOptions {
 
 export interface CallbackOptions {
   readonly name: string;
+  /** Number of this form of it, for whoever looks at an attempt later. */
+  readonly version?: number | undefined;
   /** Globs on schema.table; those behind `!` exclude. */
   readonly tables: readonly string[];
   readonly operations: readonly Operation[];

@@ -88,6 +88,9 @@ export interface LowWaterMark extends TopicPartition {
   readonly offset: number;
 }
 
+/** Stands in the place of a state store's identity where a person removed the consumer: it is as one never seen. */
+export const REMOVED_CONSUMER = 'removed';
+
 export interface LogUsage {
   readonly bytes: number;
   /** Infinity where the log has no limit of its own. */

@@ -5,6 +5,7 @@
  */
 
 import type { OperationCode } from '../change-event.ts';
+import type { CallbackStore } from './callback-store.ts';
 import type {
   Accepted,
   AttemptKey,
@@ -236,7 +237,8 @@ export interface Asked {
 /** One line of what persons did, the oldest first; never changed. */
 export interface AuditEntry extends Asked {
   readonly id: number;
-  readonly action: `lane-${LaneAction}` | `callback-${CallbackAction}`;
+  readonly action:
+    `lane-${LaneAction}` | `callback-${CallbackAction}` | 'callback-register' | 'callback-remove';
   readonly callback: string;
   readonly topic: string | null;
   readonly key: string | null;
@@ -263,7 +265,7 @@ export interface PageOf {
   readonly limit: number;
 }
 
-export interface StateStore {
+export interface StateStore extends CallbackStore {
   /** Made with the store: tells a log whether its reader's state is still the same one. */
   readonly id: string;
 

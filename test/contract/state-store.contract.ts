@@ -5,6 +5,7 @@ import type { OffsetRun, StateStore } from '../../src/state/state-store.ts';
 import { LEDGER_FIELDS } from '../../src/state/state-store.ts';
 import { describeAwaiting } from './state-store-awaiting.contract.ts';
 import { describeCoalescing } from './state-store-coalescing.contract.ts';
+import { describeCallbacks } from './state-store-callbacks.contract.ts';
 import { describeExhausted } from './state-store-exhausted.contract.ts';
 import { describeHolds } from './state-store-holds.contract.ts';
 import { describeLanes } from './state-store-lanes.contract.ts';
@@ -182,6 +183,7 @@ export function describeStateStore(
   describeExhausted(name, make);
   describeAwaiting(name, make);
   describeHolds(name, make);
+  describeCallbacks(name, make);
 
   describe(`${name}: the store`, () => {
     test('has an identity of its own', async () => {

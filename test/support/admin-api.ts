@@ -1,5 +1,8 @@
 /** A running admin address over a state store in a file, with one token for each role. */
 
+import { CallbackSet } from '../../src/callback-set.ts';
+import type { CallbackOptions } from '../../src/deliver/callback-options.ts';
+import type { ChangeLog } from '../../src/log/change-log.ts';
 import { openEmbeddedLog } from '../../src/log/embedded/embedded-log.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/schema.ts';
@@ -52,12 +55,24 @@ export interface AdminScene {
       readonly method?: string;
       readonly json?: object;
       readonly token?: string;
+      readonly headers?: Readonly<Record<string, string>>;
     },
-  ) => Promise<{ readonly status: number; readonly type: string; readonly body: unknown }>;
+  ) => Promise<{
+    readonly status: number;
+    readonly type: string;
+    readonly body: unknown;
+    readonly etag?: string;
+  }>;
+  /** What the delivery leg was told, with `registry`: versions by `name@version`, names of those that end. */
+  readonly told: readonly string[];
   readonly close: () => Promise<void>;
 }
 
-export async function openAdmin(parts: Partial<AdminParts> = {}): Promise<AdminScene> {
+/** @param registry whether callbacks may be made, changed and removed */
+export async function openAdmin(
+  parts: Partial<AdminParts> = {},
+  { registry = false } = {},
+): Promise<AdminScene> {
   const state = await openSqliteState({ path: `${tempDir()}/state.db` });
   const log = await openEmbeddedLog({
     ...{ path: `${tempDir()}/events.db`, maxBytes: 1e9, create: true },
@@ -72,6 +87,9 @@ export async function openAdmin(parts: Partial<AdminParts> = {}): Promise<AdminS
       if ('address' in fields) resolve(String(fields.address));
     },
   };
+  const told: string[] = [];
+  const config = parts.config ?? adminConfig();
+  const callbacks = registry ? await openRegistry(config, { state, log, told }) : null;
   const server = new AdminServer({
     ...{
       host: '127.0.0.1',
@@ -83,6 +101,7 @@ export async function openAdmin(parts: Partial<AdminParts> = {}): Promise<AdminS
       log,
     },
     ...{ capture: null, deliver: null },
+    ...(callbacks === null ? {} : { callbacks }),
     ...parts,
   });
   const running = server.run(stop.signal);
@@ -90,16 +109,22 @@ export async function openAdmin(parts: Partial<AdminParts> = {}): Promise<AdminS
   return {
     url,
     state,
-    ask: async (path, { role = 'viewer', method = 'GET', token, json } = {}) => {
+    told,
+    ask: async (path, { role = 'viewer', method = 'GET', token, json, ...more } = {}) => {
       const bearer = token ?? (role === null ? null : ADMIN_TOKENS[role]);
       const headers = {
         ...(bearer === null ? {} : { authorization: `Bearer ${bearer}` }),
         ...(json === undefined ? {} : { 'content-type': 'application/json' }),
+        ...more.headers,
       };
       const body = json === undefined ? null : JSON.stringify(json);
       const answer = await fetch(`${url}${path}`, { method, headers, body });
       const type = answer.headers.get('content-type') ?? '';
-      return { status: answer.status, type, body: await answer.json() };
+      const etag = answer.headers.get('etag');
+      return {
+        ...{ status: answer.status, type, body: await answer.json() },
+        ...(etag === null ? {} : { etag }),
+      };
     },
     close: async () => {
       stop.abort();
@@ -108,4 +133,29 @@ export async function openAdmin(parts: Partial<AdminParts> = {}): Promise<AdminS
       await log.close();
     },
   };
+}
+
+async function openRegistry(
+  config: Config,
+  { state, log, told }: { state: StateStore; log: ChangeLog; told: string[] },
+): Promise<CallbackSet> {
+  const set = await CallbackSet.open({
+    ...{ config, state, log, clock: systemClock, logger: silentLogger },
+    adopted: () => undefined,
+    build: ({ config: callback, version }) =>
+      Promise.resolve({
+        ...callback,
+        version,
+        sender: {
+          send: () => Promise.resolve({ kind: 'delivered' as const }),
+          close: () => Promise.resolve(),
+        },
+      }),
+  });
+  const change = (one: CallbackOptions | string): Promise<void> => {
+    told.push(typeof one === 'string' ? one : `${one.name}@${one.version ?? 0}`);
+    return Promise.resolve();
+  };
+  await set.attach(Promise.resolve({ change }));
+  return set;
 }

@@ -3,6 +3,7 @@ import { RowcallError } from '../../src/errors.ts';
 import type { ChangeLog, ChangeLogWriter } from '../../src/log/change-log.ts';
 import type { OutgoingEvent, Outcome, Sender } from '../../src/deliver/callback/sender.ts';
 import type { StateChange, StateStore } from '../../src/state/state-store.ts';
+import { callbackCalls } from './callback-calls.ts';
 import type { Books } from './simulation-books.ts';
 import type { Faults } from './simulation-faults.ts';
 import type { LogCheck } from './simulation-log-check.ts';
@@ -159,6 +160,7 @@ export function faultyState(inner: StateStore, parts: PortParts): StateStore {
     deadLetters: (filter) => read('deadLetters', () => inner.deadLetters(filter)),
     deadLetter: (id) => read('deadLetter', () => inner.deadLetter(id)),
     audit: (filter) => read('audit', () => inner.audit(filter)),
+    ...callbackCalls(inner),
     close: () => Promise.resolve(),
   };
 }

@@ -59,5 +59,13 @@ export const adminSchema = z
       .max(100)
       .default([])
       .describe('Who may use the API; without any it is closed. Plain text is an admin token.'),
+    private_callbacks: z
+      .boolean()
+      .default(false)
+      .describe('Lets callbacks that are made through the API have allow_private_network.'),
   })
+  .transform(({ private_callbacks: privateCallbacks, ...admin }) => ({
+    ...admin,
+    privateCallbacks,
+  }))
   .describe('The address at which the process is watched and run.');

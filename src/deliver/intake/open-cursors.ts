@@ -1,7 +1,12 @@
 /** Where each callback goes on, proven against the log; where a new one begins. */
 
 import { RowcallError } from '../../errors.ts';
-import type { ChangeLog, TopicInfo, TopicPartition } from '../../log/change-log.ts';
+import {
+  type ChangeLog,
+  REMOVED_CONSUMER,
+  type TopicInfo,
+  type TopicPartition,
+} from '../../log/change-log.ts';
 import type { Logger } from '../../shared/logger.ts';
 import { LEDGER_FIELDS, type Cursor, type StateStore } from '../../state/state-store.ts';
 import type { CallbackOptions } from '../callback-options.ts';
@@ -28,7 +33,11 @@ export async function openCursors(
 ): Promise<ReadonlyMap<string, readonly Cursor[]>> {
   const topics = await parts.log.topics();
   const saved = await parts.state.cursors();
-  const marked = new Map((await parts.log.lowWater()).map((marks) => [marks.consumer, marks]));
+  const marked = new Map(
+    (await parts.log.lowWater())
+      .filter(({ stateId }) => stateId !== REMOVED_CONSUMER)
+      .map((marks) => [marks.consumer, marks]),
+  );
   const opened = new Map<string, readonly Cursor[]>();
   for (const callback of callbacks) {
     const cursors = saved.filter((cursor) => cursor.callback === callback.name);

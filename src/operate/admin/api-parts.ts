@@ -1,6 +1,7 @@
 /** What the routes of the API work with. */
 
 import type { CaptureSnapshot } from '../../capture/capture.ts';
+import type { Written } from '../../config/callback-form.ts';
 import type { CallbackConfig, Config } from '../../config/schema.ts';
 import type { DeliverSnapshot } from '../../deliver/deliver.ts';
 import { RowcallError } from '../../errors.ts';
@@ -10,6 +11,40 @@ import type { Asked, StateStore } from '../../state/state-store.ts';
 import type { PartitionEnds } from '../observe/lag.ts';
 import type { Caller, Tokens } from './tokens.ts';
 
+/** A callback as the API shows it. */
+export interface ListedCallback {
+  readonly config: CallbackConfig;
+  readonly origin: 'file' | 'api';
+  /** 0 where this process does not deliver, and so keeps no versions. */
+  readonly version: number;
+  readonly written: Written | null;
+}
+
+/** Which callbacks there are, and how one is made, changed and removed (callback-set.ts). */
+export interface Callbacks {
+  readonly all: readonly ListedCallback[];
+  get(name: string): ListedCallback | undefined;
+  isRemoving(name: string): boolean;
+  put(written: Written, expected: number | null | undefined, asked: Asked): Promise<ListedCallback>;
+  remove(name: string, asked: Asked): Promise<void>;
+}
+
+/** Those of the file, where nobody may change them. */
+export function fixedCallbacks(config: Config): Callbacks {
+  const all = config.callbacks.map((one) => ({
+    ...{ config: one, origin: 'file' as const, version: 0, written: null },
+  }));
+  const refuse = (): Promise<never> =>
+    Promise.reject(new RowcallError('NOT_DELIVERING', 'This process does not deliver'));
+  return {
+    all,
+    get: (name) => all.find((one) => one.config.name === name),
+    isRemoving: () => false,
+    put: refuse,
+    remove: refuse,
+  };
+}
+
 export interface ApiParts {
   readonly config: Config;
   readonly version: string;
@@ -17,7 +52,7 @@ export interface ApiParts {
   readonly clock: Clock;
   readonly log: ChangeLog;
   /** The callbacks as they are now. */
-  readonly callbacks: () => readonly CallbackConfig[];
+  readonly callbacks: Callbacks;
   /** Null where this process does not deliver. */
   readonly state: StateStore | null;
   readonly capture: { snapshot(): CaptureSnapshot } | null;

@@ -12,9 +12,12 @@ import {
 import { RowcallError } from '../../errors.ts';
 import type { ApiParts } from './api-parts.ts';
 import { routeCallbacks } from './routes/callbacks.ts';
+import { routeCallbackChanges } from './routes/callback-changes.ts';
+import { routeCallbackVersions } from './routes/callback-versions.ts';
 import { routeLanes } from './routes/lanes.ts';
 import { routeLedger } from './routes/ledger.ts';
 import { routeStatus } from './routes/status.ts';
+import { keepAnswers } from './idempotency.ts';
 import { sendProblem } from './problem.ts';
 import { type Caller, mayActAs, type Role } from './tokens.ts';
 
@@ -68,10 +71,13 @@ export async function registerApi(server: FastifyInstance, parts: ApiParts): Pro
         request.caller = admit(request, parts);
         next();
       });
+      keepAnswers(api, parts);
       const methods = listMethods(api);
       routeStatus(api, parts);
       routeLedger(api, parts);
       routeCallbacks(api, parts);
+      routeCallbackChanges(api, parts);
+      routeCallbackVersions(api, parts);
       routeLanes(api, parts);
       refuseOtherMethods(api, methods);
       done();

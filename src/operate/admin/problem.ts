@@ -6,7 +6,8 @@ import {
   isResponseSerializationError,
 } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { ERRORS, type ErrorRow } from '../../error-table.ts';
+import type { ErrorRow } from '../../error-row.ts';
+import { ERRORS } from '../../error-table.ts';
 import { RowcallError } from '../../errors.ts';
 import type { Logger } from '../../shared/logger.ts';
 
@@ -81,6 +82,8 @@ const TITLES: ReadonlyMap<number, string> = new Map([
   [403, 'Forbidden'],
   [404, 'Not found'],
   [409, 'Conflict'],
+  [412, 'Precondition failed'],
+  [422, 'Unprocessable content'],
   [503, 'Unavailable'],
 ]);
 

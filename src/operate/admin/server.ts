@@ -14,7 +14,7 @@ import { partitionEnds, type PartitionEnds } from '../observe/lag.ts';
 import { metricsText } from '../observe/metrics.ts';
 import { type Readiness, ReadinessWatch } from '../observe/readiness.ts';
 import { registerApi } from './api.ts';
-import type { ApiParts } from './api-parts.ts';
+import { type ApiParts, fixedCallbacks } from './api-parts.ts';
 import { notFound, sendError } from './problem.ts';
 import { Tokens } from './tokens.ts';
 
@@ -25,8 +25,8 @@ export interface AdminParts extends Pick<ApiParts, 'config' | 'state' | 'deliver
   readonly logger: Logger;
   readonly log: ChangeLog;
   readonly capture: { snapshot(): CaptureSnapshot } | null;
-  /** The callbacks as they are now. Absent: those of `config`. */
-  readonly callbacks?: ApiParts['callbacks'];
+  /** Absent: those of `config`, which nobody may change. */
+  readonly callbacks?: ApiParts['callbacks'] | null;
   /** Who looks at the source's settings; absent where this process does not capture. */
   readonly source?: { snapshot(): SourceFit | null } | null;
   /** Why this process waits for another one, for a person; null while it works. */
@@ -88,8 +88,8 @@ export class AdminServer implements Service {
     );
     const { config } = this.#parts;
     await registerApi(server, {
-      callbacks: () => config.callbacks,
       ...this.#parts,
+      callbacks: this.#parts.callbacks ?? fixedCallbacks(config),
       version: VERSION,
       tokens: new Tokens(config.admin.tokens),
       ends: () => this.#ends(),

@@ -1,25 +1,33 @@
-/** `rowcall callbacks list|show|enable|disable|resume`. */
+/** `rowcall callbacks …`: who is called back, and how that is changed. */
 
-import { userInfo } from 'node:os';
-import type { Config } from '../../config/schema.ts';
+import { readFile } from 'node:fs/promises';
+import { parse } from 'yaml';
+import { z } from 'zod';
 import { RowcallError } from '../../errors.ts';
-import { systemClock } from '../../shared/clock.ts';
-import type { CallbackAction, CallbackHold, Cursor, StateStore } from '../../state/state-store.ts';
+import type { CallbackAction } from '../../state/state-store.ts';
+import { callbackSchema, type Callback } from '../admin/routes/callbacks.ts';
+import { differenceSchema, versionSchema } from '../admin/routes/callback-versions.ts';
+import { madeSchema } from '../admin/routes/callback-changes.ts';
+import { ApiClient, type ApiOptions, pages } from './api-client.ts';
 import type { CliIo } from './io.ts';
-import { withState } from './stores.ts';
+import { actStored, listStored, showStored } from './stored-callbacks.ts';
 import { formatTable } from './table.ts';
 
-interface CallbackItem {
-  readonly name: string;
-  readonly state: 'enabled' | 'disabled' | 'waiting';
-  readonly disabled: { readonly by: string; readonly at: string; readonly reason: string } | null;
-  /** Its endpoint asked to wait with Retry-After; null where that time has come. */
-  readonly wait: { readonly until: string; readonly reason: string } | null;
-  readonly read: number;
-  readonly matched: number;
-  readonly delivered: number;
-  /** In lanes. */
-  readonly held: number;
+export interface CallbackCommandOptions extends ApiOptions {
+  readonly json?: boolean;
+  readonly yes?: boolean;
+  readonly reason?: string;
+}
+
+const path = (name: string, rest = ''): string => `/callbacks/${encodeURIComponent(name)}${rest}`;
+
+function print(io: CliIo, value: unknown): void {
+  io.out(`${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** What needs no daemon is asked of the state file, whether one runs or not: a program gets one form. */
+function storedIn({ config, url }: CallbackCommandOptions): string | null {
+  return url === undefined && config !== undefined ? config : null;
 }
 
 const DONE: Readonly<Record<CallbackAction, string>> = {
@@ -30,60 +38,11 @@ const DONE: Readonly<Record<CallbackAction, string>> = {
   resume: 'to go on now: a running dispatcher waits neither for its breaker nor for a Retry-After',
 };
 
-interface Options {
-  readonly config: string;
-  readonly json?: boolean;
-}
-
-export async function listCallbacks(options: Options, io: CliIo): Promise<void> {
-  await withState(options.config, io, async (state, config) => {
-    const items = await callbackItems(state, config);
-    if (options.json === true) {
-      io.out(`${JSON.stringify({ items, next: null }, null, 2)}\n`);
-      return;
-    }
-    io.out(
-      formatTable(
-        ['callback', 'state', 'matched', 'delivered', 'in lanes', 'since', 'by', 'reason'],
-        items.map((item) => [
-          item.name,
-          item.state,
-          item.matched,
-          item.delivered,
-          item.held,
-          item.disabled?.at ?? '',
-          item.disabled?.by ?? '',
-          (item.disabled?.reason ?? item.wait?.reason ?? '').slice(0, 80),
-        ]),
-      ),
-    );
-  });
-}
-
-/** @throws RowcallError CALLBACK_UNKNOWN */
-export async function showCallback(name: string, options: Options, io: CliIo): Promise<void> {
-  await withState(options.config, io, async (state, config) => {
-    const item = known(await callbackItems(state, config), name);
-    if (options.json === true) {
-      io.out(`${JSON.stringify(item, null, 2)}\n`);
-      return;
-    }
-    io.out(`Callback ${item.name}: ${item.state}\n`);
-    if (item.disabled !== null) {
-      const { by, at, reason } = item.disabled;
-      io.out(`disabled by ${by} at ${at}: ${reason}\n`);
-    }
-    if (item.wait !== null) io.out(`waits until ${item.wait.until}: ${item.wait.reason}\n`);
-    const { read, matched, delivered, held } = item;
-    io.out(`read ${read}, matched ${matched}, delivered ${delivered}, in lanes ${held}\n`);
-  });
-}
-
 /** @throws RowcallError CALLBACK_UNKNOWN, USAGE */
 export async function actOnCallback(
   action: CallbackAction,
   name: string,
-  options: { readonly config: string; readonly reason?: string },
+  options: CallbackCommandOptions,
   io: CliIo,
 ): Promise<void> {
   const reason = (options.reason ?? '').trim();
@@ -92,62 +51,191 @@ export async function actOnCallback(
       cure: 'Say why with --reason: it stands in the audit log.',
     });
   }
-  await withState(options.config, io, async (state, config) => {
-    known(await callbackItems(state, config), name);
-    const asked = { actor: `cli:${userInfo().username}`, reason, atMs: systemClock.now() };
-    await state.actOnCallback(name, action, asked);
-    io.out(`${name}: ${DONE[action]}.\n`);
-  });
+  const config = storedIn(options);
+  if (config !== null) {
+    await actStored(action, name, { config, reason }, io);
+  } else {
+    const client = await ApiClient.find(options, io);
+    const asked = { method: 'POST', path: path(name, `/${action}`), body: { reason } } as const;
+    await client.ask({ ...asked, answer: callbackSchema });
+  }
+  io.out(`${name}: ${DONE[action]}.\n`);
 }
 
-/** Those of the configuration, and those that the state remembers. */
-async function callbackItems(state: StateStore, config: Config): Promise<CallbackItem[]> {
-  const cursors = await state.cursors();
-  const holds = new Map((await state.callbackHolds()).map((hold) => [hold.callback, hold]));
-  const names = [
-    ...config.callbacks.map(({ name }) => name),
-    ...cursors.map((one) => one.callback),
-  ];
-  return [...new Set(names)].map((name) =>
-    itemOf(
-      name,
-      holds.get(name),
-      cursors.filter(({ callback }) => callback === name),
+export async function listCallbacks(options: CallbackCommandOptions, io: CliIo): Promise<void> {
+  const config = storedIn(options);
+  if (config !== null) {
+    await listStored({ ...options, config }, io);
+    return;
+  }
+  const client = await ApiClient.find(options, io);
+  const items: Callback[] = [];
+  for await (const item of pages(client, '/callbacks', callbackSchema)) items.push(item);
+  if (options.json === true) {
+    print(io, { items, next: null });
+    return;
+  }
+  io.out(
+    formatTable(
+      ['name', 'origin', 'version', 'state', 'lag', 'lanes', 'in lanes', 'reason'],
+      items.map((one) => [
+        ...[one.name, one.origin, one.version, one.state, one.lag ?? 'unknown'],
+        ...[one.lanes, one.lane_events, (one.reason ?? '').slice(0, 80)],
+      ]),
     ),
   );
 }
 
-function itemOf(
+export async function showCallback(
   name: string,
-  hold: CallbackHold | undefined,
-  cursors: readonly Cursor[],
-): CallbackItem {
-  const disabled = hold?.disabled ?? null;
-  const stored = hold?.wait ?? null;
-  const wait = stored !== null && stored.untilMs > systemClock.now() ? stored : null;
-  const sum = (of: (ledger: Cursor['ledger']) => number): number =>
-    cursors.reduce((all, { ledger }) => all + of(ledger), 0);
-  return {
-    name,
-    state: disabled !== null ? 'disabled' : wait !== null ? 'waiting' : 'enabled',
-    disabled:
-      disabled === null
-        ? null
-        : { by: disabled.actor, at: iso(disabled.atMs), reason: disabled.reason },
-    wait: wait === null ? null : { until: iso(wait.untilMs), reason: wait.reason },
-    read: sum(({ read }) => read),
-    matched: sum(({ matched }) => matched),
-    delivered: sum(({ delivered }) => delivered),
-    held: sum(({ retrying, pending, parked }) => retrying + pending + parked),
-  };
+  options: CallbackCommandOptions,
+  io: CliIo,
+): Promise<void> {
+  const config = storedIn(options);
+  if (config !== null) {
+    await showStored(name, { ...options, config }, io);
+    return;
+  }
+  const client = await ApiClient.find(options, io);
+  print(io, await client.ask({ path: path(name), answer: callbackSchema }));
 }
 
-function iso(ms: number): string {
-  return new Date(ms).toISOString();
+/** @param file YAML or JSON of one callback, as it stands in a list of the configuration */
+export async function registerCallback(
+  file: string,
+  options: CallbackCommandOptions & { readonly replace?: boolean },
+  io: CliIo,
+): Promise<void> {
+  const body = await readCallback(file);
+  const client = await ApiClient.find(options, io);
+  const { reason } = options;
+  const name = String(body['name']);
+  const made = await client.ask({
+    method: options.replace === true ? 'PUT' : 'POST',
+    path: options.replace === true ? path(name) : '/callbacks',
+    ...{ body, query: { reason }, answer: madeSchema },
+  });
+  if (options.json === true) {
+    print(io, made);
+    return;
+  }
+  io.out(`${made.name} is called from now on (version ${made.version}).\n`);
+  tellSecret(made, io);
 }
 
-function known(items: readonly CallbackItem[], name: string): CallbackItem {
-  const item = items.find((one) => one.name === name);
-  if (item !== undefined) return item;
-  throw new RowcallError('CALLBACK_UNKNOWN', `There is no callback ${JSON.stringify(name)}`);
+export async function listVersions(
+  name: string,
+  options: CallbackCommandOptions,
+  io: CliIo,
+): Promise<void> {
+  const client = await ApiClient.find(options, io);
+  const answer = z.object({ items: z.array(versionSchema) });
+  const versions = await client.ask({ path: path(name, '/versions'), answer });
+  if (options.json === true) {
+    print(io, versions);
+    return;
+  }
+  io.out(
+    formatTable(
+      ['version', 'since', 'by', 'reason'],
+      versions.items.map(({ version, at, actor, reason }) => [version, at, actor, reason]),
+    ),
+  );
+}
+
+export async function diffVersions(
+  name: string,
+  range: { readonly from: number; readonly to: number },
+  options: CallbackCommandOptions,
+  io: CliIo,
+): Promise<void> {
+  const client = await ApiClient.find(options, io);
+  const answer = z.object({ items: z.array(differenceSchema) });
+  const found = await client.ask({ path: path(name, '/diff'), query: range, answer });
+  if (options.json === true) {
+    print(io, found);
+    return;
+  }
+  for (const one of found.items) {
+    io.out(`${one.path}\n`);
+    if (one.from !== undefined) io.out(`  - ${JSON.stringify(one.from)}\n`);
+    if (one.to !== undefined) io.out(`  + ${JSON.stringify(one.to)}\n`);
+  }
+  if (found.items.length === 0) io.out('No difference.\n');
+}
+
+export async function rollBack(
+  name: string,
+  version: number,
+  options: CallbackCommandOptions,
+  io: CliIo,
+): Promise<void> {
+  const client = await ApiClient.find(options, io);
+  const made = await client.ask({
+    ...{ method: 'POST', path: path(name, '/rollback') },
+    query: { version, reason: options.reason },
+    answer: callbackSchema,
+  });
+  if (options.json === true) print(io, made);
+  else io.out(`${name} is as in version ${version} again (version ${made.version}).\n`);
+}
+
+export async function rotateSecret(
+  name: string,
+  options: CallbackCommandOptions & { readonly retire?: boolean },
+  io: CliIo,
+): Promise<void> {
+  const client = await ApiClient.find(options, io);
+  const retire = options.retire === true ? 'true' : 'false';
+  const made = await client.ask({
+    ...{ method: 'POST', path: path(name, '/rotate-secret') },
+    query: { retire, reason: options.reason },
+    answer: madeSchema,
+  });
+  if (options.json === true) {
+    print(io, made);
+    return;
+  }
+  if (options.retire === true) io.out(`${name} signs with its newest secret alone.\n`);
+  tellSecret(made, io);
+}
+
+/** @throws RowcallError CALLBACK_PENDING without --yes, with the count */
+export async function removeCallback(
+  name: string,
+  options: CallbackCommandOptions,
+  io: CliIo,
+): Promise<void> {
+  const client = await ApiClient.find(options, io);
+  const confirm = options.yes === true ? 'true' : 'false';
+  const removed = await client.ask({
+    ...{ method: 'DELETE', path: path(name) },
+    query: { confirm, reason: options.reason },
+    answer: callbackSchema,
+  });
+  if (options.json === true) print(io, removed);
+  else io.out(`${name} is removed, with ${removed.lane_events} events in lanes.\n`);
+}
+
+function tellSecret({ secret }: z.output<typeof madeSchema>, io: CliIo): void {
+  if (secret === undefined) return;
+  io.out(`Its secret, shown this once:\n  ${secret}\n`);
+}
+
+async function readCallback(file: string): Promise<Record<string, unknown>> {
+  const fail = (why: string, cause?: unknown): RowcallError =>
+    new RowcallError('USAGE', `${file} ${why}`, {
+      cure: 'Name a YAML or JSON file with one callback, as it would stand under callbacks.',
+      cause,
+    });
+  let value: unknown;
+  try {
+    value = parse(await readFile(file, 'utf8'));
+  } catch (error) {
+    throw fail('cannot be read', error);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw fail('holds no callback');
+  }
+  return { ...value };
 }

@@ -5,7 +5,7 @@ import { armFromEnvironment } from '../../config/failpoint-env.ts';
 import { type RowcallError, toRowcallError } from '../../errors.ts';
 import { VERSION } from '../../version.ts';
 import { type BinlogOptions, printBinlog } from './binlog/binlog.ts';
-import { actOnCallback, listCallbacks, showCallback } from './callbacks.ts';
+import { addCallbacks } from './callback-commands.ts';
 import { runDaemon } from './daemon.ts';
 import { listDeadLetters, showDeadLetter } from './dead-letters.ts';
 import { examine } from './doctor.ts';
@@ -133,43 +133,6 @@ function addInspection(program: Command, io: CliIo): void {
     .action((options: { json?: boolean }) => {
       io.out(options.json === true ? `${JSON.stringify({ version: VERSION })}\n` : `${VERSION}\n`);
     });
-}
-
-function addCallbacks(program: Command, io: CliIo): void {
-  const callbacks = program
-    .command('callbacks')
-    .description('who is called back, and who is not now');
-  callbacks
-    .command('list')
-    .description('list callbacks: whether they are enabled, and their books')
-    .requiredOption(...CONFIG)
-    .option(...JSON_OPTION)
-    .action((options: { config: string; json?: boolean }) => listCallbacks(options, io));
-  callbacks
-    .command('show')
-    .description('one callback')
-    .argument('<name>', 'name of the callback')
-    .requiredOption(...CONFIG)
-    .option(...JSON_OPTION)
-    .action((name: string, options: { config: string; json?: boolean }) =>
-      showCallback(name, options, io),
-    );
-  const actions = [
-    ['enable', 'go on with a disabled callback, at the event where it stopped'],
-    ['disable', 'send nothing more and hold the events; what is in flight ends'],
-    ['resume', 'go on now, whatever the endpoint asked to wait for'],
-  ] as const;
-  for (const [action, description] of actions) {
-    callbacks
-      .command(action)
-      .description(description)
-      .argument('<name>', 'name of the callback')
-      .requiredOption(...CONFIG)
-      .option('--reason <text>', 'why; for the audit log')
-      .action((name: string, options: { config: string; reason?: string }) =>
-        actOnCallback(action, name, options, io),
-      );
-  }
 }
 
 function addLanes(program: Command, io: CliIo): void {

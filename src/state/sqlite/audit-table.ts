@@ -4,11 +4,12 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { assert } from '../../shared/assert.ts';
 import type { Row } from '../../shared/sqlite-row.ts';
 import { numberOf, textOf, textOrNull } from '../../shared/sqlite-row.ts';
-import type { AuditEntry, PageOf } from '../state-store.ts';
+import type { Asked, AuditEntry, PageOf } from '../state-store.ts';
 
 const ACTIONS: readonly AuditEntry['action'][] = [
   ...(['lane-retry', 'lane-skip', 'lane-park'] as const),
   ...(['callback-enable', 'callback-disable', 'callback-resume'] as const),
+  ...(['callback-register', 'callback-remove'] as const),
 ];
 
 /** Invariant: a line is written in the transaction of what it tells of, and never changed. */
@@ -41,6 +42,15 @@ export class AuditTable {
         : this.#listOf.all(afterId, callback, limit);
     return rows.map(entryOf);
   }
+}
+
+/** A line about a callback as a whole. */
+export function aboutCallback(
+  action: AuditEntry['action'],
+  callback: string,
+  { actor, reason, atMs }: Asked,
+): Omit<AuditEntry, 'id'> {
+  return { action, callback, actor, reason, atMs, topic: null, key: null, eventId: null };
 }
 
 function entryOf(row: Row): AuditEntry {

@@ -74,7 +74,7 @@ export class CursorTable {
   readonly #find: StatementSync;
   readonly #insert: StatementSync;
   readonly #update: StatementSync;
-  /** Ids of committed rows alone: a row is never deleted, so what stands here stays right. */
+  /** Ids of committed rows alone: those of a callback that is removed are forgotten before. */
   readonly #ids = new Map<string, number>();
 
   constructor(db: DatabaseSync) {
@@ -122,6 +122,13 @@ export class CursorTable {
   /** Undefined where it was never opened. */
   find(key: CursorKey): number | undefined {
     return this.#lookUp(key);
+  }
+
+  /** The callback's rows are about to be deleted. */
+  forget(callback: string): void {
+    for (const name of [...this.#ids.keys()]) {
+      if (name.startsWith(`${callback}\0`)) this.#ids.delete(name);
+    }
   }
 
   write(moves: CursorMoves): void {

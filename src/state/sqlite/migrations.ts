@@ -23,6 +23,9 @@
  * Format 5. A lane is awaiting where `awaiting_attempt` is the attempt that was answered with 202; its `state` goes on as
  * `retrying` or `parked`, and `next_attempt_at` is when something must be heard. `ending` is JSON: what was told, until the
  * dispatcher settles it. `completions` remembers what was told; `result` is there only where it came before the answer.
+ *
+ * Format 6. `callbacks` are those made through the API; `callback_versions.written` is null of those that stand in the
+ * file. `removed_callbacks` stand there until nothing of them is left, so that a removal goes on after a restart.
  */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -160,6 +163,29 @@ export const MIGRATIONS: readonly string[] = [
     reason TEXT,
     result TEXT,
     UNIQUE (cursor, offset, attempt, late)
+  ) STRICT;
+  `,
+  `
+  CREATE TABLE callbacks (name TEXT PRIMARY KEY, version INTEGER NOT NULL, written TEXT NOT NULL) STRICT;
+  CREATE TABLE callback_versions (
+    callback TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    at REAL NOT NULL,
+    actor TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    shown TEXT NOT NULL,
+    written TEXT,
+    digest TEXT NOT NULL,
+    PRIMARY KEY (callback, version)
+  ) STRICT;
+  CREATE TABLE removed_callbacks (name TEXT PRIMARY KEY, at REAL NOT NULL) STRICT;
+  CREATE TABLE kept_answers (
+    key TEXT PRIMARY KEY,
+    at REAL NOT NULL,
+    request TEXT NOT NULL,
+    status INTEGER NOT NULL,
+    headers TEXT NOT NULL,
+    body TEXT NOT NULL
   ) STRICT;
   `,
 ];

@@ -18,6 +18,7 @@ import type {
   StateChange,
   StateStore,
 } from '../state-store.ts';
+import type { KeptAnswer, NewVersion } from '../callback-store.ts';
 import type {
   AttemptKey,
   Completion,
@@ -25,8 +26,9 @@ import type {
   CompletionRecord,
   Ending,
 } from '../completion.ts';
-import { AuditTable } from './audit-table.ts';
+import { aboutCallback, AuditTable } from './audit-table.ts';
 import { CallbackHoldTable } from './callback-hold-table.ts';
+import { CallbackTable } from './callback-table.ts';
 import { CompletionTable } from './completion-table.ts';
 import { CursorMoves, CursorTable } from './cursor-table.ts';
 import { completionKey, MEMORY, openDatabase, STATE_FILE, storeId } from './database.ts';
@@ -94,6 +96,7 @@ class SqliteState implements StateStore {
   readonly #audit: AuditTable;
   readonly #holds: CallbackHoldTable;
   readonly #completions: CompletionTable;
+  readonly #callbacks: CallbackTable;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
   #broken: RowcallError | undefined;
@@ -115,6 +118,7 @@ class SqliteState implements StateStore {
     });
     this.#audit = new AuditTable(db);
     this.#holds = new CallbackHoldTable(db, this.#audit);
+    this.#callbacks = new CallbackTable(db);
     // Not deferred: a transaction that reads before it writes would fail where another process wrote between.
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
@@ -219,6 +223,61 @@ class SqliteState implements StateStore {
 
   audit(filter: PageOf): Promise<readonly AuditEntry[]> {
     return this.#read(() => this.#audit.list(filter));
+  }
+
+  registered(): ReturnType<StateStore['registered']> {
+    return this.#read(() => this.#callbacks.registered());
+  }
+
+  registerCallback(
+    ...[next, expected]: Parameters<StateStore['registerCallback']>
+  ): Promise<number> {
+    return this.#write(() => {
+      this.#audit.add(aboutCallback('callback-register', next.name, next));
+      return this.#callbacks.register(next, expected);
+    });
+  }
+
+  noteVersion(next: NewVersion): Promise<number> {
+    return this.#write(() => this.#callbacks.note(next));
+  }
+
+  callbackVersions(name: string): ReturnType<StateStore['callbackVersions']> {
+    return this.#read(() => this.#callbacks.versions(name));
+  }
+
+  removeCallback(name: string, asked: Asked): Promise<void> {
+    return this.#write(() => {
+      this.#audit.add(aboutCallback('callback-remove', name, asked));
+      this.#callbacks.remove(name, asked.atMs);
+    });
+  }
+
+  removedCallbacks(): Promise<readonly string[]> {
+    return this.#read(() => this.#callbacks.removed());
+  }
+
+  purgeCallback(name: string, limit: number): Promise<boolean> {
+    return this.#write(() => {
+      this.#cursors.forget(name);
+      return this.#callbacks.purge(name, limit);
+    });
+  }
+
+  forgetRemoved(name: string): Promise<void> {
+    return this.#write(() => {
+      this.#callbacks.forget(name);
+    });
+  }
+
+  keptAnswer(...[key, sinceMs]: Parameters<StateStore['keptAnswer']>): Promise<KeptAnswer | null> {
+    return this.#read(() => this.#callbacks.keptAnswer(key, sinceMs));
+  }
+
+  keepAnswer(...args: Parameters<StateStore['keepAnswer']>): Promise<void> {
+    return this.#write(() => {
+      this.#callbacks.keepAnswer(...args);
+    });
   }
 
   close(): Promise<void> {

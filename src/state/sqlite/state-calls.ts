@@ -23,6 +23,16 @@ export const METHODS = [
   'deadLetters',
   'deadLetter',
   'audit',
+  'registered',
+  'registerCallback',
+  'noteVersion',
+  'callbackVersions',
+  'removeCallback',
+  'removedCallbacks',
+  'purgeCallback',
+  'forgetRemoved',
+  'keptAnswer',
+  'keepAnswer',
   'close',
 ] as const satisfies readonly (keyof StateStore)[];
 

@@ -165,6 +165,58 @@ class ThreadedState implements StateStore {
     return this.#call('audit', [filter]);
   }
 
+  registered(): ReturnType<StateStore['registered']> {
+    return this.#call('registered', []);
+  }
+
+  registerCallback(
+    ...args: Parameters<StateStore['registerCallback']>
+  ): ReturnType<StateStore['registerCallback']> {
+    return this.#call('registerCallback', args);
+  }
+
+  noteVersion(
+    ...args: Parameters<StateStore['noteVersion']>
+  ): ReturnType<StateStore['noteVersion']> {
+    return this.#call('noteVersion', args);
+  }
+
+  callbackVersions(
+    ...args: Parameters<StateStore['callbackVersions']>
+  ): ReturnType<StateStore['callbackVersions']> {
+    return this.#call('callbackVersions', args);
+  }
+
+  removeCallback(
+    ...args: Parameters<StateStore['removeCallback']>
+  ): ReturnType<StateStore['removeCallback']> {
+    return this.#call('removeCallback', args);
+  }
+
+  removedCallbacks(): ReturnType<StateStore['removedCallbacks']> {
+    return this.#call('removedCallbacks', []);
+  }
+
+  purgeCallback(
+    ...args: Parameters<StateStore['purgeCallback']>
+  ): ReturnType<StateStore['purgeCallback']> {
+    return this.#call('purgeCallback', args);
+  }
+
+  forgetRemoved(
+    ...args: Parameters<StateStore['forgetRemoved']>
+  ): ReturnType<StateStore['forgetRemoved']> {
+    return this.#call('forgetRemoved', args);
+  }
+
+  keptAnswer(...args: Parameters<StateStore['keptAnswer']>): ReturnType<StateStore['keptAnswer']> {
+    return this.#call('keptAnswer', args);
+  }
+
+  keepAnswer(...args: Parameters<StateStore['keepAnswer']>): ReturnType<StateStore['keepAnswer']> {
+    return this.#call('keepAnswer', args);
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#call('close', []);
     return this.#closing;

@@ -192,7 +192,7 @@ describe('the mapping from YAML to the program', () => {
       ],
       state: { type: 'sqlite', path: '/etc/rowcall/state.db' },
       completions: { listen: { host: '::', port: 9999 }, publicUrl: 'https://p/x' },
-      admin: { listen: { host: '::1', port: 0 }, tokens: [] },
+      admin: { listen: { host: '::1', port: 0 }, tokens: [], privateCallbacks: false },
       shutdownTimeoutMs: 1000,
       logLevel: 'debug',
     });

@@ -2,22 +2,25 @@
 
 import { z } from 'zod';
 import { printCallback } from '../../../config/print.ts';
-import type { CallbackConfig } from '../../../config/schema.ts';
 import type { CallbackSnapshot } from '../../../deliver/callback-runner.ts';
 import { RowcallError } from '../../../errors.ts';
 import { lagRecords, type PartitionEnds } from '../../observe/lag.ts';
 import type { CallbackAction, Cursor } from '../../../state/state-store.ts';
 import type { ApiServer } from '../api.ts';
-import { type ApiParts, askedBy, requireState } from '../api-parts.ts';
+import { type ApiParts, askedBy, type ListedCallback, requireState } from '../api-parts.ts';
 import { pageOf, pageOfSorted, pageQuery } from '../page.ts';
 import { isoOf, problems, reason, timestamp } from '../schemas.ts';
 
-const callbackSchema = z
+export const callbackSchema = z
   .object({
     name: z.string(),
-    origin: z.literal('file').describe('file: of the YAML, read-only here.'),
+    origin: z.enum(['file', 'api']).describe('file: of the YAML, read-only here.'),
+    version: z.int().describe('0 where no version is known.'),
     state: z
-      .enum(['active', 'paused', 'disabled', 'lanes-full', 'stopped', 'not-running', 'orphaned'])
+      .enum([
+        ...(['active', 'paused', 'disabled', 'lanes-full', 'stopped', 'not-running'] as const),
+        ...(['orphaned', 'removing'] as const),
+      ])
       .describe('orphaned: not configured any more; its events are kept, and it is not called.'),
     reason: z.string().nullable().describe('Why it is not active.'),
     resumes_at: timestamp.nullable().describe('When a paused one tries again.'),
@@ -38,7 +41,7 @@ const callbackSchema = z
   })
   .meta({ id: 'Callback' });
 
-type Callback = z.output<typeof callbackSchema>;
+export type Callback = z.output<typeof callbackSchema>;
 
 export function routeCallbacks(api: ApiServer, parts: ApiParts): void {
   api.get(
@@ -56,8 +59,8 @@ export function routeCallbacks(api: ApiServer, parts: ApiParts): void {
     async ({ query }) => {
       const ends = await parts.ends();
       const all = [
-        ...parts.callbacks().map((callback) => describe(callback, parts, ends)),
-        ...(await orphans(parts)).map((cursors) => describeOrphan(cursors, ends)),
+        ...parts.callbacks.all.map((callback) => describe(callback, parts, ends)),
+        ...(await orphans(parts)).map((cursors) => describeOrphan(cursors, parts, ends)),
       ];
       return pageOfSorted(all, query, ({ name }) => name);
     },
@@ -74,18 +77,15 @@ export function routeCallbacks(api: ApiServer, parts: ApiParts): void {
         response: { 200: callbackSchema, ...problems },
       },
     },
-    async ({ params: { name } }) => {
-      const callback = parts.callbacks().find((one) => one.name === name);
-      if (callback !== undefined) return describe(callback, parts, await parts.ends());
-      const orphan = (await orphans(parts)).find(([{ callback: one }]) => one === name);
-      if (orphan !== undefined) return describeOrphan(orphan, await parts.ends());
-      throw unknown(name);
+    async ({ params: { name } }, reply) => {
+      const found = await findCallback(name, parts);
+      return reply.header('etag', etagOf(found.version)).send(found);
     },
   );
   for (const action of ['enable', 'disable', 'resume'] as const) routeAction(api, parts, action);
 }
 
-const callbackName = z.object({ name: z.string().max(200) });
+export const callbackName = z.object({ name: z.string().max(200) });
 
 const ACTIONS = {
   enable: { operationId: 'enableCallback', summary: 'Go on where it was disabled' },
@@ -114,20 +114,26 @@ function routeAction(api: ApiServer, parts: ApiParts, action: CallbackAction): v
       },
     },
     async ({ params: { name }, body, caller }) => {
-      const callback = known(parts, name);
+      if (parts.callbacks.get(name) === undefined) throw unknown(name);
       const asked = askedBy(caller, body.reason, parts);
       await requireState(parts).actOnCallback(name, action, asked);
       await parts.deliver?.lookAtHolds?.();
-      return describe(callback, parts, await parts.ends());
+      return findCallback(name, parts);
     },
   );
 }
 
+export function etagOf(version: number): string {
+  return `"${version}"`;
+}
+
 /** @throws RowcallError CALLBACK_UNKNOWN */
-function known({ callbacks }: ApiParts, name: string): CallbackConfig {
-  const callback = callbacks().find((one) => one.name === name);
-  if (callback === undefined) throw unknown(name);
-  return callback;
+export async function findCallback(name: string, parts: ApiParts): Promise<Callback> {
+  const callback = parts.callbacks.get(name);
+  if (callback !== undefined) return describe(callback, parts, await parts.ends());
+  const orphan = (await orphans(parts)).find(([{ callback: one }]) => one === name);
+  if (orphan !== undefined) return describeOrphan(orphan, parts, await parts.ends());
+  throw unknown(name);
 }
 
 function unknown(name: string): RowcallError {
@@ -135,21 +141,21 @@ function unknown(name: string): RowcallError {
 }
 
 function describe(
-  callback: CallbackConfig,
+  callback: ListedCallback,
   { deliver }: ApiParts,
   ends: PartitionEnds | null,
 ): Callback {
-  const running = deliver?.snapshot().callbacks.find(({ name }) => name === callback.name) ?? null;
+  const { config, origin, version } = callback;
+  const running = deliver?.snapshot().callbacks.find(({ name }) => name === config.name) ?? null;
   return {
-    name: callback.name,
-    origin: 'file',
+    ...{ name: config.name, origin, version },
     ...stateOf(running),
     disabled: disabledOf(running),
     in_flight: running?.inFlight ?? 0,
     lanes: running?.lanes ?? 0,
     lane_events: running?.laneEvents ?? 0,
     lag: running === null || ends === null ? null : lagRecords(running, ends),
-    config: printCallback(callback),
+    config: printCallback(config),
   };
 }
 
@@ -157,7 +163,7 @@ type Cursors = readonly [Cursor, ...Cursor[]];
 
 /** Callbacks with progress that nobody configures any more, each with its cursors. */
 async function orphans({ state, callbacks }: ApiParts): Promise<Cursors[]> {
-  const configured = new Set(callbacks().map(({ name }) => name));
+  const configured = new Set(callbacks.all.map(({ config }) => config.name));
   const byName = new Map<string, [Cursor, ...Cursor[]]>();
   for (const cursor of (await state?.cursors()) ?? []) {
     if (configured.has(cursor.callback)) continue;
@@ -168,12 +174,21 @@ async function orphans({ state, callbacks }: ApiParts): Promise<Cursors[]> {
   return [...byName.values()];
 }
 
-function describeOrphan(cursors: Cursors, ends: PartitionEnds | null): Callback {
+function describeOrphan(
+  cursors: Cursors,
+  { callbacks }: ApiParts,
+  ends: PartitionEnds | null,
+): Callback {
   const [{ callback: name }] = cursors;
   const inLanes = cursors.reduce((sum, { ledger }) => sum + laned(ledger), 0);
   return {
-    ...{ name, origin: 'file', state: 'orphaned', resumes_at: null, config: null, disabled: null },
-    reason: 'It is not configured any more; configured again, it goes on from where it stood',
+    ...{ name, origin: 'file', version: 0, resumes_at: null, config: null, disabled: null },
+    ...(callbacks.isRemoving(name)
+      ? { state: 'removing', reason: 'It is being removed' }
+      : {
+          state: 'orphaned',
+          reason: 'It is not configured any more; configured again, it goes on from where it stood',
+        }),
     ...{ in_flight: 0, lane_events: inLanes },
     lanes: cursors.reduce((sum, { ledger }) => sum + ledger.retrying, 0),
     lag: ends === null ? null : lagRecords({ partitions: cursors.map(standing) }, ends),

@@ -15,6 +15,7 @@ import { LargeWork } from '../../../../src/shared/large-work.ts';
 import { silentLogger } from '../../../../src/shared/logger.ts';
 import { openSqliteState } from '../../../../src/state/sqlite/sqlite-state.ts';
 import type { LedgerCounts, StateStore } from '../../../../src/state/state-store.ts';
+import { callbackCalls } from '../../../support/callback-calls.ts';
 import { PERSISTENCE } from '../../../support/engine-options.ts';
 import { type Owner, Scheduler } from '../../../support/simulation-scheduler.ts';
 
@@ -277,6 +278,7 @@ function bound(store: StateStore): StateStore {
     deadLetters: (filter) => store.deadLetters(filter),
     deadLetter: (id) => store.deadLetter(id),
     audit: (filter) => store.audit(filter),
+    ...callbackCalls(store),
     close: () => store.close(),
   };
 }

@@ -1,88 +1,80 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { stringify } from 'yaml';
 import { runCli } from '../../../../src/operate/cli/cli.ts';
-import { openSqliteState } from '../../../../src/state/sqlite/sqlite-state.ts';
-import { newCursor, progress } from '../../../contract/state-store-samples.ts';
-import { gather } from '../../../support/cli.ts';
+import { ADMIN_TOKENS, type AdminScene, openAdmin } from '../../../support/admin-api.ts';
+import { type CommandOutput, gather } from '../../../support/cli.ts';
 import { tempDir } from '../../../support/temp-dir.ts';
 
-const CONFIG = `
-name: shop
-source: { url: 'mysql://rowcall@db' }
-tables: [{ match: shop.* }]
-log: { path: log }
-state: { path: state.db }
-callbacks:
-  - { name: supply-chain, tables: [shop.orders], deliver: { module: ./audit.mjs } }
-  - { name: new-one, tables: [shop.orders], deliver: { module: ./audit.mjs } }
-`;
+let scene: AdminScene;
+const file = join(tempDir(), 'mail.yaml');
 
-let file: string;
-let path: string;
-
-beforeEach(async () => {
-  const folder = tempDir();
-  file = join(folder, 'rowcall.yaml');
-  path = join(folder, 'state.db');
-  writeFileSync(file, CONFIG);
-  const state = await openSqliteState({ path });
-  await state.openCursors([newCursor(0, { callback: 'supply-chain' })]);
-  const moved = progress(2, { read: 2, matched: 1, filtered: 1, delivered: 1 });
-  await state.commit([{ ...moved, callback: 'supply-chain' }]);
-  await state.close();
+beforeAll(async () => {
+  scene = await openAdmin({}, { registry: true });
+  const mail = { name: 'mail', tables: ['shop.*'], deliver: { url: 'https://example.com/' } };
+  writeFileSync(file, stringify(mail));
 });
 
-async function run(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
-  return gather((io) => runCli(['callbacks', ...argv, '-c', file], io));
+afterAll(async () => {
+  await scene.close();
+});
+
+function callbacks(...args: readonly string[]): Promise<CommandOutput> {
+  const found = ['--url', scene.url, '--token', ADMIN_TOKENS.admin];
+  return gather((io) => runCli(['callbacks', ...args, ...found], io));
 }
 
-async function items(): Promise<unknown> {
-  const { out } = await run('list', '--json');
-  return (JSON.parse(out) as { items: unknown }).items;
-}
-
-describe('rowcall callbacks', () => {
-  it('lists those of the configuration with their books, whether they began or not', async () => {
-    const books = { read: 2, matched: 1, delivered: 1, held: 0 };
-    const none = { read: 0, matched: 0, delivered: 0, held: 0 };
-    const enabled = { state: 'enabled', disabled: null, wait: null };
-    expect(await items()).toEqual([
-      { name: 'supply-chain', ...enabled, ...books },
-      { name: 'new-one', ...enabled, ...none },
-    ]);
-    expect((await run('list')).out).toMatch(/^callback +state .*\n.*\nsupply-chain +enabled/);
+it('a callback is made, looked at, changed, gone back to and removed by commands', async () => {
+  const made = await callbacks('register', file, '--reason', 'new mailer');
+  expect(made).toMatchObject({ code: 0, err: '' });
+  expect(made.out).toMatch(/mail is called from now on \(version 1\)\.\n.*\n {2}whsec_/);
+  const list = await callbacks('list');
+  expect(list.out).toMatch(/^mail +api +1 /m);
+  expect(list.out).toMatch(/^audit +file +1 /m);
+  expect((await callbacks('rotate-secret', 'mail')).out).toContain('whsec_');
+  const retired = await callbacks('rotate-secret', 'mail', '--retire', '--reason', 'all have it');
+  expect(retired.out).not.toContain('whsec_');
+  const disabled = await callbacks('disable', 'mail', '--reason', 'it moves');
+  expect(disabled).toMatchObject({
+    code: 0,
+    out: expect.stringMatching(/^mail: disabled/) as string,
   });
+  const [hold] = await scene.state.callbackHolds();
+  expect(hold?.disabled).toMatchObject({ actor: 'token:admin', reason: 'it moves' });
+  expect((await callbacks('enable', 'mail', '--reason', 'it moved')).code).toBe(0);
+  const versions = await callbacks('versions', 'mail');
+  expect(versions.out).toMatch(/3 .*token:admin +all have it\n +2 .*\n +1 .*new mailer/);
+  expect((await callbacks('diff', 'mail', '1', '2')).out).toBe(
+    'deliver.secrets\n  - ["***"]\n  + ["***","***"]\n',
+  );
+  expect((await callbacks('rollback', 'mail', '1')).out).toBe(
+    'mail is as in version 1 again (version 4).\n',
+  );
+  const shown = JSON.parse((await callbacks('show', 'mail', '--json')).out) as object;
+  expect(shown).toMatchObject({ version: 4, config: { deliver: { secrets: ['***'] } } });
+  const asked = await callbacks('remove', 'mail');
+  expect(asked).toMatchObject({ code: 2 });
+  expect(asked.err).toMatch(/^error CALLBACK_PENDING: [^]*--yes/);
+  expect((await callbacks('remove', 'mail', '--yes')).out).toMatch(/^mail is removed/);
+});
 
-  it('disables and enables one, and shows by whom and why', async () => {
-    const done = await run('disable', 'supply-chain', '--reason', 'it moves');
-    expect(done.out).toMatch(/^supply-chain: disabled: /);
-    const disabled = { by: expect.stringMatching(/^cli:/) as string, reason: 'it moves' };
-    expect(await items()).toMatchObject([{ state: 'disabled', disabled }, { state: 'enabled' }]);
-    expect((await run('show', 'supply-chain')).out).toMatch(
-      /^Callback supply-chain: disabled\ndisabled by cli:\S+ at \S+: it moves\n/,
-    );
-    expect((await run('enable', 'supply-chain', '--reason', 'it has moved')).code).toBe(0);
-    expect(await items()).toMatchObject([{ state: 'enabled' }, {}]);
-  });
+it('what the daemon refuses is told with its code, place and cure', async () => {
+  const taken = await callbacks('remove', 'audit', '--yes');
+  expect(taken).toMatchObject({ code: 2, out: '' });
+  expect(taken.err).toMatch(
+    /^error CALLBACK_READ_ONLY: [^]*cure {2}It stands in the configuration/,
+  );
+  const token = ['--url', scene.url, '--token', 'no-such-token-of-anybody'];
+  const stranger = await gather((io) => runCli(['callbacks', 'list', ...token], io));
+  expect(stranger.err).toMatch(/^error API_UNAUTHENTICATED/);
+});
 
-  it('shows what an endpoint asked to wait for, and lets a person go on', async () => {
-    const state = await openSqliteState({ path });
-    const untilMs = Date.parse('2099-01-01T00:00:00Z');
-    const reason = 'HTTP 429';
-    await state.commit([{ type: 'callback-waits', callback: 'supply-chain', untilMs, reason }]);
-    await state.close();
-    expect((await run('show', 'supply-chain')).out).toContain(
-      'waits until 2099-01-01T00:00:00.000Z: HTTP 429\n',
-    );
-    expect((await run('resume', 'supply-chain', '--reason', 'they said so')).code).toBe(0);
-    expect(await items()).toMatchObject([{ state: 'enabled', wait: null }, {}]);
-  });
-
-  it('wants a reason, and a callback that is there', async () => {
-    const bare = await run('disable', 'supply-chain');
-    expect([bare.code, bare.err]).toEqual([2, expect.stringContaining('needs a reason') as string]);
-    const other = await run('disable', 'other', '--reason', 'none');
-    expect(other.err).toContain('error CALLBACK_UNKNOWN: There is no callback "other"');
-  });
+it('who answers nothing, and who is not named, is told apart', async () => {
+  const nobody = ['--url', 'http://127.0.0.1:9', '--token', 'x'.repeat(16)];
+  const gone = await gather((io) => runCli(['callbacks', 'list', ...nobody], io));
+  expect(gone).toMatchObject({ code: 1 });
+  expect(gone.err).toMatch(/^error DAEMON_UNREACHABLE[^]*127\.0\.0\.1:9/);
+  const unsaid = await gather((io) => runCli(['callbacks', 'list'], io));
+  expect(unsaid.err).toMatch(/^error USAGE/);
 });

@@ -1,0 +1,78 @@
+/** The part of the table of errors that is about what is asked of a running daemon: by the API, a command, a completion. */
+
+import type { ErrorRow } from './error-row.ts';
+
+const SAME_URL = 'Post to rowcall-completion-url exactly as the request carried it.';
+
+export const ASKED_ERRORS = {
+  LANE_UNKNOWN: { retriable: false, exit: 2, http: 404, cure: 'See rowcall lanes list.' },
+  CALLBACK_INVALID: { retriable: false, exit: 2, http: 422, cure: 'Correct what is named above.' },
+  CALLBACK_EXISTS: {
+    retriable: false,
+    exit: 2,
+    http: 409,
+    cure: 'Change it, or choose another name.',
+  },
+  CALLBACK_CHANGED: {
+    retriable: false,
+    exit: 2,
+    http: 412,
+    cure: 'Read it again, and send the ETag that it bears now as If-Match.',
+  },
+  CALLBACK_READ_ONLY: {
+    retriable: false,
+    exit: 2,
+    http: 409,
+    cure: 'It stands in the configuration file: change it there, then send SIGHUP.',
+  },
+  CALLBACK_PENDING: {
+    retriable: false,
+    exit: 2,
+    http: 409,
+    cure: 'Nothing of it is delivered any more once it is removed. If that is meant: ?confirm=true, or --yes.',
+  },
+  VERSION_UNKNOWN: {
+    retriable: false,
+    exit: 2,
+    http: 404,
+    cure: 'See GET /v1/callbacks/{name}/versions.',
+  },
+  IDEMPOTENCY_KEY_BUSY: { retriable: true, exit: 1, http: 409, cure: 'Wait, then ask again.' },
+  IDEMPOTENCY_KEY_REUSED: {
+    retriable: false,
+    exit: 2,
+    http: 422,
+    cure: 'Use another Idempotency-Key for another request; a key is kept for 24 hours.',
+  },
+  CALLBACK_UNKNOWN: { retriable: false, exit: 2, http: 404, cure: 'See GET /v1/callbacks.' },
+  API_CLOSED: { retriable: false, exit: 2, http: 403, cure: 'Configure admin.tokens.' },
+  API_UNAUTHENTICATED: {
+    retriable: false,
+    exit: 2,
+    http: 401,
+    cure: 'Send Authorization: Bearer with a token of admin.tokens.',
+  },
+  API_FORBIDDEN: {
+    retriable: false,
+    exit: 2,
+    http: 403,
+    cure: 'Use a token of that role, or raise the role of this one in admin.tokens.',
+  },
+  API_REQUEST_INVALID: { retriable: false, exit: 2, http: 400, cure: 'See /openapi.json.' },
+  DAEMON_UNREACHABLE: {
+    retriable: true,
+    exit: 1,
+    cure: 'Check that rowcall run or deliver runs, and that admin.listen, or --url, is its address.',
+  },
+  NOT_DELIVERING: {
+    retriable: true,
+    exit: 1,
+    http: 409,
+    cure: 'Ask the process that delivers: rowcall run, or rowcall deliver.',
+  },
+  COMPLETION_UNKNOWN: { retriable: false, exit: 1, http: 404, cure: SAME_URL },
+  COMPLETION_FORGED: { retriable: false, exit: 1, http: 401, cure: SAME_URL },
+  COMPLETION_LATE: { retriable: false, exit: 1, http: 409, cure: 'Nothing to do: it has ended.' },
+  COMPLETION_INVALID: { retriable: false, exit: 1, http: 400, cure: 'See docs/ASYNC.md.' },
+  COMPLETIONS_CLOSED: { retriable: true, exit: 1, http: 503, cure: 'Post it again.' },
+} as const satisfies Record<string, ErrorRow>;

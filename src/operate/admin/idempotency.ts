@@ -1,0 +1,96 @@
+/** `Idempotency-Key`: a POST that is sent again, since its answer was lost, is answered as the first time and not done twice. */
+
+import { createHash } from 'node:crypto';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { RowcallError } from '../../errors.ts';
+import type { ApiParts } from './api-parts.ts';
+import type { ApiServer } from './api.ts';
+
+const KEPT_MS = 24 * 60 * 60 * 1000;
+const MAX_KEY = 255;
+/** Headers that belong to the answer, not to its transport. */
+const KEPT_HEADERS = ['content-type', 'etag', 'location'] as const;
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What this request's answer is kept under; null where it is not. */
+    keptUnder: { readonly key: string; readonly request: string } | null;
+  }
+}
+
+/**
+ * Keys are each caller's own. Invariant: of two requests with one key the second is answered once the first one is, or
+ * refused. Only what succeeded is kept: whatever was refused has changed nothing, and may be asked again.
+ */
+export function keepAnswers(api: ApiServer, { state, clock }: ApiParts): void {
+  const underWay = new Set<string>();
+  api.decorateRequest('keptUnder', null);
+  if (state === null) return;
+  api.addHook('preHandler', async (request, reply) => {
+    const given = request.headers['idempotency-key'];
+    if (request.method !== 'POST' || given === undefined) return;
+    const key = `${request.caller?.name ?? ''} ${keyOf(given)}`;
+    const asked = digestOf(request);
+    const kept = await state.keptAnswer(key, clock.now() - KEPT_MS);
+    if (kept === null) {
+      if (underWay.has(key)) {
+        throw new RowcallError(
+          'IDEMPOTENCY_KEY_BUSY',
+          'The first request with this key is not answered yet',
+        );
+      }
+      underWay.add(key);
+      request.keptUnder = { key, request: asked };
+      return;
+    }
+    if (kept.request !== asked) {
+      throw new RowcallError('IDEMPOTENCY_KEY_REUSED', 'Another request was made with this key');
+    }
+    await reply
+      .code(kept.status)
+      .headers(JSON.parse(kept.headers) as Record<string, string>)
+      .header('idempotent-replayed', 'true')
+      .serializer((text: unknown) => String(text))
+      .send(kept.body);
+  });
+  api.addHook('onSend', async (request, reply, payload) => {
+    const { keptUnder } = request;
+    if (keptUnder === null) return;
+    try {
+      if (reply.statusCode < 300 && typeof payload === 'string') {
+        await keep(keptUnder, reply, payload);
+      }
+    } finally {
+      underWay.delete(keptUnder.key);
+    }
+  });
+
+  async function keep(
+    { key, request }: NonNullable<FastifyRequest['keptUnder']>,
+    reply: FastifyReply,
+    body: string,
+  ): Promise<void> {
+    const headers = Object.fromEntries(
+      KEPT_HEADERS.flatMap((name) => {
+        const value = reply.getHeader(name);
+        return value === undefined ? [] : [[name, String(value)]];
+      }),
+    );
+    const now = clock.now();
+    const answer = { request, status: reply.statusCode, headers: JSON.stringify(headers), body };
+    await state?.keepAnswer(key, answer, now, now - KEPT_MS);
+  }
+}
+
+/** @throws RowcallError API_REQUEST_INVALID */
+function keyOf(given: string | string[]): string {
+  if (typeof given === 'string' && given !== '' && given.length <= MAX_KEY) return given;
+  throw new RowcallError('API_REQUEST_INVALID', `Idempotency-Key has 1 to ${MAX_KEY} characters`, {
+    place: 'headers/idempotency-key',
+  });
+}
+
+function digestOf({ method, url, body }: FastifyRequest): string {
+  const text = JSON.stringify([method, url, body ?? null]);
+  return createHash('sha256').update(text).digest('hex');
+}

@@ -1,0 +1,157 @@
+/** The admin API as commands ask it: found by the configuration, or by `--url` and `--token`. */
+
+import { request } from 'undici';
+import { z } from 'zod';
+import { loadConfig } from '../../config/load.ts';
+import type { Config } from '../../config/schema.ts';
+import { ERRORS } from '../../error-table.ts';
+import { type ErrorCode, RowcallError } from '../../errors.ts';
+import { problemSchema } from '../admin/problem.ts';
+import type { CliIo } from './io.ts';
+
+/** Options by which every client of the API finds it. */
+export interface ApiOptions {
+  readonly config?: string;
+  readonly url?: string;
+  readonly token?: string;
+}
+
+export interface ApiRequest<T extends z.ZodType> {
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Below /v1, each part percent-encoded. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | number | undefined>>;
+  readonly body?: unknown;
+  /** The schema by which the route describes its answer. */
+  readonly answer: T;
+}
+
+const ANSWER_MS = 30_000;
+const MAX_PROBLEM_CHARS = 64 * 1024;
+
+/** The routes' own schemas type the answers, so that a command cannot read what no route sends. */
+export class ApiClient {
+  readonly #url: string;
+  readonly #token: string;
+
+  private constructor(url: string, token: string) {
+    this.#url = url.replace(/\/+$/, '');
+    this.#token = token;
+  }
+
+  /** @throws RowcallError USAGE, CONFIG_INVALID */
+  static async find(options: ApiOptions, io: CliIo): Promise<ApiClient> {
+    const token = options.token ?? io.env['ROWCALL_TOKEN'];
+    if (options.config === undefined) {
+      if (options.url !== undefined && token !== undefined) {
+        return new ApiClient(options.url, token);
+      }
+      throw new RowcallError('USAGE', 'Where the daemon is asked is not said', {
+        cure: 'Give -c FILE; or --url http://127.0.0.1:8686 with --token, or ROWCALL_TOKEN in the environment.',
+      });
+    }
+    const config = await loadConfig(options.config, io.env);
+    return new ApiClient(options.url ?? urlOf(config), token ?? tokenOf(config));
+  }
+
+  /** @throws RowcallError DAEMON_UNREACHABLE; with the code of the problem that was answered */
+  async ask<T extends z.ZodType>(asked: ApiRequest<T>): Promise<z.output<T>> {
+    const { method = 'GET', path, query = {}, body, answer } = asked;
+    const url = new URL(`${this.#url}/v1${path}`);
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined) url.searchParams.set(name, String(value));
+    }
+    const { status, text } = await this.#send(url, method, body);
+    const json = parsed(text);
+    if (status >= 300) throw failureOf(status, json, text);
+    const read = answer.safeParse(json);
+    if (read.success) return read.data;
+    throw new RowcallError(
+      'DAEMON_UNREACHABLE',
+      `The answer to ${method} ${url.pathname} is none of this version`,
+      {
+        place: this.#url,
+        cure: 'Use the rowcall of the version that runs there.',
+      },
+    );
+  }
+
+  async #send(
+    url: URL,
+    method: NonNullable<ApiRequest<z.ZodType>['method']>,
+    body: unknown,
+  ): Promise<{ readonly status: number; readonly text: string }> {
+    try {
+      const answer = await request(url, {
+        method,
+        headers: {
+          authorization: `Bearer ${this.#token}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        signal: AbortSignal.timeout(ANSWER_MS),
+      });
+      return { status: answer.statusCode, text: await answer.body.text() };
+    } catch (cause) {
+      const why = cause instanceof Error && 'code' in cause ? String(cause.code) : 'no answer';
+      throw new RowcallError('DAEMON_UNREACHABLE', `No daemon answers: ${why}`, {
+        place: this.#url,
+        cause,
+      });
+    }
+  }
+}
+
+/** Every page of a list, one after the other. */
+export async function* pages<T extends z.ZodType>(
+  client: ApiClient,
+  path: string,
+  item: T,
+): AsyncGenerator<z.output<T>> {
+  const page = z.object({ items: z.array(item), next: z.string().nullable() });
+  for (let cursor: string | undefined; ;) {
+    const { items, next } = await client.ask({ path, query: { cursor }, answer: page });
+    yield* items;
+    if (next === null) return;
+    cursor = next;
+  }
+}
+
+function urlOf({ admin: { listen } }: Config): string {
+  const { host, port } = listen;
+  // Who listens on every address is asked on this machine's own.
+  const own = { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host;
+  return `http://${own.includes(':') ? `[${own}]` : own}:${port}`;
+}
+
+const RANK = { viewer: 0, operator: 1, admin: 2 } as const;
+
+/** The one that may do most: whoever reads the file may do all of it anyway. @throws RowcallError API_CLOSED */
+function tokenOf({ admin }: Config): string {
+  const [best] = [...admin.tokens].sort((a, b) => RANK[b.role] - RANK[a.role]);
+  if (best !== undefined) return best.token.reveal();
+  throw new RowcallError('API_CLOSED', 'The configuration has no admin.tokens');
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Whoever answered is no daemon of ours: its text is told.
+    return null;
+  }
+}
+
+function failureOf(status: number, json: unknown, text: string): RowcallError {
+  const problem = problemSchema.safeParse(json);
+  if (!problem.success) {
+    const said = text.slice(0, MAX_PROBLEM_CHARS).split('\n', 1)[0]?.slice(0, 200) ?? '';
+    return new RowcallError('DAEMON_UNREACHABLE', `HTTP ${status}: ${said}`);
+  }
+  const { code, title, detail = title, place, cure } = problem.data;
+  const known = code !== undefined && Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : null;
+  return new RowcallError(known ?? 'DAEMON_UNREACHABLE', detail, {
+    ...(place === undefined ? {} : { place }),
+    ...(cure === undefined ? {} : { cure }),
+  });
+}

@@ -1,0 +1,98 @@
+/** The commands under `rowcall callbacks`, and their options. */
+
+import { type Command, InvalidArgumentError } from 'commander';
+import type { CliIo } from './io.ts';
+import {
+  actOnCallback,
+  type CallbackCommandOptions,
+  diffVersions,
+  listCallbacks,
+  listVersions,
+  registerCallback,
+  removeCallback,
+  rollBack,
+  rotateSecret,
+  showCallback,
+} from './callbacks.ts';
+
+/** Adds the options by which every client of the API finds it. */
+export function addApiOptions(command: Command): Command {
+  return command
+    .option(
+      '-c, --config <file>',
+      'configuration file (YAML): the daemon that it describes is asked',
+    )
+    .option('--url <url>', 'or its admin address, such as http://127.0.0.1:8686')
+    .option('--token <token>', 'token of admin.tokens; else ROWCALL_TOKEN')
+    .option('--json', 'print JSON for a program');
+}
+
+export function addCallbacks(program: Command, io: CliIo): void {
+  const callbacks = program
+    .command('callbacks')
+    .description('who is called back, and who is not now');
+  const command = (name: string, description: string): Command =>
+    addApiOptions(callbacks.command(name).description(description));
+  const changing = (name: string, description: string): Command =>
+    command(name, description).option('--reason <text>', 'why; for the audit log');
+
+  command('list', 'list all callbacks: whether they are enabled, and what they are doing').action(
+    (options: CallbackCommandOptions) => listCallbacks(options, io),
+  );
+  command('show', 'one callback')
+    .argument('<name>')
+    .action((name: string, options: CallbackCommandOptions) => showCallback(name, options, io));
+  for (const [action, description] of ACTIONS) {
+    changing(action, description)
+      .argument('<name>')
+      .action((name: string, options: CallbackCommandOptions) =>
+        actOnCallback(action, name, options, io),
+      );
+  }
+  changing('register', 'make a callback from a file that holds one')
+    .argument('<file>', 'YAML or JSON, as it would stand under callbacks')
+    .option('--replace', 'also where there is one of its name')
+    .action((file: string, options: CallbackCommandOptions & { replace?: boolean }) =>
+      registerCallback(file, options, io),
+    );
+  command('versions', 'what a callback was, the newest first')
+    .argument('<name>')
+    .action((name: string, options: CallbackCommandOptions) => listVersions(name, options, io));
+  command('diff', 'what differs between two versions')
+    .argument('<name>')
+    .argument('<from>', 'number of a version', positiveInteger)
+    .argument('<to>', 'number of a version', positiveInteger)
+    .action((name: string, from: number, to: number, options: CallbackCommandOptions) =>
+      diffVersions(name, { from, to }, options, io),
+    );
+  changing('rollback', 'make an earlier version the newest; secrets stay as they are now')
+    .argument('<name>')
+    .argument('<version>', 'number of a version', positiveInteger)
+    .action((name: string, version: number, options: CallbackCommandOptions) =>
+      rollBack(name, version, options, io),
+    );
+  changing('rotate-secret', 'sign with a new secret, and with the newest of before')
+    .argument('<name>')
+    .option('--retire', 'make none: sign with the newest alone')
+    .action((name: string, options: CallbackCommandOptions & { retire?: boolean }) =>
+      rotateSecret(name, options, io),
+    );
+  changing('remove', 'remove a callback with all that waits for it; it cannot be undone')
+    .argument('<name>')
+    .option('--yes', 'also where events wait for it')
+    .action((name: string, options: CallbackCommandOptions) => removeCallback(name, options, io));
+}
+
+const ACTIONS = [
+  ['enable', 'go on with a disabled callback, at the event where it stopped'],
+  ['disable', 'send nothing more and hold the events; what is in flight ends'],
+  ['resume', 'go on now, whatever the endpoint asked to wait for'],
+] as const;
+
+function positiveInteger(text: string): number {
+  const value = Number(text);
+  if (!/^[0-9]+$/.test(text) || !Number.isSafeInteger(value) || value < 1) {
+    throw new InvalidArgumentError('It must be a whole number from 1.');
+  }
+  return value;
+}

@@ -1,0 +1,86 @@
+/** Callbacks as the state store knows them: those made through the API, the versions of all, and those being removed. */
+
+import type { Asked } from './state-store.ts';
+
+/** A callback made through the API, as it was written, secrets and all. It never leaves the process as it stands here. */
+export interface RegisteredCallback {
+  readonly name: string;
+  readonly version: number;
+  /** JSON with the names of the YAML. */
+  readonly written: string;
+}
+
+export interface CallbackVersion extends Asked {
+  readonly callback: string;
+  /** From 1; a number is never used again, also where a callback was removed and made anew. */
+  readonly version: number;
+  /** JSON for a person: secrets are masked. */
+  readonly shown: string;
+  /** As `RegisteredCallback`'s; null of one that stands in the file. */
+  readonly written: string | null;
+  /** Equal for versions that say the same, secrets included, and for no others. */
+  readonly digest: string;
+}
+
+/** What a callback is to be from now on. */
+export interface NewVersion extends Asked {
+  readonly name: string;
+  readonly shown: string;
+  readonly written: string | null;
+  readonly digest: string;
+}
+
+/** What was answered to a request that bore an Idempotency-Key. */
+export interface KeptAnswer {
+  /** Of method, path, caller and body. */
+  readonly request: string;
+  readonly status: number;
+  readonly headers: string;
+  readonly body: string;
+}
+
+export interface CallbackStore {
+  registered(): Promise<readonly RegisteredCallback[]>;
+
+  /**
+   * Saves a callback made through the API, with its version and its line in the audit log.
+   *
+   * @param expected the version that is to be replaced; null: there must be none; undefined: whatever there is
+   * @returns the version made
+   * @throws RowcallError CALLBACK_CHANGED: another version stands there; CALLBACK_EXISTS
+   */
+  registerCallback(next: NewVersion, expected?: number | null): Promise<number>;
+
+  /**
+   * Notes that a callback of the file has this form; one that says the same as its newest version is that version.
+   *
+   * @returns the version
+   */
+  noteVersion(next: NewVersion): Promise<number>;
+
+  /** The newest first; at least the last ten. */
+  callbackVersions(name: string): Promise<readonly CallbackVersion[]>;
+
+  /** From now on it is to be removed, whatever happens to the process: `purgeCallback` does it. With a line in the audit log. */
+  removeCallback(name: string, asked: Asked): Promise<void>;
+
+  /** Callbacks that are to be removed, and are not yet. */
+  removedCallbacks(): Promise<readonly string[]>;
+
+  /**
+   * Deletes lanes, dead letters and cursors of one that is to be removed, up to about `limit` events at once. Nobody
+   * delivers for it any more.
+   *
+   * @returns whether there may be more
+   */
+  purgeCallback(name: string, limit: number): Promise<boolean>;
+
+  /** Nothing of it is left anywhere: the name is free. */
+  forgetRemoved(name: string): Promise<void>;
+
+  /** Null where nothing was answered under that key since `sinceMs`. */
+  keptAnswer(key: string, sinceMs: number): Promise<KeptAnswer | null>;
+
+  /** Keeps it, and drops what is older than `sinceMs`. The first answer under a key stays. */
+  keepAnswer(key: string, answer: KeptAnswer, atMs: number, sinceMs: number): Promise<void>;
+}

@@ -1,0 +1,174 @@
+/** Callbacks made through the API and the versions of all, in the database. */
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+
+import { RowcallError } from '../../errors.ts';
+import type { Row } from '../../shared/sqlite-row.ts';
+import { numberOf, textOf, textOrNull } from '../../shared/sqlite-row.ts';
+import type {
+  CallbackVersion,
+  KeptAnswer,
+  NewVersion,
+  RegisteredCallback,
+} from '../callback-store.ts';
+
+/** More than ten, so that a day of trying leaves yesterday's. */
+const KEPT_VERSIONS = 50;
+
+/** Invariant: what is registered is the version of that number, written in the same transaction. */
+export class CallbackTable {
+  readonly #sql;
+
+  constructor(db: DatabaseSync) {
+    this.#sql = prepareAll(db);
+  }
+
+  registered(): RegisteredCallback[] {
+    return this.#sql.registered.all().map((row) => ({
+      name: textOf(row, 'name'),
+      version: numberOf(row, 'version'),
+      written: textOf(row, 'written'),
+    }));
+  }
+
+  /** @throws RowcallError CALLBACK_CHANGED, CALLBACK_EXISTS, CALLBACK_UNKNOWN */
+  register(next: NewVersion, expected: number | null | undefined): number {
+    const row = this.#sql.find.get(next.name);
+    const current = row === undefined ? null : numberOf(row, 'version');
+    if (expected === null && current !== null) {
+      throw new RowcallError('CALLBACK_EXISTS', `There is a callback ${next.name} already`);
+    }
+    if (expected !== undefined && expected !== null && current !== expected) {
+      const there = current === null ? 'none' : `version ${current}`;
+      const text = `The callback ${next.name} was changed meanwhile: there is ${there}, not version ${expected}`;
+      throw new RowcallError('CALLBACK_CHANGED', text);
+    }
+    const version = this.#add(next);
+    this.#sql.save.run(next.name, version, next.written);
+    return version;
+  }
+
+  note(next: NewVersion): number {
+    const newest = this.#sql.newest.get(next.name);
+    if (newest !== undefined && textOf(newest, 'digest') === next.digest) {
+      return numberOf(newest, 'version');
+    }
+    return this.#add(next);
+  }
+
+  versions(name: string): CallbackVersion[] {
+    return this.#sql.versions.all(name).map(versionOf);
+  }
+
+  remove(name: string, atMs: number): void {
+    this.#sql.unregister.run(name);
+    this.#sql.markRemoved.run(name, atMs);
+  }
+
+  removed(): string[] {
+    return this.#sql.removed.all().map((row) => textOf(row, 'name'));
+  }
+
+  forget(name: string): void {
+    this.#sql.forget.run(name);
+  }
+
+  /** Events of lanes first, then what they belong to; in steps, since a lane may hold a million. */
+  purge(name: string, limit: number): boolean {
+    const { laneEvents, letterEvents, chunks, deleteEvents } = this.#sql;
+    for (const find of [laneEvents, letterEvents]) {
+      const found = find.all(name, limit).map((row) => numberOf(row, 'seq'));
+      if (found.length === 0) continue;
+      chunks.run(JSON.stringify(found));
+      deleteEvents.run(JSON.stringify(found));
+      return true;
+    }
+    if (this.#sql.completions.run(name, limit).changes >= limit) return true;
+    for (const statement of this.#sql.purge) statement.run(name);
+    return false;
+  }
+
+  keptAnswer(key: string, sinceMs: number): KeptAnswer | null {
+    const row = this.#sql.answer.get(key, sinceMs);
+    if (row === undefined) return null;
+    return {
+      request: textOf(row, 'request'),
+      status: numberOf(row, 'status'),
+      headers: textOf(row, 'headers'),
+      body: textOf(row, 'body'),
+    };
+  }
+
+  keepAnswer(key: string, answer: KeptAnswer, atMs: number, sinceMs: number): void {
+    this.#sql.dropAnswers.run(sinceMs);
+    const { request, status, headers, body } = answer;
+    this.#sql.keepAnswer.run(key, atMs, request, status, headers, body);
+  }
+
+  #add(next: NewVersion): number {
+    const { name, atMs, actor, reason, shown, written, digest } = next;
+    const newest = this.#sql.newest.get(name);
+    const version = newest === undefined ? 1 : numberOf(newest, 'version') + 1;
+    this.#sql.insert.run(name, version, atMs, actor, reason, shown, written, digest);
+    this.#sql.dropOld.run(name, version - KEPT_VERSIONS);
+    return version;
+  }
+}
+
+function versionOf(row: Row): CallbackVersion {
+  return {
+    callback: textOf(row, 'callback'),
+    version: numberOf(row, 'version'),
+    atMs: numberOf(row, 'at'),
+    actor: textOf(row, 'actor'),
+    reason: textOf(row, 'reason'),
+    shown: textOf(row, 'shown'),
+    written: textOrNull(row, 'written'),
+    digest: textOf(row, 'digest'),
+  };
+}
+
+function prepareAll(db: DatabaseSync) {
+  const prepare = (sql: string): StatementSync => db.prepare(sql);
+  return {
+    registered: prepare('SELECT * FROM callbacks ORDER BY name'),
+    find: prepare('SELECT version FROM callbacks WHERE name = ?'),
+    save: prepare('INSERT OR REPLACE INTO callbacks (name, version, written) VALUES (?, ?, ?)'),
+    unregister: prepare('DELETE FROM callbacks WHERE name = ?'),
+    newest: prepare(
+      'SELECT version, digest FROM callback_versions WHERE callback = ? ORDER BY version DESC LIMIT 1',
+    ),
+    insert: prepare(
+      `INSERT INTO callback_versions (callback, version, at, actor, reason, shown, written, digest)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    dropOld: prepare('DELETE FROM callback_versions WHERE callback = ? AND version <= ?'),
+    versions: prepare('SELECT * FROM callback_versions WHERE callback = ? ORDER BY version DESC'),
+    markRemoved: prepare('INSERT OR REPLACE INTO removed_callbacks (name, at) VALUES (?, ?)'),
+    removed: prepare('SELECT name FROM removed_callbacks ORDER BY name'),
+    forget: prepare('DELETE FROM removed_callbacks WHERE name = ?'),
+    laneEvents: prepare(
+      'SELECT seq FROM lane_events WHERE lane IN (SELECT id FROM lanes WHERE callback = ?) LIMIT ?',
+    ),
+    letterEvents: prepare(
+      'SELECT seq FROM lane_events WHERE lane IN (SELECT -id FROM dead_letters WHERE callback = ?) LIMIT ?',
+    ),
+    chunks: prepare('DELETE FROM lane_chunks WHERE event IN (SELECT value FROM json_each(?))'),
+    deleteEvents: prepare('DELETE FROM lane_events WHERE seq IN (SELECT value FROM json_each(?))'),
+    completions: prepare(
+      `DELETE FROM completions WHERE id IN
+         (SELECT id FROM completions WHERE cursor IN (SELECT id FROM cursors WHERE callback = ?) LIMIT ?)`,
+    ),
+    purge: [
+      prepare('DELETE FROM lanes WHERE callback = ?'),
+      prepare('DELETE FROM dead_letters WHERE callback = ?'),
+      prepare('DELETE FROM cursors WHERE callback = ?'),
+      // Who takes the name begins anew, and is neither disabled nor told to wait.
+      prepare('DELETE FROM callback_holds WHERE callback = ?'),
+    ],
+    answer: prepare('SELECT * FROM kept_answers WHERE key = ? AND at > ?'),
+    dropAnswers: prepare('DELETE FROM kept_answers WHERE at <= ?'),
+    keepAnswer: prepare(
+      `INSERT OR IGNORE INTO kept_answers (key, at, request, status, headers, body) VALUES (?, ?, ?, ?, ?, ?)`,
+    ),
+  };
+}

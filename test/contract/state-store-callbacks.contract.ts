@@ -1,0 +1,138 @@
+/** Callbacks, their versions and their removal, of the port src/state/callback-store.ts: part of the state store's suite. */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+import type { NewVersion } from '../../src/state/callback-store.ts';
+import type { StateStore } from '../../src/state/state-store.ts';
+import type { StateUnderTest } from './state-store-samples.ts';
+import {
+  asked,
+  CALLBACK,
+  code,
+  deadAtOnce,
+  event,
+  FAILURE,
+  intoLane,
+  laneKey,
+  matched,
+  newCursor,
+  TOPIC,
+} from './state-store-samples.ts';
+
+function version(
+  name: string,
+  says: string,
+  written: string | null = `{"says":"${says}"}`,
+): NewVersion {
+  return { name, shown: `{"shown":"${says}"}`, written, digest: says, ...asked(7) };
+}
+
+export function describeCallbacks(name: string, make: () => Promise<StateUnderTest>): void {
+  describe(`${name}: callbacks`, () => {
+    let under: StateUnderTest;
+    let state: StateStore;
+    beforeEach(async () => {
+      under = await make();
+      state = await under.open();
+    });
+    afterEach(async () => {
+      await state.close();
+      await under.destroy();
+    });
+
+    test('are registered with their versions and a line in the audit log', async () => {
+      expect(await state.registered()).toEqual([]);
+      expect(await state.registerCallback(version('mail', 'a'), null)).toBe(1);
+      expect(await state.registerCallback(version('mail', 'b'), 1)).toBe(2);
+      expect(await state.registerCallback(version('mail', 'b'))).toBe(3);
+      expect(await state.registered()).toEqual([
+        { name: 'mail', version: 3, written: '{"says":"b"}' },
+      ]);
+      const versions = await state.callbackVersions('mail');
+      expect(versions.map((one) => [one.version, one.shown, one.atMs])).toEqual([
+        [3, '{"shown":"b"}', 7],
+        [2, '{"shown":"b"}', 7],
+        [1, '{"shown":"a"}', 7],
+      ]);
+      const audit = await state.audit({ callback: 'mail', limit: 10 });
+      expect(audit.map(({ action }) => action)).toEqual(Array(3).fill('callback-register'));
+    });
+
+    test('that were changed meanwhile stay as they are', async () => {
+      await state.registerCallback(version('mail', 'a'), null);
+      expect(await code(state.registerCallback(version('mail', 'b'), null))).toBe(
+        'CALLBACK_EXISTS',
+      );
+      expect(await code(state.registerCallback(version('mail', 'b'), 2))).toBe('CALLBACK_CHANGED');
+      expect(await code(state.registerCallback(version('none', 'b'), 1))).toBe('CALLBACK_CHANGED');
+      expect(await state.callbackVersions('mail')).toHaveLength(1);
+      expect(await state.audit({ limit: 10 })).toHaveLength(1);
+    });
+
+    test('of the file get a version only where they say something else', async () => {
+      expect(await state.noteVersion(version('file', 'a', null))).toBe(1);
+      expect(await state.noteVersion(version('file', 'a', null))).toBe(1);
+      expect(await state.noteVersion(version('file', 'b', null))).toBe(2);
+      expect(await state.noteVersion(version('file', 'a', null))).toBe(3);
+      expect(await state.registered()).toEqual([]);
+    });
+
+    test('keep at least their last ten versions, and not all of them', async () => {
+      for (let n = 0; n < 120; n += 1) await state.noteVersion(version('file', String(n), null));
+      const versions = await state.callbackVersions('file');
+      expect(versions[0]?.version).toBe(120);
+      expect(versions.length).toBeGreaterThanOrEqual(10);
+      expect(versions.length).toBeLessThan(120);
+    });
+
+    test('that are removed leave nothing behind, in steps, and others as they are', async () => {
+      await state.registerCallback(version(CALLBACK, 'a'), null);
+      const other = newCursor(0, { callback: 'mail' });
+      await state.openCursors([newCursor(0), other]);
+      await state.commit(intoLane('a', 0, FAILURE));
+      await state.commit([...intoLane('a', 1), ...intoLane('b', 2)]);
+      await state.commit([matched(3), deadAtOnce('c', 3)]);
+      const accepted = { attempt: 1, atMs: 1, deadlineMs: 9, heartbeatMs: null, statusUrl: null };
+      const awaited = { type: 'lane-append', ...laneKey('d'), event: event(4), accepted } as const;
+      await state.commit([matched(4), awaited]);
+      const attempt = { callback: CALLBACK, topic: TOPIC, partition: 0, offset: 4, attempt: 1 };
+      const ending = { status: 'succeeded', reason: null, retryable: true, result: null } as const;
+      const at = { nowMs: 5, early: false };
+      expect(await state.complete({ ...attempt, eventId: 'e4' }, ending, at)).toBe('taken');
+      for (const one of [CALLBACK, 'mail']) {
+        await state.actOnCallback(one, 'disable', { ...asked(8), reason: 'it moves' });
+      }
+      await state.removeCallback(CALLBACK, asked(9));
+      expect(await state.registered()).toEqual([]);
+      expect(await state.removedCallbacks()).toEqual([CALLBACK]);
+      let steps = 0;
+      while (await state.purgeCallback(CALLBACK, 2)) steps += 1;
+      expect(steps).toBeGreaterThan(1);
+      expect(await state.lanes({ limit: 10 })).toEqual([]);
+      expect(await state.deadLetters({ limit: 10 })).toEqual([]);
+      expect(await state.cursors()).toMatchObject([{ callback: 'mail' }]);
+      expect(await state.completions({ limit: 10 })).toEqual([]);
+      expect(await state.callbackHolds()).toMatchObject([{ callback: 'mail' }]);
+      await state.forgetRemoved(CALLBACK);
+      expect(await state.removedCallbacks()).toEqual([]);
+      expect((await state.audit({ limit: 10 })).at(-1)).toMatchObject({
+        action: 'callback-remove',
+      });
+      // Made anew it begins anew, and its versions are not taken for those of before.
+      expect(await state.registerCallback(version(CALLBACK, 'b'), null)).toBe(2);
+      await state.openCursors([newCursor(0)]);
+      await state.commit(intoLane('a', 0, FAILURE));
+      expect(await state.lanes({ limit: 10 })).toMatchObject([{ depth: 1 }]);
+    });
+
+    test('an answer is kept as it was first given, until it is too old', async () => {
+      const answer = { request: 'r', status: 201, headers: '{}', body: '{"a":1}' };
+      expect(await state.keptAnswer('k', 0)).toBeNull();
+      await state.keepAnswer('k', answer, 100, 50);
+      await state.keepAnswer('k', { ...answer, body: 'another' }, 110, 60);
+      expect(await state.keptAnswer('k', 60)).toEqual(answer);
+      expect(await state.keptAnswer('k', 100)).toBeNull();
+      await state.keepAnswer('l', answer, 300, 200);
+      expect(await state.keptAnswer('k', 0)).toBeNull();
+    });
+  });
+}

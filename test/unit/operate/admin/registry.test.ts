@@ -1,0 +1,237 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { newCursor, progress } from '../../../contract/state-store-samples.ts';
+import { type AdminScene, openAdmin } from '../../../support/admin-api.ts';
+import { eventually } from '../../../support/eventually.ts';
+
+const SECRET = `whsec_${Buffer.alloc(32, 9).toString('base64')}`;
+
+let scene: AdminScene;
+
+beforeAll(async () => {
+  scene = await openAdmin({}, { registry: true });
+});
+
+afterAll(async () => {
+  await scene.close();
+});
+
+type Answer = Awaited<ReturnType<AdminScene['ask']>>;
+type Headers = Readonly<Record<string, string>>;
+
+function ask(method: string, path: string, json?: object, headers: Headers = {}): Promise<Answer> {
+  const body = json === undefined ? {} : { json };
+  return scene.ask(`/v1/callbacks${path}`, { role: 'admin', method, headers, ...body });
+}
+
+function mail(name: string, more: object = {}, deliver: object = {}): object {
+  return {
+    name,
+    tables: ['shop.*'],
+    ...more,
+    deliver: { url: 'https://example.com/', ...deliver },
+  };
+}
+
+const refusal = (status: number, code: string, detail = ''): object =>
+  ({
+    status,
+    body: expect.objectContaining({
+      code,
+      detail: expect.stringContaining(detail) as string,
+    }) as object,
+  }) as const;
+
+describe('a callback made through the API', () => {
+  it('gets a secret, which is shown once and signs from then on', async () => {
+    const made = await ask('POST', '', mail('made'));
+    expect(made).toMatchObject({ status: 201, etag: '"1"', body: { origin: 'api', version: 1 } });
+    const { secret } = made.body as { secret: string };
+    expect(secret).toMatch(/^whsec_/);
+    const shown = JSON.stringify((await ask('GET', '/made')).body);
+    expect(shown).toContain('***');
+    expect(shown).not.toContain(secret);
+    expect((await scene.state.registered())[0]?.written).toContain(secret);
+    await eventually(() => {
+      expect(scene.told).toContain('made@1');
+    });
+  });
+
+  it('is changed in parts, or whole, with its secrets as they were', async () => {
+    await ask('POST', '', mail('parts', { concurrency: 3 }, { secrets: [SECRET] }));
+    const patched = await ask('PATCH', '/parts', { deliver: { timeout: '2s' }, concurrency: null });
+    expect(patched).toMatchObject({
+      ...{ status: 200, etag: '"2"' },
+      body: { version: 2, config: { concurrency: 32, deliver: { timeout: '2s' } } },
+    });
+    const put = await ask('PUT', '/parts', mail('parts', {}, { url: 'https://example.org/' }));
+    expect(put.body).toMatchObject({ version: 3, config: { deliver: { timeout: '5s' } } });
+    expect(put.body).not.toHaveProperty('secret');
+    expect(
+      (await scene.state.registered()).find(({ name }) => name === 'parts')?.written,
+    ).toContain(SECRET);
+  });
+
+  it('is changed only as it was seen, where that is asked', async () => {
+    await ask('POST', '', mail('seen'));
+    const change = { concurrency: 2 };
+    expect(await ask('PATCH', '/seen', change, { 'if-match': '"7"' })).toMatchObject(
+      refusal(412, 'CALLBACK_CHANGED'),
+    );
+    expect((await ask('PATCH', '/seen', change, { 'if-match': '"1"' })).status).toBe(200);
+    expect((await ask('DELETE', '/seen', undefined, { 'if-match': '"1"' })).status).toBe(412);
+  });
+
+  it.each([
+    ['a module', {}, { module: './x.js' }, 'deliver.module: is only for callbacks of the'],
+    ['an environment variable', {}, { headers: { a: '${HOME}' } }, 'deliver.headers.a: has ${…}'],
+    ['a private address', {}, { url: 'https://10.0.0.1/' }, 'deliver.url: leads to 10.0.0.1'],
+    ['the private network', {}, { allow_private_network: true }, 'admin.private_callbacks: true'],
+    ['a proxy', {}, { proxy: 'http://proxy:3128' }, 'deliver.proxy: is only for'],
+    ['a file of this machine', {}, { tls: { ca: '/etc/passwd' } }, 'deliver.tls: is only for'],
+    ['a table that nobody captures', { tables: ['other.*'] }, {}, 'is captured by no rule'],
+    ['an end that nobody listens for', {}, { async: {} }, 'deliver.async: needs completions'],
+    ['a mistyped key', { concurency: 1 }, {}, 'did you mean "concurrency"'],
+    ['a wrong expression', { when: 'after.' }, {}, 'when: '],
+  ])('may not have %s, and is told so', async (_what, more, deliver, detail) => {
+    const refused = await ask('POST', '', mail('bad', more, { secrets: [SECRET], ...deliver }));
+    expect(refused).toMatchObject(refusal(422, 'CALLBACK_INVALID', detail));
+    expect(JSON.stringify(refused.body)).not.toContain(SECRET);
+    expect((await ask('GET', '/bad')).status).toBe(404);
+  });
+
+  it('is told of every error at once', async () => {
+    const refused = await ask('POST', '', mail('bad', { concurrency: 0, lanse: {} }));
+    expect(refused.body).toMatchObject({
+      detail: expect.stringMatching(/concurrency.*; .*lanse/) as string,
+    });
+  });
+
+  it('does not take the name of another, nor that of one in the file', async () => {
+    await ask('POST', '', mail('taken'));
+    expect(await ask('POST', '', mail('taken'))).toMatchObject(refusal(409, 'CALLBACK_EXISTS'));
+    expect(await ask('POST', '', mail('audit'))).toMatchObject(refusal(409, 'CALLBACK_READ_ONLY'));
+    for (const method of ['PUT', 'PATCH', 'DELETE']) {
+      const json = method === 'DELETE' ? undefined : mail('audit');
+      const refused = await ask(method, '/audit?confirm=true', json);
+      expect(refused).toMatchObject(refusal(409, 'CALLBACK_READ_ONLY'));
+    }
+  });
+});
+
+describe('its versions', () => {
+  it('are listed, compared and gone back to, with the secrets of now', async () => {
+    await ask('POST', '', mail('old', { concurrency: 5 }));
+    const rotated = await ask('POST', '/old/rotate-secret?reason=leaked');
+    const { secret } = rotated.body as { secret: string };
+    await ask('PATCH', '/old?reason=slower', { concurrency: 1, when: 'after.id > 1' });
+    const list = (await ask('GET', '/old/versions')).body as { items: object[] };
+    expect(list.items).toMatchObject([
+      { version: 3, actor: 'token:admin', reason: 'slower' },
+      { version: 2, reason: 'leaked' },
+      { version: 1, config: { concurrency: 5 } },
+    ]);
+    expect((await ask('GET', '/old/diff?from=1&to=3')).body).toEqual({
+      items: [
+        { path: 'deliver.secrets', from: ['***'], to: ['***', '***'] },
+        { path: 'concurrency', from: 5, to: 1 },
+        { path: 'when', to: 'after.id > 1' },
+      ],
+    });
+    const back = await ask('POST', '/old/rollback?version=1');
+    expect(back.body).toMatchObject({ version: 4, config: { concurrency: 5 } });
+    expect(back.body).not.toHaveProperty('config.when');
+    expect((await scene.state.registered()).find(({ name }) => name === 'old')?.written).toContain(
+      secret,
+    );
+    expect(await ask('POST', '/old/rollback?version=9')).toMatchObject(
+      refusal(404, 'VERSION_UNKNOWN'),
+    );
+  });
+
+  it('of one in the file are there to be looked at', async () => {
+    expect((await ask('GET', '/audit/versions')).body).toMatchObject({
+      items: [{ version: 1, actor: 'file', reason: 'start' }],
+    });
+  });
+
+  it('tell of another secret without telling it', async () => {
+    await ask('POST', '', mail('rotated', {}, { secrets: [SECRET] }));
+    const other = SECRET.replace('CQkJ', 'CAkJ');
+    await ask('PATCH', '/rotated', { deliver: { secrets: [other] } });
+    expect((await ask('GET', '/rotated/diff?from=1&to=2')).body).toEqual({
+      items: [{ path: 'secrets', from: '***', to: '***' }],
+    });
+  });
+});
+
+it('one that is removed with events pending asks first, with their count', async () => {
+  await ask('POST', '', mail('busy'));
+  await scene.state.openCursors([newCursor(0, { callback: 'gone' })]);
+  await scene.state.commit([{ ...progress(1, { read: 1, filtered: 1 }), callback: 'gone' }]);
+  expect((await ask('GET', '/gone')).body).toMatchObject({ state: 'orphaned', config: null });
+  expect(await ask('DELETE', '/busy')).toMatchObject(refusal(409, 'CALLBACK_PENDING', 'unknown'));
+  expect((await ask('DELETE', '/busy?confirm=true&reason=done')).status).toBe(202);
+  expect((await ask('DELETE', '/gone?confirm=true')).status).toBe(202);
+  await eventually(async () => {
+    expect((await ask('GET', '/gone')).status).toBe(404);
+  });
+  expect(scene.told).toEqual(expect.arrayContaining(['busy', 'gone']));
+  const audit = await scene.state.audit({ callback: 'busy', limit: 10 });
+  expect(audit).toMatchObject([
+    { action: 'callback-register' },
+    { action: 'callback-remove', actor: 'token:admin', reason: 'done' },
+  ]);
+});
+
+it('a request that is sent again is answered as the first time, and not done twice', async () => {
+  const key = { 'idempotency-key': 'order-1' };
+  const first = await ask('POST', '', mail('once'), key);
+  const again = await ask('POST', '', mail('once'), key);
+  expect(again).toEqual(first);
+  expect(await ask('POST', '', mail('twice'), key)).toMatchObject(
+    refusal(422, 'IDEMPOTENCY_KEY_REUSED'),
+  );
+  expect(await scene.state.callbackVersions('once')).toHaveLength(1);
+  const refused = { 'idempotency-key': 'order-2' };
+  expect((await ask('POST', '', mail('once'), refused)).status).toBe(409);
+  expect((await ask('POST', '', mail('other'), refused)).status, 'nothing was done').toBe(201);
+});
+
+it('nobody but an admin makes one', async () => {
+  for (const role of ['viewer', 'operator'] as const) {
+    const refused = await scene.ask('/v1/callbacks', { role, method: 'POST', json: mail('no') });
+    expect(refused).toMatchObject(refusal(403, 'API_FORBIDDEN'));
+  }
+});
+
+it('the description shows the options of a callback, and none that only the file may say', async () => {
+  const { body } = await scene.ask('/openapi.json', { role: null });
+  expect(body).toMatchObject({
+    paths: {
+      '/v1/callbacks': {
+        post: {
+          requestBody: {
+            required: true,
+            content: {
+              'application/json': {
+                schema: {
+                  required: ['name', 'tables', 'deliver'],
+                  additionalProperties: false,
+                  properties: {
+                    concurrency: { type: 'integer', minimum: 1 },
+                    deliver: {
+                      required: ['url'],
+                      properties: expect.not.objectContaining({
+                        module: expect.anything() as unknown,
+                      }) as object,
+                    },
+                  },
+                },
+              },
+            },
+          },
+        },
+      },
+    },
+  });
+});
