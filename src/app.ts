@@ -29,6 +29,7 @@ import { httpCallback } from './http-callback.ts';
 import { type ChangeLog, REMOVED_CONSUMER } from './log/change-log.ts';
 import { formatLogFinding, requireUsableLog } from './log/finding.ts';
 import { RetentionKeeper } from './log/retention-keeper.ts';
+import { runTokenFile } from './operate/admin/run-token.ts';
 import { AdminServer } from './operate/admin/server.ts';
 import { abortable } from './shared/abort.ts';
 import { LargeWork } from './shared/large-work.ts';
@@ -157,6 +158,7 @@ export class App {
         capture,
         deliver,
         callbacks: callbacks?.set ?? null,
+        tokenFile: state === null ? null : runTokenFile(this.#config),
         source,
         standby: () => (deliver instanceof DeliverInTurn ? deliver.standby : null),
       }),

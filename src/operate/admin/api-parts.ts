@@ -65,9 +65,14 @@ export interface ApiParts {
   readonly ends: () => Promise<PartitionEnds | null>;
 }
 
+function actorOf(caller: Caller | null): string {
+  if (caller?.local === true) return caller.name;
+  return `token:${caller?.name ?? 'nobody'}`;
+}
+
 /** Who asks for a change, and why. */
 export function askedBy(caller: Caller | null, why: string, { clock }: ApiParts): Asked {
-  return { actor: `token:${caller?.name ?? 'nobody'}`, reason: why, atMs: clock.now() };
+  return { actor: actorOf(caller), reason: why, atMs: clock.now() };
 }
 
 /** @throws RowcallError NOT_DELIVERING: lanes and ledger are with the process that delivers */

@@ -19,6 +19,7 @@ import { routeLedger } from './routes/ledger.ts';
 import { routeStatus } from './routes/status.ts';
 import { keepAnswers } from './idempotency.ts';
 import { sendProblem } from './problem.ts';
+import { USER_HEADER } from './run-token.ts';
 import { type Caller, mayActAs, type Role } from './tokens.ts';
 
 declare module 'fastify' {
@@ -31,6 +32,9 @@ declare module 'fastify' {
     caller: Caller | null;
   }
 }
+
+const MAX_USER = 256;
+const UNNAMED = 'unnamed';
 
 /** Fastify with routes whose types come from their zod schemas. */
 export type ApiServer = ReturnType<typeof withZod>;
@@ -119,9 +123,9 @@ function refuseOtherMethods(api: ApiServer, methods: ReadonlyMap<string, Set<str
 
 /** @throws RowcallError API_CLOSED, API_UNAUTHENTICATED, API_FORBIDDEN */
 function admit(request: FastifyRequest, { tokens }: ApiParts): Caller {
-  if (tokens.isEmpty) throw new RowcallError('API_CLOSED', 'No token may use the admin API');
   const caller = tokens.find(request.headers.authorization);
   if (caller === null) {
+    if (tokens.isEmpty) throw new RowcallError('API_CLOSED', 'No token may use the admin API');
     throw new RowcallError('API_UNAUTHENTICATED', 'The request bears no token that is known here');
   }
   const needed = request.routeOptions.config.role ?? 'admin';
@@ -131,5 +135,17 @@ function admit(request: FastifyRequest, { tokens }: ApiParts): Caller {
       `The token ${caller.name} has the role ${caller.role}; this takes ${needed}`,
     );
   }
-  return caller;
+  if (caller.local !== true) return caller;
+  return { ...caller, name: `cli:${userOf(request.headers[USER_HEADER])}` };
+}
+
+/** Who can read the token of the run is this user or root, and may say what it likes in the audit log. */
+function userOf(header: string | string[] | undefined): string {
+  if (typeof header !== 'string' || header.length > MAX_USER) return UNNAMED;
+  try {
+    return decodeURIComponent(header);
+  } catch {
+    // Not one of our commands, but one with the right to ask all the same.
+    return UNNAMED;
+  }
 }

@@ -16,6 +16,7 @@ import { type Readiness, ReadinessWatch } from '../observe/readiness.ts';
 import { registerApi } from './api.ts';
 import { type ApiParts, fixedCallbacks } from './api-parts.ts';
 import { notFound, sendError } from './problem.ts';
+import { RunToken } from './run-token.ts';
 import { Tokens } from './tokens.ts';
 
 export interface AdminParts extends Pick<ApiParts, 'config' | 'state' | 'deliver'> {
@@ -29,6 +30,8 @@ export interface AdminParts extends Pick<ApiParts, 'config' | 'state' | 'deliver
   readonly callbacks?: ApiParts['callbacks'] | null;
   /** Who looks at the source's settings; absent where this process does not capture. */
   readonly source?: { snapshot(): SourceFit | null } | null;
+  /** Where commands of this machine find the token of this run; absent: nowhere. */
+  readonly tokenFile?: string | null;
   /** Why this process waits for another one, for a person; null while it works. */
   readonly standby?: () => string | null;
 }
@@ -59,18 +62,20 @@ export class AdminServer implements Service {
 
   /** @throws RowcallError ADMIN_LISTEN */
   async run(signal: AbortSignal): Promise<void> {
-    const { host, port, logger } = this.#parts;
-    const server = await this.#build();
+    const { host, port, logger, tokenFile = null } = this.#parts;
+    const own = tokenFile === null ? null : await RunToken.write(tokenFile);
+    const server = await this.#build(own);
     try {
       const address = await listen(server, host, port);
       logger.info({ address }, 'Metrics and health are served');
       await aborted(signal);
     } finally {
       await server.close();
+      await own?.remove();
     }
   }
 
-  async #build(): Promise<FastifyInstance> {
+  async #build(own: RunToken | null): Promise<FastifyInstance> {
     // Connections that a scraper keeps open must not hold up a stop.
     const server = fastify({
       logger: false,
@@ -91,7 +96,7 @@ export class AdminServer implements Service {
       ...this.#parts,
       callbacks: this.#parts.callbacks ?? fixedCallbacks(config),
       version: VERSION,
-      tokens: new Tokens(config.admin.tokens),
+      tokens: new Tokens(config.admin.tokens, own?.token ?? null),
       ends: () => this.#ends(),
     });
     server.get('/healthz', { schema: { hide: true } }, () => ({ status: 'alive' }));

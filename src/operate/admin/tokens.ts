@@ -16,7 +16,12 @@ export interface AdminToken {
 export interface Caller {
   readonly name: string;
   readonly role: Role;
+  /** A command of this machine, which bears the token of this run and says for whom it asks. */
+  readonly local?: true;
 }
+
+/** Configured tokens have slugs for names: none is named so, nor as a user is (`cli:ann`). */
+const THIS_RUN: Caller = { name: 'cli:', role: 'admin', local: true };
 
 export function mayActAs(caller: Caller, role: Role): boolean {
   return ROLES.indexOf(caller.role) >= ROLES.indexOf(role);
@@ -29,15 +34,18 @@ export function mayActAs(caller: Caller, role: Role): boolean {
 export class Tokens {
   readonly #known: readonly { readonly caller: Caller; readonly digest: Buffer }[];
 
-  constructor(tokens: readonly AdminToken[]) {
-    this.#known = tokens.map(({ name, role, token }) => ({
+  /** Without any the API is closed, but for commands of this machine. */
+  readonly isEmpty: boolean;
+
+  /** @param ofThisRun run-token.ts */
+  constructor(tokens: readonly AdminToken[], ofThisRun: string | null = null) {
+    this.isEmpty = tokens.length === 0;
+    const configured = tokens.map(({ name, role, token }) => ({
       caller: { name, role },
       digest: digestOf(token.reveal()),
     }));
-  }
-
-  get isEmpty(): boolean {
-    return this.#known.length === 0;
+    const own = ofThisRun === null ? [] : [{ caller: THIS_RUN, digest: digestOf(ofThisRun) }];
+    this.#known = [...configured, ...own];
   }
 
   /** @param authorization the header's value (RFC 6750) */

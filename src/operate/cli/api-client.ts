@@ -1,5 +1,6 @@
 /** The admin API as commands ask it: found by the configuration, or by `--url` and `--token`. */
 
+import { userInfo } from 'node:os';
 import { request } from 'undici';
 import { z } from 'zod';
 import { loadConfig } from '../../config/load.ts';
@@ -7,6 +8,7 @@ import type { Config } from '../../config/schema.ts';
 import { ERRORS } from '../../error-table.ts';
 import { type ErrorCode, RowcallError } from '../../errors.ts';
 import { problemSchema } from '../admin/problem.ts';
+import { readRunToken, runTokenFile, USER_HEADER } from '../admin/run-token.ts';
 import type { CliIo } from './io.ts';
 
 /** Options by which every client of the API finds it. */
@@ -51,7 +53,12 @@ export class ApiClient {
       });
     }
     const config = await loadConfig(options.config, io.env);
-    return new ApiClient(options.url ?? urlOf(config), token ?? tokenOf(config));
+    if (options.url !== undefined) {
+      // The token of the run is for the daemon of this machine, and told to no other address.
+      return new ApiClient(options.url, token ?? tokenOf(config));
+    }
+    const own = token === undefined ? await readRunToken(runTokenFile(config)) : null;
+    return new ApiClient(urlOf(config), token ?? own ?? tokenOf(config));
   }
 
   /** @throws RowcallError DAEMON_UNREACHABLE; with the code of the problem that was answered */
@@ -86,6 +93,7 @@ export class ApiClient {
         method,
         headers: {
           authorization: `Bearer ${this.#token}`,
+          [USER_HEADER]: encodeURIComponent(userInfo().username),
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -126,11 +134,13 @@ function urlOf({ admin: { listen } }: Config): string {
 
 const RANK = { viewer: 0, operator: 1, admin: 2 } as const;
 
-/** The one that may do most: whoever reads the file may do all of it anyway. @throws RowcallError API_CLOSED */
-function tokenOf({ admin }: Config): string {
-  const [best] = [...admin.tokens].sort((a, b) => RANK[b.role] - RANK[a.role]);
+/** The one that may do most: whoever reads the file may do all of it anyway. @throws RowcallError DAEMON_UNREACHABLE */
+function tokenOf(config: Config): string {
+  const [best] = [...config.admin.tokens].sort((a, b) => RANK[b.role] - RANK[a.role]);
   if (best !== undefined) return best.token.reveal();
-  throw new RowcallError('API_CLOSED', 'The configuration has no admin.tokens');
+  throw new RowcallError('DAEMON_UNREACHABLE', 'No daemon runs that this user may ask', {
+    cure: `Start rowcall run or deliver; or ask as the user that runs it, who may read ${runTokenFile(config)}; or configure admin.tokens.`,
+  });
 }
 
 function parsed(text: string): unknown {
