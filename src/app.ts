@@ -140,9 +140,7 @@ export class App {
   async #supervise(log: ChangeLog, state: StateStore | null, signal: AbortSignal): Promise<void> {
     const { clock, logger } = this.#parts;
     const { admin } = this.#config;
-    const desk = state === null ? null : await completionDesk(this.#config, state, clock);
-    const callbacks =
-      state === null ? null : await this.#openCallbacks({ log, state, desk }, signal);
+    const callbacks = state === null ? null : await this.#openCallbacks(log, state, signal);
     const large = new LargeWork(clock);
     const capture = this.#parts.legs.capture ? await this.#buildCapture(log, large) : null;
     const deliver = callbacks === null ? null : await this.#attach(callbacks, large, signal);
@@ -152,13 +150,14 @@ export class App {
         ...admin.listen,
         config: this.#config,
         state,
+        ...(callbacks === null
+          ? {}
+          : { callbacks: callbacks.set, tokenFile: runTokenFile(this.#config) }),
         clock,
         logger,
         log,
         capture,
         deliver,
-        callbacks: callbacks?.set ?? null,
-        tokenFile: state === null ? null : runTokenFile(this.#config),
         source,
         standby: () => (deliver instanceof DeliverInTurn ? deliver.standby : null),
       }),
@@ -168,7 +167,7 @@ export class App {
       services.push(new RetentionKeeper({ log, consumers, clock, logger }));
     }
     if (source !== null) services.push(source);
-    const completions = completionsServer(this.#config, desk, { clock, logger });
+    const completions = this.#completions(callbacks);
     if (completions !== null) services.push(completions);
     if (deliver !== null) services.push(deliver);
     if (capture !== null) services.push(capture);
@@ -180,13 +179,19 @@ export class App {
     });
   }
 
+  #completions(stores: DeliveryStores | null): Service | null {
+    return completionsServer(this.#config, stores?.desk ?? null, this.#parts);
+  }
+
   async #openCallbacks(
-    { log, state, desk }: DeliveryStores,
+    log: ChangeLog,
+    state: StateStore,
     signal: AbortSignal,
   ): Promise<DeliveryStores & { readonly set: CallbackSet }> {
     const cursors = await state.cursors();
     await this.#proveLog(log, cursors, signal);
     const { clock, logger } = this.#parts;
+    const desk = await completionDesk(this.#config, state, clock);
     const callbacks = await CallbackSet.open({
       config: this.#config,
       state,

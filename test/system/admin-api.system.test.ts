@@ -63,4 +63,4 @@ test('the API holds to its own description, whatever it is asked', async () => {
     { cwd: folder, env: { PYTHONPATH: python } },
   );
   expect(code, stdout.slice(-8_000)).toBe(0);
-});
+}, 900_000);
