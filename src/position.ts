@@ -77,6 +77,15 @@ export interface HidingTable extends TableName {
   readonly hidden: readonly string[];
 }
 
+/**
+ * A table as a key of the checkpoint's counts: `schema.table`, and where that could be another table's as well, since
+ * names may hold dots, both names as JSON.
+ */
+export function tableKey({ schema, table }: TableName): string {
+  const isPlain = !schema.includes('.') && !table.includes('.') && !schema.startsWith('[');
+  return isPlain ? `${schema}.${table}` : JSON.stringify([schema, table]);
+}
+
 export interface MadeTopic {
   readonly id: string;
   /** The count that its keys are hashed over. */
@@ -92,6 +101,11 @@ export interface MadeTopic {
   readonly others?: readonly TableName[];
   /** Of the topic of schema changes, by table: a hash of the columns that were recorded last. */
   readonly shapes?: Readonly<Record<string, string>>;
+}
+
+/** Every table known to have rows in a topic. */
+export function tablesOf({ table, others = [] }: MadeTopic): readonly TableName[] {
+  return table === null ? others : [table, ...others];
 }
 
 /** A topic as the checkpoint keeps it. */
@@ -134,7 +148,7 @@ export interface PreparedPlace extends FilePosition {
   readonly fileCreated: number;
 }
 
-/** Rows of one transaction that are in the log: per `schema.table` the ordinal of the last one. */
+/** Rows of one transaction that are in the log: per table (`tableKey`) the ordinal of the last one. */
 export interface OpenTransaction {
   /** The transaction part of its event ids: the GTID, or the file place without GTIDs. */
   readonly transaction: string;

@@ -2,12 +2,13 @@
 
 import type { TableName } from '../position.ts';
 import { RowcallError } from '../errors.ts';
-import { formatPlace } from '../position.ts';
+import { formatPlace, tablesOf } from '../position.ts';
 import { present } from '../shared/assert.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { Logger } from '../shared/logger.ts';
 import type { Appender } from './append/appender.ts';
-import { type Place, tablesOf, type Transaction } from './append/place.ts';
+import type { Place } from './append/place.ts';
+import type { Transaction } from './append/transaction.ts';
 import type { BinlogEvent } from './binlog/binlog-event.ts';
 import { type DdlHint, ddlHint, type DdlTarget } from './binlog/ddl-hint.ts';
 import { renamedColumns } from './binlog/renamed-columns.ts';

@@ -226,8 +226,8 @@ export class EventHandler {
     counters.lastCommitMs = Math.floor(transaction.commitUs / 1000);
     place.commit(event);
     if (this.#parts.transactions === true && transaction.rows > 0) {
-      const tables = [...transaction.tables].map(([table, { ordinal }]) => ({
-        table,
+      const tables = [...transaction.tables.values()].map(({ name, ordinal }) => ({
+        table: name,
         rows: ordinal,
       }));
       this.#parts.appender.addTo(this.#topics.transactions(), [endRecord(transaction, tables)]);

@@ -140,7 +140,7 @@ export class RowEvents {
   }
 
   #fastRow(fast: FastRows, { route, target }: Rows): boolean {
-    const { ordinal, total, inLog } = this.#parts.place.nextRow(route.table.name);
+    const { ordinal, total, inLog } = this.#parts.place.nextRow(route.table);
     const numbers = this.#numbers;
     numbers.ordinal = ordinal;
     numbers.total = total;
@@ -169,7 +169,7 @@ export class RowEvents {
   /** A promise only where a value must be put elsewhere first: until then nothing is counted. */
   #row({ route, context }: Rows, { index, change, target }: Row): Promise<void> | undefined {
     const { place, claimCheck, clock } = this.#parts;
-    const { ordinal, total, inLog } = place.nextRow(route.table.name);
+    const { ordinal, total, inLog } = place.nextRow(route.table);
     const row = { ...context, row: index, nowMs: clock.now(), ordinal, totalOrder: total };
     const encode = route.outbox === null ? encodeRow : encodeOutboxRow;
     const records = inLog || target === null ? [] : encode(row, route, change);
@@ -206,7 +206,7 @@ export class RowEvents {
       appender.addTo(this.#topics.transactions(), [beginRecord(transaction)]);
     }
     if (target !== null) appender.addTo(target, records);
-    place.countRow(table.name, table.primaryKey !== null);
+    place.countRow(table);
     counters.rows += 1;
   }
 

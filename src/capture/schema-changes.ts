@@ -6,7 +6,8 @@ import type { ChangeLogWriter } from '../log/change-log.ts';
 import type { FilePosition } from '../position.ts';
 import { present } from '../shared/assert.ts';
 import type { Appender } from './append/appender.ts';
-import type { Place, Transaction } from './append/place.ts';
+import type { Place } from './append/place.ts';
+import type { Transaction } from './append/transaction.ts';
 import type { DdlHint, DdlTarget } from './binlog/ddl-hint.ts';
 import { type Column, FIXED_BINARY, TYPE } from './decode/column.ts';
 import { folded } from './route/event-columns.ts';
@@ -88,7 +89,7 @@ export class SchemaChanges {
     const after = described(route);
     if (!place.shapeSeen(this.#topic, JSON.stringify([schema, table]), shapeHash(after))) return;
     const transaction = present(place.transaction, 'the transaction of rows');
-    const change = { ordinal: place.nextRow(name).ordinal, kind: null, statement: null };
+    const change = { ordinal: place.nextRow(route.table).ordinal, kind: null, statement: null };
     this.#add(at, transaction, { ...change, schema, table, before, after });
   }
 

@@ -256,7 +256,14 @@ function isCounted(
   { operation, table, ordinal }: ExpectedRecord,
   tables: OpenTransactions[number]['tables'],
 ): boolean {
-  return operation !== 't' && ordinal <= (tables[table]?.ordinal ?? 0);
+  if (operation === 't') return false;
+  const counted = Object.entries(tables).find(([key]) => nameOf(key) === table);
+  return ordinal <= (counted?.[1].ordinal ?? 0);
+}
+
+/** `schema.table` of a key of the counts, which is JSON where a name holds dots. */
+function nameOf(key: string): string {
+  return key.startsWith('[') ? (JSON.parse(key) as readonly string[]).join('.') : key;
 }
 
 /** `uuid:1-7` as the number of transactions of the history. */

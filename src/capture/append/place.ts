@@ -3,7 +3,7 @@
 import { filePlaceId } from '../../change-event.ts';
 import { RowcallError } from '../../errors.ts';
 import { executedGtids, type ExecutedGtids, formatAnyGtid } from '../../executed-gtids.ts';
-import { formatPlace, madeTopic } from '../../position.ts';
+import { formatPlace, madeTopic, tableKey, tablesOf } from '../../position.ts';
 import type {
   Checkpoint,
   MadeTopic,
@@ -13,35 +13,12 @@ import type {
 } from '../../position.ts';
 import { assert, present } from '../../shared/assert.ts';
 import type { BinlogEvent, EventPlace } from '../binlog/binlog-event.ts';
+import type { TableVersion } from '../decode/table-map.ts';
 import { HidingTables } from './hiding-tables.ts';
 import { carriedOver, PreparedTransactions } from './prepared-transactions.ts';
+import type { GtidEvent, Transaction } from './transaction.ts';
 
-type GtidEvent = Extract<BinlogEvent, { type: 'gtid' | 'mariadb-gtid' }>;
 type FormatDescription = Extract<BinlogEvent, { type: 'format-description' }>;
-
-/** The transaction being read. */
-export interface Transaction {
-  /** GTID text, or the file place without GTIDs: the first part of its rows' event ids. */
-  readonly id: string;
-  readonly gtid: string | null;
-  readonly begin: GtidEvent;
-  /** Commit time: microseconds since the epoch, with the resolution that the source gives. */
-  readonly commitUs: number;
-  readonly tables: Map<string, { ordinal: number; readonly keyed: boolean }>;
-  /** Captured rows so far. */
-  rows: number;
-  /** BEGIN was read: only XID, COMMIT or ROLLBACK ends it. */
-  explicit: boolean;
-  thread: number | null;
-  /** Of an XA transaction: its rows are passed over until its outcome is known. */
-  held: HeldTransaction | null;
-}
-
-export interface HeldTransaction {
-  readonly xid: string;
-  /** It has something for a captured table. */
-  captured: boolean;
-}
 
 /** The numbers of a row: among its table's rows and among all of the transaction, both from 1. */
 export interface NextRow {
@@ -79,6 +56,8 @@ export class Place {
   #elsewhere: boolean;
   /** A file began since the connection was made, so that what was asked of the server then may be over. */
   #enteredFile = false;
+  /** The table of the row before: mostly that of the next one, too. */
+  #counted: { readonly table: TableName; readonly key: string } | null = null;
   readonly #next = { ordinal: 0, total: 0, inLog: false };
 
   /**
@@ -192,10 +171,11 @@ export class Place {
    *
    * @returns good until the next call: an object for each row would be garbage by the million
    */
-  nextRow(table: string): NextRow {
+  nextRow(table: TableName): NextRow {
     const open = present(this.#open, 'the transaction of a row');
-    const ordinal = (open.tables.get(table)?.ordinal ?? 0) + 1;
-    const cut = this.#cut.get(open.id)?.tables[table];
+    const key = this.#keyOf(table);
+    const ordinal = (open.tables.get(key)?.ordinal ?? 0) + 1;
+    const cut = this.#cut.get(open.id)?.tables[key];
     const next = this.#next;
     next.ordinal = ordinal;
     next.total = open.rows + 1;
@@ -204,13 +184,21 @@ export class Place {
   }
 
   /** Counts the row at hand: its records are with the appender. A row that cannot be encoded never counts. */
-  countRow(table: string, keyed: boolean): void {
+  countRow(table: Pick<TableVersion, 'schema' | 'table' | 'name' | 'primaryKey'>): void {
     const open = present(this.#open, 'the transaction of a row');
-    const counter = open.tables.get(table);
-    if (counter === undefined) open.tables.set(table, { ordinal: 1, keyed });
-    else counter.ordinal += 1;
+    const key = this.#keyOf(table);
+    const counter = open.tables.get(key);
+    const { name, primaryKey } = table;
+    if (counter === undefined) {
+      open.tables.set(key, { name, ordinal: 1, keyed: primaryKey !== null });
+    } else counter.ordinal += 1;
     open.rows += 1;
     this.#dirty = true;
+  }
+
+  #keyOf(table: TableName): string {
+    if (this.#counted?.table !== table) this.#counted = { table, key: tableKey(table) };
+    return this.#counted.key;
   }
 
   /** The transaction is whole: its GTID joins the set, and we go on behind it. */
@@ -303,10 +291,9 @@ export class Place {
     const tables: Record<string, { ordinal: number; keyed: boolean }> = {
       ...this.#cut.get(this.#open.id)?.tables,
     };
-    for (const [name, counter] of this.#open.tables) {
-      const before = tables[name];
+    for (const [key, { ordinal, keyed }] of this.#open.tables) {
       // Rows still being dropped are in the log: the greater ordinal is the true one.
-      if (before === undefined || before.ordinal < counter.ordinal) tables[name] = { ...counter };
+      if ((tables[key]?.ordinal ?? 0) < ordinal) tables[key] = { ordinal, keyed };
     }
     const { begin, id: transaction } = this.#open;
     const { timestamp } = begin;
@@ -385,9 +372,4 @@ export class Place {
       position: event.position,
     });
   }
-}
-
-/** Every table known to have rows in a topic. */
-export function tablesOf({ table, others = [] }: MadeTopic): readonly TableName[] {
-  return table === null ? others : [table, ...others];
 }

@@ -11,7 +11,8 @@ import { type FilePosition, formatPlace, type PreparedTransaction } from '../../
 import { present } from '../../shared/assert.ts';
 import { failpoint } from '../../shared/failpoint.ts';
 import type { Logger } from '../../shared/logger.ts';
-import type { HeldTransaction, Place, Transaction } from '../append/place.ts';
+import type { Place } from '../append/place.ts';
+import type { HeldTransaction, Transaction } from '../append/transaction.ts';
 import type { BinlogEvent, MariadbGtidEvent } from '../binlog/binlog-event.ts';
 import { classifyQuery, type QueryKind } from '../binlog/classify-query.ts';
 import type { TableMaps } from '../decode/table-map.ts';
