@@ -60,6 +60,7 @@ const second = {
       table: table.nullable(),
       aggregateType: z.string().exactOptional(),
       others: z.array(table).exactOptional(),
+      dropped: z.array(table).exactOptional(),
       shapes: z.record(z.string(), z.string()).exactOptional(),
     }),
   ),

@@ -99,6 +99,8 @@ export interface MadeTopic {
   readonly aggregateType?: string;
   /** Further tables whose rows were led there, as a shared topic has them. Absent where there are none. */
   readonly others?: readonly TableName[];
+  /** Those of its tables that were dropped, and had no row since. Absent where there are none. */
+  readonly dropped?: readonly TableName[];
   /** Of the topic of schema changes, by table: a hash of the columns that were recorded last. */
   readonly shapes?: Readonly<Record<string, string>>;
 }
@@ -108,9 +110,13 @@ export function tablesOf({ table, others = [] }: MadeTopic): readonly TableName[
   return table === null ? others : [table, ...others];
 }
 
+export function isAmong(table: TableName, tables: readonly TableName[] = []): boolean {
+  return tables.some((one) => one.schema === table.schema && one.table === table.table);
+}
+
 /** A topic as the checkpoint keeps it. */
 export function madeTopic(
-  { id, partitions, others, shapes }: Omit<MadeTopic, 'table' | 'aggregateType'>,
+  { id, partitions, others, dropped, shapes }: Omit<MadeTopic, 'table' | 'aggregateType'>,
   table: TableName | null,
   aggregateType?: string,
 ): MadeTopic {
@@ -120,6 +126,7 @@ export function madeTopic(
     table,
     ...(aggregateType === undefined ? {} : { aggregateType }),
     ...(others === undefined ? {} : { others }),
+    ...(dropped === undefined ? {} : { dropped }),
     ...(shapes === undefined ? {} : { shapes }),
   };
 }

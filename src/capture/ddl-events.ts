@@ -2,7 +2,7 @@
 
 import type { TableName } from '../position.ts';
 import { RowcallError } from '../errors.ts';
-import { formatPlace, tablesOf } from '../position.ts';
+import { formatPlace, isAmong, tablesOf } from '../position.ts';
 import { present } from '../shared/assert.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { Logger } from '../shared/logger.ts';
@@ -96,6 +96,7 @@ export class DdlEvents {
       const record = encodeTruncate(this.#context(event, transaction, index + 1), route);
       const { partitions } = present(place.topic(route.topic), 'the topic of a captured table');
       for (let at = 0; at < partitions; at += 1) appender.add(route.topic, at, record);
+      if (kind.startsWith('DROP')) place.tableDropped(route.topic, namesOf(route.table));
       const table = route.table.name;
       logger.info(
         { table, statement: kind, place: formatPlace(event) },
@@ -133,7 +134,11 @@ export class DdlEvents {
 
   /** A database's are those that have a topic; a table's name is as row events spell it. */
   #tablesOf({ schema, table }: DdlTarget): readonly TableName[] {
-    const captured = [...this.#parts.place.topics.values()].flatMap(tablesOf);
+    const topics = [...this.#parts.place.topics.values()];
+    const captured = topics.flatMap((made) =>
+      // A table that was dropped is not in its database; one that a statement names is there, or was made since.
+      tablesOf(made).filter((one) => table !== null || !isAmong(one, made.dropped)),
+    );
     const same = (one: string, other: string): boolean => this.#fold(one) === this.#fold(other);
     const inSchema = captured.filter((one) => same(one.schema, schema));
     if (table === null) return inSchema;
@@ -157,4 +162,8 @@ export class DdlEvents {
       );
     }
   }
+}
+
+function namesOf({ schema, table }: TableName): TableName {
+  return { schema, table };
 }

@@ -67,6 +67,8 @@ export class RowEvents {
   /** Outbox tables of whose updates a person was told. */
   readonly #updatedOutboxes = new WeakSet<Route>();
   readonly #fast: FastRows | null;
+  /** The transaction with which the topic of transactions began: some of its rows may be in the log, without a BEGIN. */
+  #firstTold: string | null = null;
   /** Of the row at hand, used again for each. */
   readonly #numbers = { ordinal: 0, total: 0, nowMs: 0 };
 
@@ -93,6 +95,7 @@ export class RowEvents {
     if (transactions === true) {
       const boundaries = this.#topics.target(transactionsTopic(name), null);
       if (boundaries instanceof Promise) {
+        this.#firstTold = this.#parts.place.transaction?.id ?? null;
         return boundaries.then(() => this.#ofTable(event, route, place));
       }
     }
@@ -202,7 +205,8 @@ export class RowEvents {
   ): void {
     const { place, appender, counters, transactions } = this.#parts;
     const transaction = present(place.transaction, 'the transaction of a row');
-    if (transactions === true && transaction.rows === 0 && !inLog) {
+    const begins = !inLog || transaction.id === this.#firstTold;
+    if (transactions === true && transaction.rows === 0 && begins) {
       appender.addTo(this.#topics.transactions(), [beginRecord(transaction)]);
     }
     if (target !== null) appender.addTo(target, records);

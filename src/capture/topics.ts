@@ -24,8 +24,8 @@ export interface TopicsParts {
  */
 export class Topics {
   readonly #parts: TopicsParts;
-  /** Their tables are known to their topics. */
-  readonly #placed = new WeakSet<Route>();
+  /** Their tables are known to their topics, since so many were dropped. */
+  readonly #placed = new WeakMap<Route, number>();
 
   constructor(parts: TopicsParts) {
     this.#parts = parts;
@@ -49,8 +49,9 @@ export class Topics {
     const source = tableOf(route.table);
     const target = this.target(route.topic, source);
     if (target instanceof Promise) return target;
-    if (!this.#placed.has(route)) this.#parts.place.tableSeen(route.topic, source);
-    this.#placed.add(route);
+    const { place } = this.#parts;
+    if (this.#placed.get(route) !== place.drops) place.tableSeen(route.topic, source);
+    this.#placed.set(route, place.drops);
     return target;
   }
 

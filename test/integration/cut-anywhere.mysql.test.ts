@@ -99,6 +99,7 @@ async function session(
   source: Source,
   store: MemoryLogStore,
   failing: FailingWriter,
+  transactions = true,
 ): Promise<void> {
   const writer = await new MemoryChangeLog(store, systemClock).openWriter('cut');
   if (writer.checkpoint === null) await writer.append([], formatCheckpoint(source.start));
@@ -126,7 +127,7 @@ async function session(
   const follower = new BinlogFollower({
     ...{ name: 'cut', version: '0', router: createRouter({ name: 'cut', rules }) },
     ...{ place, writer: failing.around(writer), clock: systemClock, signal, logger: silentLogger },
-    ...{ partitions: 2, maxBufferedBytes: BY_ROW, transactions: true, prepared: noPrepared },
+    ...{ partitions: 2, maxBufferedBytes: BY_ROW, transactions, prepared: noPrepared },
     counters: {
       ...{ events: 0, bytes: 0, rows: 0 },
       filteredRowEvents: 0,
@@ -199,3 +200,32 @@ it('an append that fails at any row, in the log or not, leaves a log as if it ha
     }
   }
 });
+
+it('a transaction that is cut when transactions begin to be told of is told of from its BEGIN on', async () => {
+  const source = await makeSource();
+  const plain = new FailingWriter(0, false);
+  await session(source, new MemoryLogStore(), plain, false);
+  const cutOff = new Set<string>();
+  for (let at = 1; at <= plain.appends; at += 1) {
+    const store = new MemoryLogStore();
+    await session(source, store, new FailingWriter(at, true), false);
+    const [open] = checkpointOf(store).open;
+    await session(source, store, new FailingWriter(0, false));
+    const told = (store.topics.get('cut.transactions')?.partitions ?? [])
+      .flatMap(({ records }) => records)
+      .map(({ value }) => JSON.parse(String(value && Buffer.from(value))) as Told);
+    const begun = told.filter(({ status }) => status === 'BEGIN').map(({ id }) => id);
+    expect(told.map(({ status, id }) => `${status} ${id}`)).toEqual(
+      begun.flatMap((id) => [`BEGIN ${id}`, `END ${id}`]),
+    );
+    if (open === undefined) continue;
+    cutOff.add(open.transaction);
+    expect(begun).toContain(open.transaction);
+  }
+  expect(cutOff.size).toBeGreaterThan(2);
+});
+
+interface Told {
+  readonly status: string;
+  readonly id: string;
+}

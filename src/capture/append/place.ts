@@ -3,7 +3,7 @@
 import { filePlaceId } from '../../change-event.ts';
 import { RowcallError } from '../../errors.ts';
 import { executedGtids, type ExecutedGtids, formatAnyGtid } from '../../executed-gtids.ts';
-import { formatPlace, madeTopic, tableKey, tablesOf } from '../../position.ts';
+import { formatPlace, isAmong, madeTopic, tableKey, tablesOf } from '../../position.ts';
 import type {
   Checkpoint,
   MadeTopic,
@@ -38,6 +38,8 @@ export class Place {
   readonly serverUuid: string;
   readonly prepared: PreparedTransactions;
   readonly hiding: HidingTables;
+  /** How often `tableDropped` was called: what was noted of a table before may be over. */
+  drops = 0;
   readonly #routing: string;
   readonly #gtids: ExecutedGtids | null;
   /** Transactions cut by an earlier crash, whose rows up to the ordinals are in the log. */
@@ -245,11 +247,22 @@ export class Place {
   tableSeen(name: string, table: TableName): void {
     const made = present(this.#topics.get(name), `topic ${name}`);
     if (made.table === null) this.giveTopic(name, table);
-    else if (
-      !tablesOf(made).some((one) => one.schema === table.schema && one.table === table.table)
-    ) {
+    else if (!isAmong(table, tablesOf(made))) {
       this.topicMade(name, { ...made, others: [...(made.others ?? []), table] });
     }
+    if (isAmong(table, made.dropped)) this.#setDropped(name, table, []);
+  }
+
+  /** The topic has been told that the table is gone: a DROP DATABASE need not say it again until it has rows. */
+  tableDropped(name: string, table: TableName): void {
+    this.drops += 1;
+    this.#setDropped(name, table, [table]);
+  }
+
+  #setDropped(name: string, table: TableName, to: readonly TableName[]): void {
+    const { dropped = [], ...made } = present(this.#topics.get(name), `topic ${name}`);
+    const all = [...dropped.filter((one) => !isAmong(one, [table])), ...to];
+    this.topicMade(name, all.length === 0 ? made : { ...made, dropped: all });
   }
 
   /** Notes the shape of a table in the topic of shapes; false where it is the one noted last. */

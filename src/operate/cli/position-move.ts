@@ -134,7 +134,10 @@ export function keptTopics(
   return Object.fromEntries(
     topics.map(({ name, id, partitions }) => {
       const made = known.get(name);
-      return [name, made?.id === id ? { ...made, partitions } : { id, partitions, table: null }];
+      if (made?.id !== id) return [name, { id, partitions, table: null }];
+      // From another place on they may be there again.
+      const { dropped, ...others } = made;
+      return [name, { ...(dropped === undefined ? made : others), partitions }];
     }),
   );
 }

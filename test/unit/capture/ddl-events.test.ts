@@ -76,6 +76,46 @@ function recordsOf(sql: string, scene: Scene): string[] {
 
 const of = (...names: string[]): TableName[] => names.map((table) => ({ schema: 's', table }));
 
+describe('a table that was dropped', () => {
+  const UNTIL = { uuid: UUID, routing: 'r' };
+  const [a, b] = of('a', 'b') as [TableName, TableName];
+  const names = (place: Place): unknown => [...place.topics].map(([, made]) => made.dropped);
+
+  it('is told no second time by a DROP DATABASE, until it has rows again', () => {
+    const place = placeOf([a, b], ({ schema, table }) => `${schema}.${table}`);
+    const router = createRouter({
+      name: 'shop',
+      rules: [{ match: ['*.*'], topic: '{schema}.{table}', key: null, excludeColumns: [] }],
+    });
+    for (const [topic, { table }] of place.topics) {
+      if (table !== null) router.keepTopic(topic, table);
+    }
+    const told = (on: Place, sql: string): string[] => {
+      const added: string[] = [];
+      const ddl = new DdlEvents({
+        ...{ name: 'shop', version: '0', place: on, foldNames: false, schemaChanges: null, router },
+        appender: { add: (topic) => added.push(topic) },
+        clock: { now: () => 0 },
+        logger: silentLogger,
+      });
+      on.begin({ type: 'gtid', gtid: null, commitUs: 1, ...HEADER });
+      ddl.take({ type: 'query', schema: 's', sql, sqlMode: 0, threadId: 1, ...HEADER });
+      on.commit(AT);
+      return [...new Set(added)];
+    };
+    expect(told(place, 'DROP TABLE a')).toEqual(['s.a']);
+    expect(told(place, 'TRUNCATE TABLE b')).toEqual(['s.b']);
+    const again = new Place(parseCheckpoint(formatCheckpoint(place.checkpoint())), UNTIL);
+    expect(names(again)).toEqual([[a], undefined]);
+    expect(told(again, 'DROP DATABASE s')).toEqual(['s.b']);
+    expect(told(again, 'DROP DATABASE s')).toEqual([]);
+    // A statement that names it is told whatever was known: it may have been made again, without rows.
+    expect(told(again, 'DROP TABLE a')).toEqual(['s.a']);
+    again.tableSeen('s.a', a);
+    expect(told(again, 'DROP DATABASE s')).toEqual(['s.a']);
+  });
+});
+
 describe('a truncate event', () => {
   it('stands in every partition, of every table that the statement names and that was captured', () => {
     expect(recordsOf('DROP TABLE a, s.b, x.a, c', { captured: of('a', 'b', 'd') })).toEqual([
