@@ -159,7 +159,9 @@ export class RowEvents {
     const { event, route } = rows;
     let index = 0;
     for (const change of decodeRows(event, route.table, route.columns, { requireFullImage })) {
-      if (index >= first) {
+      // The history of a system-versioned table: no change of its rows, and nothing that counts.
+      const isHistory = change.before === null && change.after === null;
+      if (index >= first && !isHistory) {
         if (appender.mustFlush) await appender.flush();
         const target = rows.target ?? (await this.#outboxTarget(rows, change));
         const pending = this.#row(rows, { index, change, target });

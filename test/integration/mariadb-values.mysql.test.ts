@@ -1,10 +1,8 @@
 import type { RowDataPacket } from 'mysql2/promise';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { MysqlServer } from '../../services/mysql.ts';
-import { eventually } from '../support/eventually.ts';
 import { MARIADB_VERSIONS, startOwnMariadb } from '../support/mariadb.ts';
 import { freshDatabase, withConnection } from '../support/mysql.ts';
-import { runCapture } from './support/capture-run.ts';
 import { type ReadRow, readRows } from './support/read-rows.ts';
 import { oracleOf } from './support/select-oracle.ts';
 import { type Example, EXAMPLES, HARD } from './support/value-examples.ts';
@@ -85,37 +83,5 @@ describe.each(MARIADB_VERSIONS)('MariaDB %s', (version) => {
       ['c', JSON.stringify('much '.repeat(100))],
       ['j', JSON.stringify('{"a": 1}')],
     ]);
-  });
-
-  it.each([
-    ['a', '', 'COLUMN_TYPE_UNSUPPORTED'],
-    [
-      'b',
-      ', s TIMESTAMP(6) GENERATED ALWAYS AS ROW START, e TIMESTAMP(6) GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME(s, e)',
-      null,
-    ],
-  ])('is not captured where a table %s keeps its history', async (table, period, code) => {
-    const { name, url } = await freshDatabase('versioned', server.url);
-    const captured = { url: server.url, tables: [`${name}.*`] };
-    const run = runCapture(captured);
-    await eventually(() => {
-      expect(run.capture.snapshot().state).toBe('streaming');
-    });
-    await withConnection(url, async (connection) => {
-      const columns = `id INT PRIMARY KEY, v INT${period}`;
-      await connection.query(`CREATE TABLE ${table} (${columns}) WITH SYSTEM VERSIONING`);
-      await connection.query(`INSERT INTO ${table} (id, v) VALUES (1, 1)`);
-    });
-    // By the names that the server gives them they are known in the binlog; by others only at a start.
-    if (code !== null) expect(await run.ended).toMatchObject({ code });
-    await run.stop();
-    const again = await runCapture(captured).ended;
-    expect(again).toMatchObject({ code: 'SOURCE_UNFIT' });
-    expect(again?.message).toContain(`${name}.${table}`);
-    const others = runCapture({ ...captured, tables: [`${name}.*`, `!${name}.${table}`] });
-    await eventually(() => {
-      expect(others.capture.snapshot().state).toBe('streaming');
-    });
-    expect(await others.stop()).toBeNull();
   });
 });

@@ -1,4 +1,4 @@
-/** Whether a statement may have made another type of a table's fixed binary columns, judged by its text alone. */
+/** Whether a statement may have changed what the binlog leaves open of a table's columns, judged by its text alone. */
 
 import { sqlTokens } from './sql-tokens.ts';
 
@@ -14,9 +14,10 @@ const HARMLESS: ReadonlySet<string> = new Set([
 
 /**
  * One of these stands in every ALTER TABLE that makes a fixed binary column of another type, or another of it: the
- * types' names, CHAR and BYTE as ways to write BINARY, and what makes the table another one.
+ * types' names, CHAR and BYTE as ways to write BINARY, and what makes the table another one. And in every one that
+ * begins or ends its history, or names the columns of it: SYSTEM VERSIONING, SYSTEM_TIME, AS ROW END.
  */
-const TELLING = /uuid|inet|binary|char|byte|rename|exchange|convert/i;
+const TELLING = /uuid|inet|binary|char|byte|rename|exchange|convert|system|\brow\b/i;
 
 /**
  * True for all that is not certainly without effect: a name within a text or another name, a statement that is not

@@ -140,12 +140,18 @@ const CHARACTER: ReadonlySet<number> = new Set([
   TYPE.VECTOR,
 ]);
 
-/** Whose binlog it is. The two write one format with differences that only the format description tells apart. */
-export type Flavor = 'mysql' | 'mariadb';
+/**
+ * Whose binlog it is. They write one format with differences that only the format description tells apart. From 11.5 on
+ * MariaDB's TIMESTAMP goes to 2106.
+ */
+export type Flavor = 'mysql' | 'mariadb' | 'mariadb-11.5';
 
 /** By the server version of a format description. */
 export function flavorOf(serverVersion: string): Flavor {
-  return /mariadb/i.test(serverVersion) ? 'mariadb' : 'mysql';
+  if (!/mariadb/i.test(serverVersion)) return 'mysql';
+  // Some are written with the version in front that old replicas take MariaDB for.
+  const [, major, minor] = /^(?:5\.5\.5-)?(\d+)\.(\d+)\./.exec(serverVersion) ?? [];
+  return Number(major) * 100 + Number(minor) >= 1105 ? 'mariadb-11.5' : 'mariadb';
 }
 
 /**
@@ -153,7 +159,7 @@ export function flavorOf(serverVersion: string): Flavor {
  * GEOMETRY in MariaDB. One too few or too many, and every column behind is read in its neighbour's character set.
  */
 export function isCharacter(type: number, flavor: Flavor): boolean {
-  return CHARACTER.has(type) || (flavor === 'mariadb' && type === TYPE.GEOMETRY);
+  return CHARACTER.has(type) || (flavor !== 'mysql' && type === TYPE.GEOMETRY);
 }
 
 export function isLabelled(type: number): boolean {

@@ -17,6 +17,15 @@ export const FIXED_BINARY = { uuid: 0x101, inet4: 0x102, inet6: 0x103 } as const
 
 export type FixedBinary = keyof typeof FIXED_BINARY | 'binary';
 
+/**
+ * What a TIMESTAMP(6) of MariaDB can be: an ordinary column, or where the period of a system-versioned table ends. The
+ * binlog describes both alike.
+ */
+export type PeriodRole = 'timestamp' | 'row_end';
+
+/** What the binlog of MariaDB leaves open of a column. */
+export type OpenType = FixedBinary | PeriodRole;
+
 /** Type codes as they stand in a TABLE_MAP, the real ones of ENUM and SET included. */
 export const TYPE = {
   TINY: 1,
@@ -75,8 +84,8 @@ export interface Column {
   readonly visible: boolean;
   /** Made by the server for a functional index: nobody's column, and in no event. */
   readonly hidden: boolean;
-  /** What it can be, where the binlog leaves that open; until it is told, it is read as BINARY. */
-  readonly candidates?: readonly FixedBinary[];
+  /** What it can be, where the binlog leaves that open; until it is told, it is read as the first of them. */
+  readonly candidates?: readonly OpenType[];
   /** Of a column of the type RENDERED alone: makes what reads it. May throw as `valueReader`. */
   readonly reader?: () => ValueReader;
   /** As `reader`, of a value that does not stand in the row as such: a document that is rebuilt from its changes. */

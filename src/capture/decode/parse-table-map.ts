@@ -5,7 +5,7 @@ import { readColumnShape } from './column-type.ts';
 import type { ColumnShape, Flavor } from './column-type.ts';
 import { TYPE } from './column.ts';
 import type { Column } from './column.ts';
-import { withCandidates } from './mariadb-columns.ts';
+import { withOpenColumns } from './mariadb-columns.ts';
 import { readOptionalMetadata } from './optional-metadata.ts';
 import type { OptionalMetadata } from './optional-metadata.ts';
 import type { KeyPart, TableVersion } from './table-map.ts';
@@ -40,22 +40,18 @@ export function parseTableMap(body: Buffer, flavor: Flavor = 'mysql'): TableVers
   }
   metadata.expectEnd(`the column metadata of ${name}`);
   const optional = readOptionalMetadata(reader, shapes, flavor);
-  const columns = shapes
-    .map((shape, index) =>
-      toColumn(shape, index, optional, (nullable.readUInt8(index >> 3) >> (index & 7)) % 2 === 1),
-    )
-    .map((column) => withCandidates(column, flavor));
-  return {
+  const columns = shapes.map((shape, index) =>
+    toColumn(shape, index, optional, (nullable.readUInt8(index >> 3) >> (index & 7)) % 2 === 1),
+  );
+  const version = {
     schema,
     table,
     name,
     columns,
     primaryKey: toKey(optional, columns),
-    defect:
-      defectOf(name, optional) ??
-      widthDefect(name, flavor, columns) ??
-      versioningDefect(name, flavor, columns),
+    defect: defectOf(name, optional) ?? widthDefect(name, flavor, columns),
   };
+  return flavor === 'mysql' ? version : withOpenColumns(version, flavor);
 }
 
 function readName(reader: ByteCursor): string {
@@ -137,33 +133,12 @@ function widthDefect(
   flavor: Flavor,
   columns: readonly Column[],
 ): TableVersion['defect'] {
-  if (flavor !== 'mariadb') return null;
+  if (flavor === 'mysql') return null;
   const old = columns.find(({ type }) => OLD_TEMPORALS.includes(type));
   if (old === undefined) return null;
   return {
     code: 'COLUMN_TYPE_UNSUPPORTED',
     message: `Column ${old.name} of ${name} has an old storage format whose width the server does not tell`,
     cure: 'Rebuild the table (ALTER TABLE … FORCE under mysql56_temporal_format=ON), or exclude it.',
-  };
-}
-
-/** The columns that MariaDB adds to a system-versioned table, unless it was given others. */
-const PERIOD = ['row_start', 'row_end'];
-
-/**
- * In the binlog of a system-versioned table an update stands as an update and an insert of what was, and a delete as an
- * update; `row_end` is a part of the key. As they stand they would bring old values back.
- */
-function versioningDefect(
-  name: string,
-  flavor: Flavor,
-  columns: readonly Column[],
-): TableVersion['defect'] {
-  const last = columns.slice(-PERIOD.length).map((column) => column.name);
-  if (flavor !== 'mariadb' || PERIOD.some((period, index) => last[index] !== period)) return null;
-  return {
-    code: 'COLUMN_TYPE_UNSUPPORTED',
-    message: `${name} is system-versioned: its old rows come like new ones`,
-    cure: 'Exclude the table ("!schema.table" in tables[].match), or ALTER TABLE … DROP SYSTEM VERSIONING.',
   };
 }

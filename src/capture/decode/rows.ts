@@ -7,6 +7,7 @@ import { formatPlace } from '../../position.ts';
 import { ByteCursor, located, malformed } from '../byte-cursor.ts';
 import { valueReader, valueSkipper } from './column-reader.ts';
 import { type Column, TYPE } from './column.ts';
+import { currentChange, PeriodWatch } from './current-rows.ts';
 import { patchedJson } from './json-patch.ts';
 import type { JsonText } from './json-text.ts';
 import type { TableVersion } from './table-map.ts';
@@ -20,7 +21,10 @@ export type RowsEvent = Extract<BinlogEvent, { readonly type: 'rows' }>;
  */
 export type RowImage = readonly (JsonText | undefined)[];
 
-/** An insert has no `before`, a delete no `after`. */
+/**
+ * An insert has no `before`, a delete no `after`. Neither has what MariaDB writes of the history of a system-versioned
+ * table: it changes no row that the table has.
+ */
 export interface RowChange {
   readonly before: RowImage | null;
   readonly after: RowImage | null;
@@ -49,6 +53,8 @@ interface ImagePlan {
   readonly width: number;
   /** JSON columns of the table, present or not. */
   readonly jsonColumns: number;
+  /** Of a system-versioned table. */
+  readonly period: PeriodWatch | null;
 }
 
 /** Where the stored bytes of a document stand in the event's body. */
@@ -90,12 +96,42 @@ export function* decodeRows(
       yield readPartialUpdate(reader, images, at);
       continue;
     }
-    const before = images.before === null ? null : readImage(reader, images.before, at);
-    const after = images.after === null ? null : readImage(reader, images.after, at);
-    for (const index of images.unchanged) {
-      if (before !== null && after !== null) after[index] = before[index];
-    }
-    yield { before, after };
+    yield plan.period === null
+      ? readChange(reader, images, at)
+      : readTimed(reader, images, { at, event, period: plan.period });
+  }
+}
+
+function readChange(reader: ByteCursor, images: Images, at: string): RowChange {
+  const before = images.before === null ? null : readImage(reader, images.before, at);
+  const after = images.after === null ? null : readImage(reader, images.after, at);
+  fillUnchanged(images, before, after);
+  return { before, after };
+}
+
+/** Of a system-versioned table: what it does to the rows that the table has. */
+function readTimed(
+  reader: ByteCursor,
+  images: Images,
+  { at, event, period }: { at: string; event: RowsEvent; period: PeriodWatch },
+): RowChange {
+  const before = images.before === null ? null : readImage(reader, images.before, at);
+  const timeBefore = period.take();
+  const after = images.after === null ? null : readImage(reader, images.after, at);
+  const times = { before: timeBefore, after: period.take(), timestamp: event.timestamp };
+  fillUnchanged(images, before, after);
+  return attempt(at, () =>
+    currentChange({ change: { before, after }, ...times }, period.endOfTime),
+  );
+}
+
+function fillUnchanged(
+  { unchanged }: Images,
+  before: RowImage | null,
+  after: (JsonText | undefined)[] | null,
+): void {
+  for (const index of unchanged) {
+    if (before !== null && after !== null) after[index] = before[index];
   }
 }
 
@@ -169,22 +205,31 @@ function planOf(table: TableVersion, wanted: readonly Column[], place: string): 
   const known = plans.get(wanted);
   if (known !== undefined) return known;
   const chosen = new Map(wanted.map((column) => [column.index, column]));
+  const period = table.period === undefined ? null : new PeriodWatch(table.period);
   let jsonColumns = 0;
   const steps = table.columns.map((column): Step =>
     attempt(`${place}, column ${column.name}`, () => {
       const asWanted = chosen.get(column.index);
+      const reader = asWanted === undefined ? null : valueReader(asWanted);
+      const skip = valueSkipper(column);
       return {
         column,
-        reader: asWanted === undefined ? null : valueReader(asWanted),
+        reader: reader === null ? null : watched(reader, column, period),
         render: asWanted?.render ?? null,
-        skip: valueSkipper(column),
+        skip: period?.over(column.index, skip) ?? skip,
         jsonNumber: column.type === TYPE.JSON ? jsonColumns++ : null,
       };
     }),
   );
-  const plan = { steps, width: steps.length, jsonColumns };
+  const plan = { steps, width: steps.length, jsonColumns, period };
   plans.set(wanted, plan);
   return plan;
+}
+
+function watched(reader: ValueReader, { index }: Column, period: PeriodWatch | null): ValueReader {
+  if (period === null) return reader;
+  const { read, skip } = reader;
+  return { read: period.over(index, read), skip: period.over(index, skip) };
 }
 
 /**

@@ -18,6 +18,15 @@ export interface KeyPart {
   readonly prefix: number;
 }
 
+/** Rows that end at the end of time are the table's rows; the others are its history. */
+export interface Period {
+  /** Index of the column; null where several can be it. */
+  readonly startIndex: number | null;
+  readonly endIndex: number;
+  /** Seconds since the epoch; the microseconds are 999999. */
+  readonly endOfTime: number;
+}
+
 /** One shape of one table. The same object for the same bytes, so that plans can hang on it (WeakMap). */
 export interface TableVersion {
   readonly schema: string;
@@ -27,6 +36,10 @@ export interface TableVersion {
   readonly columns: readonly Column[];
   /** The primary key, or the UNIQUE NOT NULL key that the server puts in its place. */
   readonly primaryKey: readonly KeyPart[] | null;
+  /** Of a table that MariaDB may keep the history of, whose columns then are open. */
+  readonly endOfTime?: number;
+  /** Of one that it does. Its rows of before are in the binlog, and are no changes. */
+  readonly period?: Period;
   /** Why rows of this table cannot be read; null when they can. It matters for captured tables alone. */
   readonly defect: TableDefect | null;
 }

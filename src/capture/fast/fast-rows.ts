@@ -270,7 +270,7 @@ function isUsual(event: RowsEvent, { table, rule, outbox }: Route): boolean {
   // A large event holds one row as a rule, with a value that only the plain decoder writes without a copy.
   if (event.bytes >= LARGE_EVENT_BYTES || event.partialJson === true) return false;
   if (rule.format !== 'debezium' || rule.tombstones || outbox !== null) return false;
-  return table.defect === null;
+  return table.defect === null && table.period === undefined;
 }
 
 /** An image in the output. */

@@ -4,7 +4,12 @@ import { RowcallError } from '../../errors.ts';
 import { globPattern, globPrefixPattern } from '../../shared/glob.ts';
 import type { TableName } from '../../position.ts';
 import type { Column } from '../decode/column.ts';
-import { type ToldTypes, withToldTypes } from '../decode/mariadb-columns.ts';
+import {
+  mayBePeriod,
+  type ToldTypes,
+  withoutOpenPeriod,
+  withToldTypes,
+} from '../decode/mariadb-columns.ts';
 import type { TableVersion } from '../decode/table-map.ts';
 import { eventColumns } from './event-columns.ts';
 import { type FullTableRule, fullRule, type TableRule } from './table-rule.ts';
@@ -21,7 +26,7 @@ export interface Route {
   /** The columns of the key, in the key's order, with their names in the key; null for a table without a key. */
   readonly key: readonly Column[] | null;
   readonly rule: FullTableRule;
-  /** Columns of the event whose type neither the binlog nor the rule tells. */
+  /** Columns of which neither the binlog nor the rule tells what has to be known. */
   readonly open: readonly Column[];
   /** Of an outbox table: which of `columns` is what. */
   readonly outbox: OutboxColumns | null;
@@ -187,8 +192,8 @@ class RuleRouter implements Router {
     }
     const { schema, table: name } = table;
     const typed = withToldTypes(table, toldByRule(rule));
-    const shape = shapeOf(typed, rule);
-    const open = shape.columns.filter(({ candidates }) => candidates !== undefined);
+    const shape = shapeOf(withoutOpenPeriod(typed), rule);
+    const open = openColumns(typed, shape.columns);
     const topic =
       rule.outbox === null ? this.#topics.topicOf(rule.topic, { schema, table: name }) : null;
     return { table: typed, topic, ...shape, rule, open };
@@ -202,6 +207,14 @@ function shapeOf(
 ): Pick<Route, 'columns' | 'key' | 'outbox'> {
   if (rule.outbox !== null) return { ...outboxColumns(table, rule, rule.outbox), key: null };
   return { ...eventColumns(table, rule), outbox: null };
+}
+
+/** Those of the event; and of a period those that are in no event too, as they tell what is one. */
+function openColumns(table: TableVersion, columns: readonly Column[]): readonly Column[] {
+  const read = new Set(
+    columns.flatMap(({ index, candidates }) => (candidates === undefined ? [] : [index])),
+  );
+  return table.columns.filter((column) => read.has(column.index) || mayBePeriod(column));
 }
 
 function toldByRule({ columnTypes }: FullTableRule): ToldTypes {

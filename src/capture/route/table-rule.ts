@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import type { EventFormat } from '../../event-format.ts';
-import type { FixedBinary } from '../decode/column.ts';
+import type { OpenType } from '../decode/column.ts';
 
 export interface TableRule {
   /** Globs on schema.table. A table matches with at least one of them and none of those behind `!`. */
@@ -21,7 +21,7 @@ export interface TableRule {
   /** Characters that are left, by column. */
   readonly truncateColumns?: Readonly<Record<string, number>>;
   /** What columns are whose type MariaDB's binlog leaves open. */
-  readonly columnTypes?: Readonly<Record<string, FixedBinary>>;
+  readonly columnTypes?: Readonly<Record<string, OpenType>>;
   readonly format?: EventFormat;
   readonly values?: 'rowcall' | 'debezium';
   readonly bigint?: 'number' | 'string';

@@ -33,12 +33,12 @@ const columnsSchema = z
         'Text columns that are cut off, with the number of characters left; none of the key.',
       ),
     types: z
-      .record(columnName(), z.enum(['uuid', 'inet4', 'inet6', 'binary']), {
+      .record(columnName(), z.enum(['uuid', 'inet4', 'inet6', 'binary', 'row_end', 'timestamp']), {
         error: expecting('a mapping', '{ id: uuid }'),
       })
       .optional()
       .describe(
-        'uuid | inet4 | inet6 | binary: what columns of MariaDB are that its binlog does not tell apart. Default: the server is asked.',
+        'uuid | inet4 | inet6 | binary; row_end (of a system-versioned table) | timestamp: what columns of MariaDB are that its binlog does not tell apart. Default: the server is asked.',
       ),
   })
   .prefault({})

@@ -5,11 +5,13 @@ import { formatPlace, type FilePosition } from '../../../position.ts';
 import type { Logger } from '../../../shared/logger.ts';
 import { mayChangeTypes } from '../../binlog/may-change-types.ts';
 import { answerLimit, SourceConnection } from '../../binlog/source-connection.ts';
-import { type Column, FIXED_BINARY, type FixedBinary } from '../../decode/column.ts';
+import type { Column, OpenType } from '../../decode/column.ts';
 import type { ToldTypes } from '../../decode/mariadb-columns.ts';
 import type { TableVersion } from '../../decode/table-map.ts';
 import type { ColumnTypeSource } from '../../open-columns.ts';
 import type { DumpAccess } from '../read-place.ts';
+import { readDescription, typeOf } from './described-table.ts';
+import type { DescribedTable } from './described-table.ts';
 import { StatementsAhead } from './statements-ahead.ts';
 
 /**
@@ -34,34 +36,28 @@ export class AskedColumnTypes implements ColumnTypeSource {
     columns: readonly Column[],
     at: FilePosition,
   ): Promise<ToldTypes> {
-    const { types, end } = await this.#ask(table);
+    const { described, end } = await this.#ask(table);
     // Before the answer is judged: a table that is gone or another by now is told by what was done to it.
     const altered = await this.#ahead.find(at, end, ({ sql }) => mayChangeTypes(sql, table.table));
     if (altered !== undefined) {
       const what = `the table may have been altered since, at ${formatPlace(altered)}`;
       throw unproven({ table, at }, columns, what);
     }
-    return new Map(columns.map((column) => [lower(column), fitting({ table, at }, column, types)]));
+    return new Map(
+      columns.map((column) => [lower(column), fitting({ table, at }, column, described)]),
+    );
   }
 
   /** The end of the binlog is asked for behind the types: nothing can come between that stands behind the end. */
   async #ask(
     table: TableVersion,
-  ): Promise<{ readonly types: ReadonlyMap<string, string>; readonly end: FilePosition }> {
+  ): Promise<{ readonly described: DescribedTable; readonly end: FilePosition }> {
     const { connection, heartbeatMs } = this.#access;
     const limit = answerLimit(heartbeatMs);
     const source = await SourceConnection.open(connection, this.#signal, limit);
     try {
-      const rows = await source.query(
-        `SELECT TABLE_NAME AS t, COLUMN_NAME AS c, COLUMN_TYPE AS k FROM information_schema.COLUMNS
-         WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?`,
-        [table.schema, table.table],
-      );
-      const types = rows
-        // A comparison of the server's may take two tables for one.
-        .filter((row) => row['t'] === table.table)
-        .map((row) => [(row['c'] ?? '').toLowerCase(), row['k'] ?? ''] as const);
-      return { types: new Map(types), end: await endOfBinlog(source) };
+      const described = await readDescription(source, table);
+      return { described, end: await endOfBinlog(source) };
     } finally {
       await source.close();
     }
@@ -84,26 +80,19 @@ interface RowsAt {
   readonly at: FilePosition;
 }
 
-function fitting(rows: RowsAt, column: Column, types: ReadonlyMap<string, string>): FixedBinary {
-  const text = types.get(lower(column));
-  if (text === undefined) {
+function fitting(rows: RowsAt, column: Column, described: DescribedTable): OpenType {
+  const type = typeOf(column, rows.table, described);
+  if (type === null) {
     const what = 'this account does not see the table, or it is gone';
     throw unproven(rows, [column], what, {
       cure: `GRANT REFERENCES ON \`${rows.table.schema}\`.* to the account of source.url, or say it in the rule of the table: columns: { types: { ${column.name}: ${listed(column)} } }.`,
     });
   }
-  const type = typeNamed(text);
-  if (type !== null && column.candidates?.includes(type) === true) return type;
-  throw unproven(rows, [column], `it is ${text} by now, which is not what stands there`);
-}
-
-function typeNamed(text: string): FixedBinary | null {
-  const word = /^\w+/.exec(text)?.[0].toLowerCase() ?? '';
-  if (word === 'binary') return word;
-  return (
-    Object.keys(FIXED_BINARY).find((name): name is keyof typeof FIXED_BINARY => name === word) ??
-    null
-  );
+  if (typeof type !== 'string') {
+    const what = `it is ${type.otherwise} by now, which is not what stands there`;
+    throw unproven(rows, [column], what);
+  }
+  return type;
 }
 
 function listed({ candidates }: Column): string {

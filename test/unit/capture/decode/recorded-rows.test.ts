@@ -1,4 +1,5 @@
 /** Rows that MariaDB wrote, in fixtures that name server, settings and SQL, beside what its SELECT printed. */
+import { withToldTypes } from '../../../../src/capture/decode/mariadb-columns.ts';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { textOf } from '../../../../src/capture/decode/json-text.ts';
@@ -40,17 +41,22 @@ describe('rows of MariaDB', () => {
     'with $what decode to what SELECT prints',
     ({ what, columns }) => {
       const { table, rows, selected } = find(what);
-      if (what !== VERSIONED) expect(table.defect).toBeNull();
+      expect(table.defect).toBeNull();
       expect(table.columns.map(({ name }) => name)).toEqual(columns);
-      expect(decoded({ ...table, defect: null }, rows)).toEqual(selected);
+      expect(decoded(table, rows)).toEqual(selected);
     },
   );
 
-  it('of a table that keeps its history are refused: they would bring old values back', () => {
-    expect(find(VERSIONED).table.defect).toMatchObject({
-      code: 'COLUMN_TYPE_UNSUPPORTED',
-      cure: expect.stringContaining('DROP SYSTEM VERSIONING') as string,
-    });
+  it('of a table that keeps its history are read once the end of its period is told', () => {
+    const { table } = find(VERSIONED);
+    expect(table.defect).toBeNull();
+    const told = withToldTypes(table, new Map([['row_end', 'row_end']]));
+    const names = (index: number | null | undefined): string | undefined =>
+      table.columns[index ?? -1]?.name;
+    expect(names(told.period?.startIndex)).toBe('row_start');
+    expect(names(told.period?.endIndex)).toBe('row_end');
+    expect(told.primaryKey?.map(({ column }) => column.name)).not.toContain('row_end');
+    expect(told.columns.filter(({ candidates }) => candidates !== undefined)).toEqual([]);
   });
 
   it('with compressed values that were damaged throw nothing but our errors', () => {
@@ -72,7 +78,7 @@ describe('rows of MariaDB', () => {
 
   it('in the temporal formats before 5.6.4 have the same bytes as in MySQL', () => {
     const { table, rows, selected } = find(OLD);
-    expect(decoded({ ...table, defect: null }, rows)).toEqual(selected);
+    expect(decoded(table, rows)).toEqual(selected);
   });
 
   // A column of TIMESTAMP(3) has the same type code and no word of its seven bytes: read as four, all behind is wrong.
