@@ -330,7 +330,9 @@ export class App {
     { config: callback, version }: Pick<LiveCallback, 'config' | 'version'>,
     desk: CompletionDesk | null,
   ): Promise<CallbackOptions> {
-    const made = asynchronous(await this.#buildSender(callback), callback, desk);
+    const { clock } = this.#parts;
+    const sender = await this.#buildSender(callback);
+    const made = await asynchronous(sender, callback, { desk, version: VERSION, clock });
     return {
       ...callback,
       ...made,

@@ -1,13 +1,15 @@
 /** The sender of a callback over HTTP, as the configuration has it: secrets revealed and certificates read, here alone. */
 
 import { createSecureContext } from 'node:tls';
-import type { HttpDeliverConfig } from './config/schema.ts';
+import type { HttpDeliverConfig, PollConfig } from './config/schema.ts';
 import { BatchSender } from './deliver/callback/batch-sender.ts';
 import { HttpSender, type HttpSenderOptions } from './deliver/callback/http-sender.ts';
 import { batchFormat } from './deliver/callback/request-format.ts';
 import type { Sender } from './deliver/callback/sender.ts';
 import type { BatchOptions } from './deliver/callback-options.ts';
+import { HttpStatusPoller } from './deliver/completion/http-status-poller.ts';
 import { RowcallError } from './errors.ts';
+import { AnswerCondition } from './expression/answer-expression.ts';
 import { assert } from './shared/assert.ts';
 import { readTlsFiles, type TlsFiles } from './tls-files.ts';
 
@@ -56,6 +58,27 @@ export async function httpCallback(
   const { clock, pipeline } = others;
   const batched = batchFormat(format, pipeline);
   return new BatchSender(sender, { ...batch, format: batched, maxBodyBytes, clock });
+}
+
+/** Asks for the end of what the endpoint answered with 202. @throws RowcallError CALLBACK_TLS */
+export async function statusPoller(
+  deliver: HttpDeliverConfig,
+  { doneWhen, failedWhen }: PollConfig,
+  surroundings: Pick<Surroundings, 'callback' | 'concurrency' | 'version' | 'clock'>,
+): Promise<HttpStatusPoller> {
+  const { url, timeoutMs, allowPrivateNetwork, tls, proxy } = deliver;
+  return new HttpStatusPoller({
+    ...surroundings,
+    url,
+    timeoutMs,
+    allowPrivateNetwork,
+    headers: headersOf(deliver),
+    secrets: deliver.secrets.map((secret) => secret.reveal()),
+    ...(tls === null ? {} : { tls: await identity(tls) }),
+    ...(proxy === null ? {} : { proxy: proxyOf(proxy) }),
+    doneWhen: new AnswerCondition(doneWhen),
+    failedWhen: failedWhen === null ? null : new AnswerCondition(failedWhen),
+  });
 }
 
 /** Tried now: else a key that is not the certificate's would be an endpoint that cannot be reached, for ever. */

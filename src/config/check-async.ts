@@ -1,6 +1,6 @@
 /** What goes with what in asynchronous callbacks. */
 
-import type { Problem } from './problems.ts';
+import type { OptionPath, Problem } from './problems.ts';
 import { parseDuration } from './quantities.ts';
 import { has, list, problem, section, type Section } from './written.ts';
 
@@ -12,9 +12,10 @@ export function checkAsync(root: Section): Problem[] {
     const path = ['callbacks', index, 'deliver', 'async'] as const;
     const written = section(deliver['async']);
     const found: Problem[] = [];
-    if (!listens) {
+    const polls = has(written, 'completion');
+    if (!listens && !polls) {
       const text =
-        'needs completions, where receivers tell the end; write completions: { public_url: https://… }';
+        'needs completions, where receivers tell the end; write completions: { public_url: https://… }, or completion: { mode: poll, … } here';
       found.push(problem(path, text, 'key'));
     }
     const deadline = durationOf(written['deadline'] ?? '10m');
@@ -23,8 +24,24 @@ export function checkAsync(root: Section): Problem[] {
       const text = 'must be shorter than deadline, or nothing is gained by it';
       found.push(problem([...path, 'heartbeat'], text));
     }
-    return found;
+    return polls ? [...found, ...checkPoll(written, deadline, path)] : found;
   });
+}
+
+function checkPoll(written: Section, deadline: number | null, path: OptionPath): Problem[] {
+  const found: Problem[] = [];
+  if (has(written, 'heartbeat')) {
+    const text = 'does not go with completion: its interval says how often is asked; remove it';
+    found.push(problem([...path, 'heartbeat'], text, 'key'));
+  }
+  const completion = section(written['completion']);
+  const interval = durationOf(completion['interval'] ?? '5s');
+  if (deadline !== null && interval !== null && interval >= deadline) {
+    const text = 'must be shorter than deadline, or nothing would ever be asked';
+    const at = has(completion, 'interval') ? ['completion', 'interval'] : ['deadline'];
+    found.push(problem([...path, ...at], text));
+  }
+  return found;
 }
 
 function durationOf(value: unknown): number | null {

@@ -6,7 +6,6 @@
 /** Keys by section; list indexes are left out of a section's name. */
 export const LATER_KEYS: Readonly<Record<string, readonly string[]>> = {
   checkpoint: ['path'],
-  callbacks: ['batch'],
   state: ['url'],
 };
 

@@ -1,7 +1,7 @@
 /** A callback's `deliver` for a person: what is secret stands as `***`. */
 
 import { formatDuration, formatSize } from './quantities.ts';
-import type { DeliverConfig, HttpDeliverConfig } from './schema.ts';
+import type { DeliverConfig, HttpDeliverConfig, PollConfig } from './schema.ts';
 import { MASK } from './secret.ts';
 import { withoutNull } from './without-null.ts';
 
@@ -52,10 +52,21 @@ function printProxy(proxy: HttpDeliverConfig['proxy']): string | null {
 
 function printAsync(written: HttpDeliverConfig['async']): Record<string, unknown> | null {
   if (written === null) return null;
-  const { deadlineMs, heartbeatMs } = written;
+  const { deadlineMs, heartbeatMs, completion } = written;
   return withoutNull({
     deadline: formatDuration(deadlineMs),
     heartbeat: heartbeatMs === null ? null : formatDuration(heartbeatMs),
+    completion: completion === null ? null : printCompletion(completion),
+  });
+}
+
+function printCompletion({ url, intervalMs, doneWhen, failedWhen }: PollConfig): object {
+  return withoutNull({
+    mode: 'poll',
+    url,
+    interval: formatDuration(intervalMs),
+    done_when: doneWhen,
+    failed_when: failedWhen,
   });
 }
 

@@ -60,6 +60,7 @@ export type TableRule = Config['tables'][number];
 export type CallbackConfig = Config['callbacks'][number];
 export type DeliverConfig = CallbackConfig['deliver'];
 export type HttpDeliverConfig = Extract<DeliverConfig, { type: 'http' }>;
+export type PollConfig = NonNullable<NonNullable<HttpDeliverConfig['async']>['completion']>;
 export type LogLevel = Config['logLevel'];
 
 /**

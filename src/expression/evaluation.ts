@@ -29,7 +29,7 @@ export class Evaluation {
   characters = 0;
   #steps = 0;
 
-  begin(parts: EventParts, characters: number): void {
+  begin(parts: EventParts | null, characters: number): void {
     this.parts = parts;
     this.characters = characters;
     this.#steps = 0;
@@ -51,13 +51,21 @@ export class Evaluation {
   }
 }
 
-/** Puts our evaluation into the nodes of a checked expression. */
-export function install(root: Node, evaluation: Evaluation): void {
+/**
+ * Puts our evaluation into the nodes of a checked expression.
+ *
+ * @param isInput whether a node is one of the variables whose size somebody else chose
+ */
+export function install(
+  root: Node,
+  evaluation: Evaluation,
+  isInput: (node: Node) => boolean = isPart,
+): void {
   for (const node of nodesOf(root)) {
     const own = ownEvaluate(node);
     if (own !== null) node.evaluate = own;
   }
-  for (const node of nodesOf(root)) boundMacro(node, evaluation);
+  for (const node of nodesOf(root)) boundMacro(node, evaluation, isInput);
 }
 
 /** Makes a node give what the event has there, as it is written: `after`, `after.column`. */
@@ -70,6 +78,10 @@ export function installVerbatim(node: Node, evaluation: Evaluation): void {
     const json = access === null ? parts.json(part) : parts.columns(part)?.get(access.field ?? '');
     return json === null || json === undefined ? null : new Verbatim(json);
   };
+}
+
+function isPart(node: Node): boolean {
+  return partOf(node) !== null;
 }
 
 function ownEvaluate(node: Node): Evaluate | null {
@@ -142,17 +154,17 @@ function mapEvaluate(node: Node): Evaluate {
 }
 
 /** What a macro will take is known when its list is: it is refused before it begins. */
-function boundMacro(node: Node, evaluation: Evaluation): void {
+function boundMacro(node: Node, evaluation: Evaluation, isInput: (node: Node) => boolean): void {
   const call = callOf(node);
   const receiver = call?.receiver ?? null;
   if (call === null || receiver === null || !MACROS.has(call.name)) return;
   const body = call.args.flatMap((argument) => [...nodesOf(argument)]);
-  const readsEvent = body.some((one) => partOf(one) !== null);
+  const readsInput = body.some(isInput);
   const evaluate = evaluateOf(receiver);
   receiver.evaluate = (evaluator, _node, context) => {
     const list = evaluate(evaluator, receiver, context);
     const once =
-      body.length + (readsEvent ? Math.ceil(evaluation.characters / CHARACTERS_PER_STEP) : 0);
+      body.length + (readsInput ? Math.ceil(evaluation.characters / CHARACTERS_PER_STEP) : 0);
     evaluation.spend(once * lengthOf(list));
     return list;
   };

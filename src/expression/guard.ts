@@ -21,7 +21,7 @@ export const LIMITS = {
 export const MAX_CHARACTERS = 8192;
 const MAX_PATTERN_CHARACTERS = 256;
 
-/** What an expression may name. */
+/** What an expression over an event may name. */
 export const VARIABLES = ['before', 'after', 'key', 'changed', 'source', 'operation'] as const;
 export type Variable = (typeof VARIABLES)[number];
 
@@ -60,9 +60,14 @@ const INSTEAD: Readonly<Record<string, string>> = {
 
 const MAX_MAP_KEY = 256;
 
-/** Before the engine checks it, whose words for some of this would lead astray. @throws ExpressionFault */
-export function guard(root: Node): void {
-  for (const node of nodesOf(root)) guardNode(node);
+/**
+ * Before the engine checks it, whose words for some of this would lead astray.
+ *
+ * @param names what the expression may name
+ * @throws ExpressionFault
+ */
+export function guard(root: Node, names: readonly string[]): void {
+  for (const node of nodesOf(root)) guardNode(node, names);
   refuseNestedMacros(root, false);
 }
 
@@ -71,7 +76,7 @@ export function guardDivisions(root: Node): void {
   for (const node of nodesOf(root)) if (node.op === '/') guardDivision(node);
 }
 
-function guardNode(node: Node): void {
+function guardNode(node: Node, names: readonly string[]): void {
   switch (node.op) {
     case 'call':
     case 'rcall':
@@ -85,14 +90,14 @@ function guardNode(node: Node): void {
       return;
     case '.':
     case '[]':
-      guardAccess(node);
+      guardAccess(node, names);
       return;
     case '==':
     case '!=':
-      guardOperation(node);
+      guardOperation(node, names);
       return;
     case 'id':
-      guardName(node);
+      guardName(node, names);
       return;
     default:
   }
@@ -168,7 +173,8 @@ function guardMapKey(key: Node): void {
   }
 }
 
-function guardAccess(node: Node): void {
+function guardAccess(node: Node, names: readonly string[]): void {
+  if (!names.includes('source')) return;
   const access = accessOf(node);
   if (access?.of.op !== 'id' || access.of.args !== 'source' || access.field === null) return;
   const { field } = access;
@@ -180,14 +186,15 @@ function guardAccess(node: Node): void {
 }
 
 /** Constants that the engine brings along. */
-function guardName(node: Node): void {
+function guardName(node: Node, names: readonly string[]): void {
   if (node.args !== 'cel' && node.args !== 'google') return;
-  const text = `${node.args} is not known here; known are ${VARIABLES.join(', ')}`;
+  const text = `${node.args} is not known here; known are ${names.join(', ')}`;
   throw new ExpressionFault(text, node.start);
 }
 
 /** `operation == "create"` would never hold. */
-function guardOperation(node: Node): void {
+function guardOperation(node: Node, names: readonly string[]): void {
+  if (!names.includes('operation')) return;
   const [left, right] = node.args as [Node, Node];
   const [variable, other] = left.op === 'id' ? [left, right] : [right, left];
   if (variable.op !== 'id' || variable.args !== 'operation') return;

@@ -42,7 +42,7 @@ export function usesOf(root: Node, verbatim: ReadonlySet<Node>): Uses {
     const asked = partAskedForPresence(node);
     if (asked !== null) use(asked, null);
     else if (of !== null && access?.field !== null && access !== null) use(of, access.field);
-    else for (const child of withoutVariable(node)) visit(child);
+    else for (const child of withoutVariable(node, VARIABLES)) visit(child);
   };
   visit(root);
   return { parts, changed };
@@ -60,15 +60,20 @@ function isNull(node: Node): boolean {
   return node.op === 'value' && node.args === null;
 }
 
+/** @throws ExpressionFault where a macro's variable has one of the names */
+export function refuseShadowing(node: Node, names: readonly string[]): void {
+  for (const child of withoutVariable(node, names)) refuseShadowing(child, names);
+}
+
 /** A macro's first argument names its variable, and reads nothing. */
-function withoutVariable(node: Node): readonly Node[] {
+function withoutVariable(node: Node, names: readonly string[]): readonly Node[] {
   const call = callOf(node);
   const receiver = call?.receiver ?? null;
   if (call === null || receiver === null || !MACROS.has(call.name)) return childrenOf(node);
   const [variable, ...rest] = call.args;
-  if (variable?.op === 'id' && VARIABLES.some((name) => name === variable.args)) {
+  if (variable?.op === 'id' && names.some((name) => name === variable.args)) {
     throw new ExpressionFault(
-      `${String(variable.args)} is the event's; name the variable of ${call.name}() otherwise`,
+      `${String(variable.args)} is ${names === VARIABLES ? "the event's" : "the answer's"}; name the variable of ${call.name}() otherwise`,
       variable.start,
     );
   }

@@ -2,6 +2,33 @@
 
 import { z } from 'zod';
 import { duration, expecting, hostAndPort } from '../scalars.ts';
+import { doneWhenSchema, failedWhenSchema, statusUrlSchema } from './expressions.ts';
+
+const completionSchema = z
+  .strictObject(
+    {
+      mode: z
+        .literal('poll', { error: 'must be poll; without completion the receiver tells the end' })
+        .describe('poll: the status URL of each event is asked.'),
+      url: statusUrlSchema.optional(),
+      interval: duration(['1s', '1d']).prefault('5s').describe('Between two questions.'),
+      done_when: doneWhenSchema,
+      failed_when: failedWhenSchema.optional(),
+    },
+    { error: expecting('a mapping', `{ mode: poll, done_when: 'body.state == "done"' }`) },
+  )
+  .optional()
+  .transform((written) =>
+    written === undefined
+      ? null
+      : {
+          url: written.url ?? null,
+          intervalMs: written.interval,
+          doneWhen: written.done_when,
+          failedWhen: written.failed_when ?? null,
+        },
+  )
+  .describe('Asks for the end of an event, instead of being told it.');
 
 export const asyncSchema = z
   .strictObject(
@@ -12,6 +39,7 @@ export const asyncSchema = z
       heartbeat: duration(['1s', '365d'])
         .optional()
         .describe('How long nothing may be heard before the event is tried again.'),
+      completion: completionSchema,
     },
     { error: expecting('a mapping', '{ deadline: 10m, heartbeat: 30s }') },
   )
@@ -19,7 +47,11 @@ export const asyncSchema = z
   .transform((written) =>
     written === undefined
       ? null
-      : { deadlineMs: written.deadline, heartbeatMs: written.heartbeat ?? null },
+      : {
+          deadlineMs: written.deadline,
+          heartbeatMs: written.heartbeat ?? null,
+          completion: written.completion,
+        },
   )
   .describe('Then 202 says that the end of an event is told later; with url.');
 

@@ -1,6 +1,7 @@
 /** What a callback gets and how: `when` and `payload`, compiled here, so that what is wrong shows before anything runs. */
 
 import { z } from 'zod';
+import { AnswerCondition, AnswerText } from '../../expression/answer-expression.ts';
 import { ExpressionFault } from '../../expression/fault.ts';
 import { payloadOf } from '../../expression/payload.ts';
 import { When } from '../../expression/when.ts';
@@ -22,6 +23,23 @@ export const payloadSchema = z
     error: expecting('an expression in quotes, or {columns: […]}', `'{"order_id": after.id}'`),
   })
   .describe('CEL: a map that is sent as data; or the columns that are sent.');
+
+export const doneWhenSchema = expression(
+  (text) => new AnswerCondition(text),
+  'body.state == "done"',
+).describe('CEL over status, headers and body of the status URL: whether the event has succeeded.');
+
+export const failedWhenSchema = expression(
+  (text) => new AnswerCondition(text),
+  'body.state == "failed"',
+).describe('CEL, the same: whether the attempt has failed. Asked first.');
+
+export const statusUrlSchema = expression(
+  (text) => new AnswerText(text),
+  `'"/jobs/" + body.id'`,
+).describe(
+  "CEL over status, headers and body of the 202: the status URL. Default: the 202's Location.",
+);
 
 /** It goes with every request. */
 const MAX_METADATA_BYTES = 2048;

@@ -81,8 +81,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const { reader } = this.#options;
     // Else a delivery has no use for the answer's words.
-    const wordless = isDelivered(this.#status) && !this.#isAccepted;
-    const kept = wordless ? (reader?.maxBytes ?? 0) : MAX_EXCERPT_BYTES;
+    const kept = this.#isAccepted
+      ? MAX_DRAIN_BYTES
+      : isDelivered(this.#status)
+        ? (reader?.maxBytes ?? 0)
+        : MAX_EXCERPT_BYTES;
     if (this.#bytes < kept) this.#chunks.push(chunk);
     this.#bytes += chunk.byteLength;
     if (this.#bytes > Math.max(kept, MAX_DRAIN_BYTES)) {
@@ -112,12 +115,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
       this.#end(reader.read(isWhole ? Buffer.concat(this.#chunks) : null));
       return;
     }
-    const kept = Buffer.concat(this.#chunks).subarray(0, MAX_EXCERPT_BYTES).toString('utf8');
     if (this.#isAccepted) {
-      const location = single(this.#headers['location']) ?? null;
-      this.#end({ kind: 'accepted', answer: { location, body: kept } });
+      const body = Buffer.concat(this.#chunks);
+      const headers = headersByName(this.#headers);
+      this.#end({ kind: 'accepted', answer: { status: this.#status, headers, body } });
       return;
     }
+    const kept = Buffer.concat(this.#chunks).subarray(0, MAX_EXCERPT_BYTES).toString('utf8');
     const answer = {
       status: this.#status,
       retryAfter: single(this.#headers['retry-after']),
@@ -151,6 +155,15 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#cancelTimer();
     this.#controller?.abort(reason);
   }
+}
+
+/** Several of a name in one line, as RFC 9110, 5.3 has it. */
+export function headersByName(headers: Headers): ReadonlyMap<string, string> {
+  return new Map(
+    Object.entries(headers).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name.toLowerCase(), [value].flat().join(', ')] as const],
+    ),
+  );
 }
 
 function single(value: string | string[] | undefined): string | undefined {

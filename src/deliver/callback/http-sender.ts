@@ -10,6 +10,7 @@ import { endpointDispatcher, type ProxyOptions } from './endpoint-dispatcher.ts'
 import { Exchange, type ExchangeOptions } from './exchange.ts';
 import { type HandshakeOptions, WebhookPermission } from './webhook-permission.ts';
 import type { Resolve, TlsIdentity } from './outgoing-guard.ts';
+import { redaction } from './redaction.ts';
 import { requestFormat, type RequestFormat, type RequestFormatName } from './request-format.ts';
 import type { BatchEndpoint, BatchPost } from './batch-sender.ts';
 import type { Outcome, OutgoingEvent, Sender } from './sender.ts';
@@ -31,9 +32,6 @@ const OURS =
 /** RFC 9110, 5.6.2 and 5.5: a token; and a value on one line. */
 const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 const HEADER_VALUE = /^[\t\u0020-\u007e\u0080-\u00ff]*$/;
-/** Shorter texts in an answer are not the secret, only equal to it. */
-const MIN_REDACTED_CHARACTERS = 6;
-
 export interface HttpSenderOptions {
   /** The configuration's name. */
   readonly pipeline: string;
@@ -79,7 +77,6 @@ export class HttpSender implements Sender, BatchEndpoint {
   readonly #format: RequestFormat;
   readonly #keys: readonly KeyObject[];
   readonly #headers: readonly string[];
-  readonly #secrets: readonly string[];
 
   /** @throws TypeError when a header is one of ours, or is no HTTP header: the configuration refuses those before */
   constructor(options: HttpSenderOptions) {
@@ -106,7 +103,7 @@ export class HttpSender implements Sender, BatchEndpoint {
       `rowcall/${options.version}`,
       ...checkedHeaders(options.headers),
     ];
-    this.#secrets = secretTexts(options);
+    this.redact = redaction(options);
     this.#permission =
       handshake === undefined
         ? null
@@ -212,8 +209,7 @@ export class HttpSender implements Sender, BatchEndpoint {
   }
 
   /** Takes our secrets out of the endpoint's words. */
-  readonly redact = (text: string): string =>
-    this.#secrets.reduce((rest, secret) => rest.replaceAll(secret, '***'), text);
+  readonly redact: (text: string) => string;
 }
 
 interface ExchangeParts {
@@ -236,17 +232,4 @@ function checkedHeaders(headers: Readonly<Record<string, string>>): string[] {
     }
     return [name, value];
   });
-}
-
-/** What an endpoint might repeat in its answer and nobody may read there: whole values, and their last words. */
-function secretTexts({ headers, secrets, proxy }: HttpSenderOptions): string[] {
-  const login = proxy?.authorization ?? '';
-  const texts = [...secrets, ...Object.values(headers), login].flatMap((text) => {
-    const whole = text.trim();
-    return [whole, whole.slice(whole.lastIndexOf(' ') + 1), whole.replace(/^(?:whsec|whsk)_/, '')];
-  });
-  // The longest first: a part taken out of a whole would leave the rest of it.
-  return [...new Set(texts)]
-    .filter((text) => text.length >= MIN_REDACTED_CHARACTERS)
-    .sort((one, other) => other.length - one.length);
 }

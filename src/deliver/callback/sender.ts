@@ -1,6 +1,7 @@
 /** What the engine needs of a way to call back. HTTP and modules implement it; a simulation fakes it. */
 
 import type { OperationCode } from '../../change-event.ts';
+import type { HttpAnswer } from '../../expression/answer-expression.ts';
 import type { FailureCause } from '../../state/state-store.ts';
 
 /** An event on its way to one callback. */
@@ -57,7 +58,7 @@ export interface Throttled {
 export interface AcceptedOutcome {
   readonly kind: 'accepted';
   /** As it came. */
-  readonly answer?: { readonly location: string | null; readonly body: string };
+  readonly answer?: HttpAnswer;
   /** Where the end is asked for. */
   readonly statusUrl?: string | null;
 }

@@ -2,6 +2,8 @@
 
 import { boundedError } from '../callback/classify.ts';
 import type { Outcome, OutgoingEvent, Sender } from '../callback/sender.ts';
+import { present } from '../../shared/assert.ts';
+import type { HttpAnswer } from '../../expression/answer-expression.ts';
 import type { AttemptKey, Ending } from '../../state/completion.ts';
 import type { AttemptsInFlight } from './attempts-in-flight.ts';
 
@@ -13,14 +15,9 @@ export interface AsyncSenderOptions {
   /** Where its end is told; null where we ask for it. */
   readonly urlOf: ((attempt: AttemptKey) => string) | null;
   /** Where its end is asked for, of a 202. @throws Error with what is wrong, for a person */
-  readonly statusUrlOf: ((answer: AcceptedAnswer) => string) | null;
-}
-
-/** A 202 as it came. */
-export interface AcceptedAnswer {
-  readonly location: string | null;
-  /** Bounded. */
-  readonly body: string;
+  readonly statusUrlOf: ((answer: HttpAnswer) => string) | null;
+  /** Whoever asks. */
+  readonly poller?: { close(): Promise<void> } | undefined;
 }
 
 /**
@@ -55,8 +52,8 @@ export class AsyncSender implements Sender {
     }
   }
 
-  close(): Promise<void> {
-    return this.#sender.close();
+  async close(): Promise<void> {
+    await Promise.all([this.#sender.close(), this.#options.poller?.close()]);
   }
 
   async #hasEnded(key: AttemptKey): Promise<boolean> {
@@ -75,8 +72,8 @@ export class AsyncSender implements Sender {
     const { statusUrlOf } = this.#options;
     if (outcome.kind !== 'accepted' || statusUrlOf === null) return outcome;
     try {
-      const { location = null, body = '' } = outcome.answer ?? {};
-      return { kind: 'accepted', statusUrl: statusUrlOf({ location, body }) };
+      const answer = present(outcome.answer, 'the answer that says 202');
+      return { kind: 'accepted', statusUrl: statusUrlOf(answer) };
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       const text = boundedError(`HTTP 202 without a status URL: ${why}`);

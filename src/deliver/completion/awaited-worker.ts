@@ -5,6 +5,7 @@ import type { Clock } from '../../shared/clock.ts';
 import type { Awaited, Completion } from '../../state/completion.ts';
 import type { DueLane, StateStore } from '../../state/state-store.ts';
 import { present } from '../../shared/assert.ts';
+import { boundedError } from '../callback/classify.ts';
 import type { Dispatcher } from '../lane/dispatcher.ts';
 import type { LaneIndex } from '../lane/lane-index.ts';
 
@@ -19,6 +20,8 @@ export interface StatusPoller {
   readonly concurrency: number;
   /** Never rejects, but with the signal's reason. */
   ask(lane: DueLane, signal: AbortSignal): Promise<Completion>;
+  /** Why asking has told no end, for a person; null where that is not known. Forgets it. */
+  lastWords(lane: DueLane): string | null;
 }
 
 export interface AwaitedWorkerParts {
@@ -104,8 +107,7 @@ export class AwaitedWorker {
       return;
     }
     try {
-      const asked = this.#mustAsk(lane, now) ? await this.#ask(lane, signal) : null;
-      await this.#tell(lane, asked ?? overdue(lane, now));
+      await this.#tell(lane, await this.#completionOf(lane, now, signal));
     } finally {
       dispatcher.busyLanes.delete(lane.id);
     }
@@ -117,10 +119,17 @@ export class AwaitedWorker {
     return asks && !hasEnded(lane);
   }
 
-  async #ask(lane: DueLane, signal: AbortSignal): Promise<Completion | null> {
+  async #completionOf(lane: DueLane, now: number, signal: AbortSignal): Promise<Completion> {
+    const { poller } = this.#parts;
+    const { statusUrl, deadlineAt } = awaitedOf(lane);
+    if (statusUrl === null || now >= deadlineAt) {
+      return overdue(lane, now, poller?.lastWords(lane) ?? null);
+    }
+    // Nobody asks any more, so that nobody can know before the deadline.
+    if (poller === null) return { status: 'progress' };
     this.#asking += 1;
     try {
-      return (await this.#parts.poller?.ask(lane, signal)) ?? null;
+      return await poller.ask(lane, signal);
     } finally {
       this.#asking -= 1;
     }
@@ -145,11 +154,12 @@ function hasEnded(lane: DueLane): boolean {
   return lane.skipAsked || awaitedOf(lane).ending !== null;
 }
 
-function overdue(lane: DueLane, now: number): Completion {
+function overdue(lane: DueLane, now: number, lastWords: string | null): Completion {
   const { attempt, deadlineAt } = awaitedOf(lane);
-  const reason =
+  const told =
     now >= deadlineAt
       ? `attempt ${attempt} was answered with 202 and not completed by its deadline`
       : `attempt ${attempt} was answered with 202 and gave no sign within its heartbeat`;
+  const reason = lastWords === null ? told : boundedError(`${told}; its status URL: ${lastWords}`);
   return { status: 'overdue', reason, retryable: true, result: null };
 }

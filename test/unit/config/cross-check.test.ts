@@ -6,6 +6,7 @@ import { SECRET } from './config-file.ts';
 const http = { url: 'https://example.com', secrets: [SECRET] };
 const callback = { name: 'a', tables: 'shop.a', deliver: http };
 const source = { url: 'mysql://u:p@h' };
+const POLL = { mode: 'poll', done_when: 'body.state == "done"' };
 const completions = { public_url: 'https://rowcall.example' };
 
 function problemsOf(change: object, handlers: string[] = []): string[] {
@@ -229,6 +230,21 @@ describe('options that depend on each other', () => {
       'a heartbeat as long as the deadline',
       { ...delivering({ ...http, async: { deadline: '5s', heartbeat: '5s' } }), completions },
       ['callbacks[0].deliver.async.heartbeat'],
+    ],
+    [
+      'a heartbeat beside a status URL that is asked',
+      delivering({ ...http, async: { heartbeat: '5s', completion: POLL } }),
+      ['callbacks[0].deliver.async.heartbeat'],
+    ],
+    [
+      'a status URL that is asked too late',
+      delivering({ ...http, async: { deadline: '5s', completion: POLL } }),
+      ['callbacks[0].deliver.async.deadline'],
+    ],
+    [
+      'a condition over what no answer has',
+      delivering({ ...http, async: { completion: { mode: 'poll', done_when: 'after.x == 1' } } }),
+      ['callbacks[0].deliver.async.completion.done_when'],
     ],
     [
       'an asynchronous module',

@@ -24,7 +24,7 @@ const config = parseConfig(
           auth: { type: 'basic', user: 'me', password: 'hunter2' },
           proxy: 'http://me:hunter2@proxy',
           handshake: { origin: 'shop.example' },
-          async: { heartbeat: '5s' },
+          async: { completion: { mode: 'poll', url: 'body.at', done_when: 'status == 200' } },
         },
       },
       { name: 'code', tables: 'shop.b' },

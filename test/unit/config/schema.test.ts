@@ -168,7 +168,7 @@ describe('the mapping from YAML to the program', () => {
             ...PLAIN_ENDPOINT,
             allowPrivateNetwork: true,
             maxBodyBytes: 1024,
-            async: { deadlineMs: 3_600_000, heartbeatMs: 5_000 },
+            async: { deadlineMs: 3_600_000, heartbeatMs: 5_000, completion: null },
           },
           coalesceMs: 5_000,
           batch: { maxEvents: 1, maxWaitMs: 10 },

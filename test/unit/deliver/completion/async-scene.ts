@@ -7,7 +7,10 @@ import { HttpSender } from '../../../../src/deliver/callback/http-sender.ts';
 import { AsyncSender } from '../../../../src/deliver/completion/async-sender.ts';
 import { AttemptsInFlight } from '../../../../src/deliver/completion/attempts-in-flight.ts';
 import { CompletionDesk } from '../../../../src/deliver/completion/completion-desk.ts';
+import { HttpStatusPoller } from '../../../../src/deliver/completion/http-status-poller.ts';
+import { statusUrlOf } from '../../../../src/deliver/completion/status-url.ts';
 import { Deliver } from '../../../../src/deliver/deliver.ts';
+import { AnswerCondition, AnswerText } from '../../../../src/expression/answer-expression.ts';
 import { CompletionsServer } from '../../../../src/operate/completions/server.ts';
 import { systemClock } from '../../../../src/shared/clock.ts';
 import { LargeWork } from '../../../../src/shared/large-work.ts';
@@ -21,6 +24,9 @@ import { tempDir } from '../../../support/temp-dir.ts';
 export const CALLBACK = 'billing';
 export const TOPIC = 'shop.orders';
 export const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+
+/** The endpoint's login. */
+const HEADERS = { authorization: 'Bearer secret-of-billing' };
 
 /** A request that came. */
 export interface Arrival {
@@ -37,6 +43,16 @@ export interface AsyncSceneOptions {
   readonly react?: (arrival: Arrival, response: ServerResponse) => Promise<number> | number;
   /** An endpoint of the test's own. */
   readonly endpoint?: Server;
+  /** Where its end is asked for instead. */
+  readonly poll?: {
+    readonly doneWhen: string;
+    readonly failedWhen?: string;
+    /** Of the 202; its Location unless said otherwise. */
+    readonly url?: string;
+    readonly timeoutMs?: number;
+  };
+  /** What the status URL answers. */
+  readonly status?: (request: IncomingMessage, response: ServerResponse) => void;
   /** Told where completions are taken, before anything is sent. */
   readonly before?: (origin: string) => void;
 }
@@ -165,12 +181,16 @@ export class AsyncScene {
   #callback(desk: CompletionDesk): CallbackOptions {
     const { port } = this.#endpoint.address() as AddressInfo;
     const attempts = new AttemptsInFlight();
+    const callbackUrl = `http://127.0.0.1:${port}/hooks`;
+    const poller = this.#poller(callbackUrl);
+    const text = this.#options.poll?.url;
+    const url = text === undefined ? null : new AnswerText(text);
     const http = new HttpSender({
       pipeline: 'shop',
       callback: CALLBACK,
-      url: `http://127.0.0.1:${port}/hooks`,
+      url: callbackUrl,
       method: 'POST',
-      headers: {},
+      headers: HEADERS,
       timeoutMs: 20_000,
       format: 'standard-webhooks',
       secrets: [SECRET],
@@ -196,17 +216,30 @@ export class AsyncScene {
         deadlineMs: 600_000,
         heartbeatMs: null,
         attempts,
-        poller: null,
+        poller,
         ...this.#options.async,
       },
       sender: new AsyncSender(http, {
         callback: CALLBACK,
         attempts,
         endingOf: (attempt) => desk.endingOf(attempt),
-        urlOf: (attempt) => desk.urlOf(attempt),
-        statusUrlOf: null,
+        urlOf: poller === null ? (attempt) => desk.urlOf(attempt) : null,
+        statusUrlOf: poller === null ? null : (answer) => statusUrlOf(answer, { callbackUrl, url }),
+        ...(poller === null ? {} : { poller }),
       }),
     };
+  }
+
+  #poller(url: string): HttpStatusPoller | null {
+    const { poll } = this.#options;
+    if (poll === undefined) return null;
+    const { doneWhen, failedWhen, timeoutMs = 5_000 } = poll;
+    return new HttpStatusPoller({
+      ...{ callback: CALLBACK, url, headers: HEADERS, secrets: [SECRET], timeoutMs },
+      ...{ allowPrivateNetwork: true, concurrency: 8, version: '0', clock: systemClock },
+      doneWhen: new AnswerCondition(doneWhen),
+      failedWhen: failedWhen === undefined ? null : new AnswerCondition(failedWhen),
+    });
   }
 
   async #listen(): Promise<void> {
@@ -232,6 +265,10 @@ export class AsyncScene {
   async #receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { headers } = request;
     request.resume();
+    if (request.method === 'GET') {
+      this.#options.status?.(request, response);
+      return;
+    }
     const arrival = {
       event: String(headers['webhook-id']),
       attempt: Number(headers['rowcall-attempt']),
@@ -239,7 +276,7 @@ export class AsyncScene {
     };
     this.arrivals.push(arrival);
     const status = (await this.#options.react?.(arrival, response)) ?? 202;
-    response.writeHead(status).end();
+    if (!response.headersSent) response.writeHead(status).end();
   }
 }
 
