@@ -8,6 +8,7 @@ import { resolve } from 'node:path';
 import { checkAsync } from './check-async.ts';
 import { checkBatch } from './check-batch.ts';
 import { checkDelivery } from './check-delivery.ts';
+import { checkHandOvers } from './check-hand-over.ts';
 import { checkFormats, checkTables } from './check-tables.ts';
 import type { Problem } from './problems.ts';
 import { parseDuration, parseSize } from './quantities.ts';
@@ -31,6 +32,7 @@ export function crossCheck(value: unknown, context: CrossCheckContext): Problem[
     ...checkFormats(list(root['callbacks']), list(root['tables'])),
     ...checkCallbacks(list(root['callbacks']), list(root['tables']), context),
     ...checkAsync(root),
+    ...checkHandOvers(list(root['callbacks'])),
   ];
 }
 

@@ -180,7 +180,7 @@ export function printCallback(callback: CallbackConfig): Record<string, unknown>
   const { retry, lanes, from } = callback;
   return withoutNull({
     name: callback.name,
-    tables: callback.tables,
+    tables: callback.tables.length === 0 ? null : callback.tables,
     operations: callback.operations,
     changed: callback.changed.length === 0 ? null : callback.changed,
     when: callback.when ?? null,
@@ -196,6 +196,8 @@ export function printCallback(callback: CallbackConfig): Record<string, unknown>
     retry: printRetry(retry),
     breaker: printBreaker(callback.breaker),
     on_exhausted: callback.onExhausted,
+    fallback: callback.fallback ?? null,
+    compensate: callback.compensate ?? null,
     lanes: { max_events: lanes.maxEvents, max_bytes: formatSize(lanes.maxBytes) },
   });
 }

@@ -61,6 +61,10 @@ export interface CallbackOptions {
   /** What becomes of an event whose budget is used up. `park-key`: it and the later ones of its key are held until a
    *  person acts. `dead-letter`: it is set aside, and its key goes on. */
   readonly onExhausted: 'park-key' | 'dead-letter';
+  /** The callback that gets what was given up, in this one's stead. */
+  readonly fallback?: string | undefined;
+  /** The callback that gets what was given up with what its attempts came to, to make good what it leaves undone. */
+  readonly compensate?: string | undefined;
   /** At either limit the callback's intake stops. */
   readonly lanes: { readonly maxEvents: number; readonly maxBytes: number };
   readonly sender: Sender;

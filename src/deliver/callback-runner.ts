@@ -16,6 +16,7 @@ import type { CompletionDesk } from './completion/completion-desk.ts';
 import { Barriers } from './lane/barriers.ts';
 import { CallbackCounters } from './lane/callback-counters.ts';
 import { Dispatcher } from './lane/dispatcher.ts';
+import type { HandingOver, HandOvers } from './lane/hand-overs.ts';
 import { LaneIndex } from './lane/lane-index.ts';
 import { LaneWorker } from './lane/lane-worker.ts';
 import type { Turns } from './lane/turns.ts';
@@ -34,6 +35,7 @@ export interface RunnerParts {
   /** Where receivers tell the ends of events; absent where nothing can be told. */
   readonly desk?: CompletionDesk | undefined;
   readonly turns: Turns;
+  readonly handOvers: HandOvers;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -113,16 +115,26 @@ export class CallbackRunner {
     parts: RunnerParts,
     before?: CallbackRunner,
   ): Promise<CallbackRunner> {
-    const lanes = await LaneIndex.load(parts.state, options.name);
+    const handedOver = await parts.handOvers.of(options.name);
+    const lanes = await LaneIndex.load(parts.state, options.name, handedOver);
+    let onRoom = (): void => undefined;
+    const handingOver = await parts.handOvers.from(options, () => {
+      onRoom();
+    });
     const holds = await parts.state.callbackHolds();
     const hold = holds.find(({ callback }) => callback === options.name) ?? null;
     const counters = before === undefined ? new CallbackCounters() : before.#counters;
-    return new CallbackRunner(options, { ...parts, hold }, lanes, counters);
+    const runner = new CallbackRunner(options, { ...parts, hold, handingOver }, lanes, counters);
+    onRoom = () => {
+      runner.#dispatcher.passRoom();
+      runner.#laneWorker.wake();
+    };
+    return runner;
   }
 
   private constructor(
     options: CallbackOptions,
-    shared: RunnerParts & { readonly hold: CallbackHold | null },
+    shared: RunnerParts & { readonly hold: CallbackHold | null; readonly handingOver: HandingOver },
     lanes: LaneIndex,
     counters: CallbackCounters,
   ) {
@@ -141,6 +153,7 @@ export class CallbackRunner {
       onLanes: () => {
         this.#laneWorker.wake();
         this.#awaitedWorker.wake();
+        parts.handOvers.freed(options.name);
       },
       onLaneEmptied: (topic, key) => {
         this.#barriers.laneEmptied(topic, key);
@@ -168,6 +181,12 @@ export class CallbackRunner {
     this.#leaveDesk = parts.desk?.join(name, { attempts, metadata, wake }) ?? (() => undefined);
     this.#watch(this.#laneWorker.run(parts.signal));
     this.#watch(this.#awaitedWorker.run(parts.signal));
+    parts.handOvers.receives(options.name, {
+      wake: () => {
+        this.#laneWorker.wake();
+      },
+      isFull: () => this.#dispatcher.lanesFull,
+    });
   }
 
   get name(): string {

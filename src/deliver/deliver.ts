@@ -17,6 +17,7 @@ import { Fetcher } from './intake/fetcher.ts';
 import { News } from './intake/news.ts';
 import { openCursors } from './intake/open-cursors.ts';
 import { Tail } from './intake/tail.ts';
+import { HandOvers } from './lane/hand-overs.ts';
 import { Turns } from './lane/turns.ts';
 import { Runners } from './runners.ts';
 import { Settler } from './settle/settler.ts';
@@ -154,10 +155,11 @@ export class Deliver implements Service {
   };
 
   async #begin(settler: Settler): Promise<void> {
-    const { callbacks, clock, log, name } = this.#parts;
+    const { callbacks, clock, log, name, state } = this.#parts;
     const runners = new Runners({
       ...this.#parts,
       settler,
+      handOvers: new HandOvers(state, settler),
       fetcher: new Fetcher(log, clock),
       turns: new Turns(clock),
       tail: this.#tail,

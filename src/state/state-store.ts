@@ -54,6 +54,38 @@ export const LEDGER_FIELDS = [
   'pending',
 ] as const satisfies readonly (keyof LedgerCounts)[];
 
+/** Why an event that one callback gave up goes to another: in its stead, or to make good what it leaves undone. */
+export type HandOverOrigin = 'fallback' | 'compensation';
+
+/** Where an event goes that becomes a dead letter. */
+export interface HandOver {
+  readonly origin: HandOverOrigin;
+  /** The callback that gets it. */
+  readonly to: string;
+}
+
+/** What an event came to at the callback that gave it up. */
+export interface FailedElsewhere {
+  readonly callback: string;
+  readonly attempts: number;
+  readonly error: string;
+  readonly cause: FailureCause;
+}
+
+/**
+ * What is handed over has lanes and books of its own at the callback that gets it, under this name in the place of the
+ * log's topic; no topic has a colon. Its offsets number what was handed over, from 0.
+ */
+export function handOverTopic(origin: HandOverOrigin, from: string, topic: string): string {
+  return `${origin}:${from}:${topic}`;
+}
+
+/** Null for a topic of the log. */
+export function handOverOf(topic: string): { origin: HandOverOrigin; from: string } | null {
+  const [origin, from = ''] = topic.split(':', 2);
+  return origin === 'fallback' || origin === 'compensation' ? { origin, from } : null;
+}
+
 export interface CursorKey {
   readonly callback: string;
   readonly topic: string;
@@ -81,6 +113,8 @@ export interface LaneEvent {
   readonly operation: OperationCode;
   readonly timestampMs: number;
   readonly value: Uint8Array | null;
+  /** Of an event that was handed over. */
+  readonly failed?: FailedElsewhere;
 }
 
 /** What an event counts for in a lane's `bytes` and toward every limit of lanes: about what it takes in the
@@ -147,10 +181,23 @@ export type StateChange =
       readonly failure: Failure;
       readonly exhausted?: boolean;
     } & LaneKey)
-  /** The head was given up and becomes a dead letter; the next event becomes the head, due at once. */
-  | ({ readonly type: 'lane-dead'; readonly offset: number; readonly failure: Failure } & LaneKey)
-  /** An event of the fast path was given up at its first attempt: it becomes a dead letter, dead +1. */
-  | ({ readonly type: 'dead'; readonly event: LaneEvent; readonly failure: Failure } & LaneKey)
+  /** The head was given up and becomes a dead letter; the next event becomes the head, due at once. With `handOvers` a
+   *  copy joins the lane of its key at each of those callbacks, under `handOverTopic`: read, matched and retrying or
+   *  pending +1 there. */
+  | ({
+      readonly type: 'lane-dead';
+      readonly offset: number;
+      readonly failure: Failure;
+      readonly handOvers?: readonly HandOver[];
+    } & LaneKey)
+  /** An event of the fast path was given up at its first attempt: it becomes a dead letter, dead +1, and is handed over
+   *  as that of a lane. */
+  | ({
+      readonly type: 'dead';
+      readonly event: LaneEvent;
+      readonly failure: Failure;
+      readonly handOvers?: readonly HandOver[];
+    } & LaneKey)
   /** The head that a person asked to skip leaves, skipped +1; the next event becomes the head, due at once. */
   | ({ readonly type: 'lane-skipped'; readonly offset: number } & LaneKey)
   /** The head was delivered and leaves; the next event becomes the head, due at once; the last one takes the
@@ -269,8 +316,11 @@ export interface StateStore extends CallbackStore {
   /** Made with the store: tells a log whether its reader's state is still the same one. */
   readonly id: string;
 
-  /** Callbacks ever opened here, with all their cursors. */
+  /** Callbacks ever opened here, with all their cursors in the log. */
   cursors(): Promise<readonly Cursor[]>;
+
+  /** The books of what was handed over, as cursors in what `handOverTopic` names; `next` counts what was handed over. */
+  handedOver(): Promise<readonly Cursor[]>;
 
   /**
    * Saves cursors of callbacks or topics seen for the first time, all or none.

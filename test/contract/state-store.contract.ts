@@ -7,6 +7,7 @@ import { describeAwaiting } from './state-store-awaiting.contract.ts';
 import { describeCoalescing } from './state-store-coalescing.contract.ts';
 import { describeCallbacks } from './state-store-callbacks.contract.ts';
 import { describeExhausted } from './state-store-exhausted.contract.ts';
+import { describeHandOvers } from './state-store-hand-over.contract.ts';
 import { describeHolds } from './state-store-holds.contract.ts';
 import { describeLanes } from './state-store-lanes.contract.ts';
 import { describeStateModel } from './state-store-model.ts';
@@ -182,6 +183,7 @@ export function describeStateStore(
   describeCoalescing(name, make);
   describeExhausted(name, make);
   describeAwaiting(name, make);
+  describeHandOvers(name, make);
   describeHolds(name, make);
   describeCallbacks(name, make);
 

@@ -1,6 +1,7 @@
 /** What delivery has made durable: followed change by change, and held against the store's own books. */
 import type {
   Cursor,
+  HandOver,
   HoldChange,
   LaneAction,
   LaneKey,
@@ -8,7 +9,9 @@ import type {
   StateChange,
   StateStore,
 } from '../../src/state/state-store.ts';
+import { handOverOf } from '../../src/state/state-store.ts';
 import type { LogCheck } from './simulation-log-check.ts';
+import { HandedOver } from './simulation-hand-over.ts';
 import { SimulatedHolds } from './simulation-holds.ts';
 import { require, Violation } from './simulation-log-check.ts';
 import type { SampleRow } from './binlog-events.ts';
@@ -66,6 +69,7 @@ const OPERATIONS: Readonly<Record<string, string>> = {
  */
 export class Books {
   readonly holds = new SimulatedHolds();
+  readonly handedOver = new HandedOver();
   readonly #log: LogCheck;
   readonly #selections: ReadonlyMap<string, CallbackSelection>;
   readonly #progress = new Map<string, Progress>();
@@ -252,6 +256,7 @@ export class Books {
 
   async verify(state: StateStore): Promise<void> {
     for (const cursor of await state.cursors()) this.#verifyCursor(cursor);
+    for (const cursor of await state.handedOver()) this.handedOver.verify(cursor);
   }
 
   #laneChanged(key: string, change: Exclude<StateChange, HoldChange | { type: 'progress' }>): void {
@@ -279,6 +284,7 @@ export class Books {
     if (change.type === 'dead') {
       require(lane === undefined, 'G3', () => `${change.event.id} dies beside its lane`);
       this.#end(change, change.event, 'dead');
+      this.#handOver(change, change.event);
       return;
     }
     if (lane === undefined) throw new Violation(`G6: ${change.type} without the lane ${key}`);
@@ -300,9 +306,34 @@ export class Books {
     lane.lastCoalesces = coalesces;
   }
 
-  #headLeft(key: string, lane: Lane, change: LaneKey & { type: string; offset: number }): void {
+  /** In the same commit the event is in lanes of other callbacks. */
+  #handOver(
+    change: LaneKey & { readonly handOvers?: readonly HandOver[] },
+    event: { readonly id: string; readonly partition: number },
+  ): void {
+    for (const handOver of change.handOvers ?? []) {
+      const { lane: key, offset } = this.handedOver.add(change, handOver, event);
+      const lane = this.#lanes.get(key);
+      if (lane !== undefined) lane.offsets.push(offset);
+      else this.#lanes.set(key, newLane({ partition: event.partition, offset }));
+    }
+  }
+
+  #headLeft(
+    key: string,
+    lane: Lane,
+    change: LaneKey & { type: string; offset: number; handOvers?: readonly HandOver[] },
+  ): void {
     const { type, offset } = change;
     if (type === 'lane-dead') this.#end(change, { ...lane, offset }, 'dead');
+    this.handedOver.left(change, lane.partition, offset, type);
+    const { partition } = lane;
+    const at = { topic: change.topic, partition, offset };
+    const isHandedOver = handOverOf(change.topic) !== null;
+    const id = isHandedOver
+      ? this.handedOver.entry(change.callback, at).id
+      : this.#log.record(change.topic, at)?.id;
+    this.#handOver(change, { id: id ?? 'unknown', partition });
     if (type === 'lane-skipped') this.#end(change, { ...lane, offset }, 'skipped');
     lane.offsets.shift();
     lane.attempts = 0;
@@ -386,6 +417,14 @@ export class Books {
     }
     return counts;
   }
+}
+
+/** Of an event that is due at once. */
+function newLane({ partition, offset }: Place): Lane {
+  return {
+    ...{ offsets: [offset], partition, attempts: 0, nextAttemptAt: 0, parked: false },
+    ...{ skip: false, lastCoalesces: false, exhausted: false },
+  };
 }
 
 function failedAgain(lane: Lane, change: Extract<StateChange, { type: 'lane-failed' }>): void {

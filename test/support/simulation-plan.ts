@@ -16,6 +16,9 @@ export interface CallbackPlan extends CallbackSelection {
   readonly lanes: { readonly maxEvents: number; readonly maxBytes: number };
   readonly receiver: ReceiverShape;
   readonly onExhausted: 'park-key' | 'dead-letter';
+  /** Callbacks that get what this one gives up. */
+  readonly fallback: string | undefined;
+  readonly compensate: string | undefined;
   readonly breaker: Pick<BreakerOptions, 'minimumKeys' | 'openForMs'>;
 }
 
@@ -58,7 +61,10 @@ export function planOf(dice: Dice, ends: Dice, wishes: Dice, forms: Dice): Simul
   const callbacks = Array.from({ length: dice.between(1, 3) }, (_, n) => ({
     ...callback(dice, ends, n),
     coalesceMs: wishes.pick([0, 0, 50, 1_000, 5_000]),
-  })).map((one) => (form.format === 'flat' ? withoutUpdates(one) : one));
+    ...{ fallback: undefined, compensate: undefined },
+  }))
+    .map((one, n, all) => handingOver(one, all.slice(n + 1), forms))
+    .map((one) => (form.format === 'flat' ? withoutUpdates(one) : one));
   const partitions = dice.between(1, 3);
   return {
     history: { ...history, partitions, outbox: form.outbox },
@@ -72,7 +78,22 @@ export function planOf(dice: Dice, ends: Dice, wishes: Dice, forms: Dice): Simul
   };
 }
 
-function callback(dice: Dice, ends: Dice, n: number): Omit<CallbackPlan, 'coalesceMs'> {
+/** Only those behind it get what it gives up, so that nothing goes round. */
+function handingOver(
+  callback: CallbackPlan,
+  behind: readonly CallbackPlan[],
+  dice: Dice,
+): CallbackPlan {
+  const [first, ...others] = behind;
+  if (callback.onExhausted === 'park-key' || first === undefined) return callback;
+  const pick = (): string | undefined =>
+    dice.chance(0.6) ? dice.pick([first, ...others]).name : undefined;
+  return { ...callback, fallback: pick(), compensate: pick() };
+}
+
+type Without = 'coalesceMs' | 'fallback' | 'compensate';
+
+function callback(dice: Dice, ends: Dice, n: number): Omit<CallbackPlan, Without> {
   // Few keys, or it would never open here.
   const breaker = { minimumKeys: ends.pick([2, 4, 20]), openForMs: ends.pick([200, 2_000]) };
   const everything = dice.chance(0.5);

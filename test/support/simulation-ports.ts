@@ -127,6 +127,7 @@ export function faultyState(inner: StateStore, parts: PortParts): StateStore {
   return {
     id: inner.id,
     cursors: () => read('cursors', () => inner.cursors()),
+    handedOver: () => read('handedOver', () => inner.handedOver()),
     openCursors: (cursors) =>
       call('openCursors', 'STATE_WRITE_FAILED', async () => {
         await inner.openCursors(cursors);

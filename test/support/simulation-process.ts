@@ -147,6 +147,8 @@ function optionsOf(plan: CallbackPlan, { receivers, ports, bug }: ProcessParts):
     },
     breaker: { ...BREAKER, ...plan.breaker },
     onExhausted: plan.onExhausted,
+    fallback: plan.fallback,
+    compensate: plan.compensate,
     lanes: plan.lanes,
     sender: bug.sender?.(sender) ?? sender,
   };

@@ -78,8 +78,13 @@ export class Receiver {
   /** A process begins an attempt: is it allowed to? */
   sending(event: OutgoingEvent, attempt: number, now: number): void {
     const { topic, partition, offset, id } = event;
-    this.#requireSame(event);
     this.#books.holds.requireOpen(this.name, EPOCH_MS + now);
+    if (event.handedOver !== undefined) {
+      this.#books.handedOver.sending(this.name, event, attempt);
+      this.#requireBudget(event, attempt);
+      return;
+    }
+    this.#requireSame(event);
     const delivered = this.#books.isDelivered(this.name, topic, event);
     require(!delivered, 'G4', () => `${id} is sent although its delivery is durable`);
     const before = this.#before(event);
@@ -106,7 +111,10 @@ export class Receiver {
     const last = this.#last.get(key);
     this.requests += 1;
     if (last === event.offset) this.repeats += 1;
-    else if (this.#books.coalesces(this.name, event)) {
+    else if (event.handedOver !== undefined) {
+      require(last === undefined || last < event.offset, 'G3', () =>
+        `${event.id} came after number ${last}`);
+    } else if (this.#books.coalesces(this.name, event)) {
       require(last === undefined || last < event.offset, 'G3', () =>
         `${event.id} came after offset ${last}`);
     } else {
@@ -119,8 +127,13 @@ export class Receiver {
     const answer = this.#answer(event.id);
     if (this.#isFree(answer, before)) this.#addFree(event, 1);
     if (answer !== 'ok') this.#failedKeys.add(key);
-    if (answer === 'ok' || answer === 'lost') this.#books.done(this.name, event.id);
+    if (answer === 'ok' || answer === 'lost') this.#done(event);
     return answer;
+  }
+
+  #done(event: OutgoingEvent): void {
+    if (event.handedOver === undefined) this.#books.done(this.name, event.id);
+    else this.#books.handedOver.entry(this.name, event).done = true;
   }
 
   /** Everything that matches and stands before `next` was received and done. */

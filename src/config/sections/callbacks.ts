@@ -32,13 +32,25 @@ const fromSchema = z
   )
   .describe('Where a callback begins when it is first seen; a topic made later is read whole.');
 
+/** What goes to another callback is set aside here: the key goes on. */
+function handsOver(callback: {
+  readonly fallback?: unknown;
+  readonly compensate?: unknown;
+}): boolean {
+  return callback.fallback !== undefined || callback.compensate !== undefined;
+}
+
 export const callbackSchema = z
   .strictObject(
     {
       name: slug('name: orders').describe(
         'Unique; names the cursor, so that a new name begins anew.',
       ),
-      tables: tableGlobs().describe('Globs on schema.table, as in tables[].match.'),
+      tables: tableGlobs()
+        .optional()
+        .describe(
+          'Globs on schema.table, as in tables[].match; may be left out of a fallback or compensate.',
+        ),
       operations: uniqueList(
         z.enum(['insert', 'update', 'delete', 'truncate', 'read']),
         '[insert, update]',
@@ -80,6 +92,12 @@ export const callbackSchema = z
         .enum(['park-key', 'dead-letter'])
         .default('park-key')
         .describe('An exhausted event holds its key until a person acts, or is set aside.'),
+      fallback: slug('fallback: orders-by-mail')
+        .optional()
+        .describe('The callback that gets an exhausted event in this one’s stead.'),
+      compensate: slug('compensate: undo-order')
+        .optional()
+        .describe('The callback that gets an exhausted event with what its attempts came to.'),
       lanes: z
         .strictObject({
           max_events: count(1, 1_000_000_000).default(1_000_000).describe('Events in all lanes.'),
@@ -98,7 +116,8 @@ export const callbackSchema = z
       ...callback,
       rateLimit,
       ...(coalesceMs === undefined ? {} : { coalesceMs }),
-      onExhausted,
+      tables: callback.tables ?? [],
+      onExhausted: handsOver(callback) ? 'dead-letter' : onExhausted,
       changed: callback.changed ?? [],
     }),
   );

@@ -10,7 +10,7 @@ import type { ExchangeOptions } from './exchange.ts';
 import { unsendable } from './http-sender.ts';
 import type { BatchFormat } from './request-format.ts';
 import type { Outcome, OutgoingEvent, Sender } from './sender.ts';
-import { bodyBytes, type WebhookBody } from './standard-webhook.ts';
+import { bodyBytes, callId, type WebhookBody } from './standard-webhook.ts';
 
 /** A request of several events. */
 export interface BatchPost {
@@ -151,7 +151,7 @@ export class BatchSender implements Sender {
     const all = await this.#endpoint.post(
       {
         // No id has a line feed: other events are another text.
-        name: hash('sha256', ids.join('\n')),
+        name: hash('sha256', batch.map(({ event }) => callId(event)).join('\n')),
         contentType: this.#options.format.contentType,
         body: arrayOf(batch),
         attempt,

@@ -5,7 +5,7 @@ import { eventType } from '../../change-event.ts';
 import { RowcallError } from '../../errors.ts';
 import type { RequestFormat } from './request-format.ts';
 import type { OutgoingEvent } from './sender.ts';
-import { dataWithin, sequenceOf, traceparent } from './standard-webhook.ts';
+import { callId, dataWithin, failedOf, sequenceOf, traceparent } from './standard-webhook.ts';
 
 /** A longer key's partition key is its hash: as a header it would come near the limit of what servers take. */
 const MAX_PARTITION_KEY_CHARACTERS = 256;
@@ -49,13 +49,14 @@ function attributes(event: OutgoingEvent, pipeline: string): (readonly [string, 
       place: `event ${id}`,
     });
   }
+  const failed = failedOf(event);
   const ofKey = [
     ['subject', key ?? ''],
     ['partitionkey', partitionKey(key ?? '')],
   ] as const;
   return [
     ['specversion', '1.0'],
-    ['id', id],
+    ['id', callId(event)],
     ['source', `/rowcall/${pipeline}/${table}`],
     ['type', eventType(event)],
     ['time', new Date(event.timestampMs).toISOString()],
@@ -63,6 +64,7 @@ function attributes(event: OutgoingEvent, pipeline: string): (readonly [string, 
     ['sequence', sequenceOf(event)],
     // Of the event's making; the header of the same name is of the attempt.
     ['traceparent', traceparent(id, id)],
+    ...(failed === null ? [] : [['failed', failed] as const]),
     ...(event.metadata === undefined ? [] : [['metadata', event.metadata] as const]),
   ];
 }

@@ -2,6 +2,7 @@
 
 import type { EventSource, Operation } from '../../change-event.ts';
 import type { Metadata } from '../callback-options.ts';
+import type { HandedOver } from './sender.ts';
 
 /** A row as a handler sees it: no prototype, so that any column name is safe. Integers beyond 2^53 are bigint. */
 export type Row = Readonly<Record<string, unknown>>;
@@ -68,6 +69,8 @@ export interface HandlerContext {
   readonly callback: string;
   /** The callback's `metadata`; empty without. */
   readonly metadata: Metadata;
+  /** Of an event that another callback gave up: why this one gets it, and what the attempts there came to. */
+  readonly handedOver?: HandedOver;
 }
 
 /**

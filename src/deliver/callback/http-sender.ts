@@ -18,6 +18,7 @@ import { signingKey } from './signature.ts';
 import { Slots } from './slots.ts';
 import {
   bodyBytes,
+  callId,
   placeHeaders,
   type WebhookAttempt,
   type WebhookBody,
@@ -159,7 +160,7 @@ export class HttpSender implements Sender, BatchEndpoint {
       return Promise.resolve({ kind: 'failed', error, cause: 'system' });
     }
     const { contentType } = this.#format;
-    const request = { name: event.id, contentType, body, attempt };
+    const request = { name: callId(event), contentType, body, attempt };
     return this.#request(request, { own: [...placeHeaders(event), ...own], signal });
   }
 

@@ -46,7 +46,11 @@ export class ModuleSender implements Sender {
     });
     try {
       const metadata = JSON.parse(event.metadata ?? '{}') as Metadata;
-      const context = { signal: abort.signal, attempt, callback, metadata };
+      const { handedOver } = event;
+      const context = {
+        ...{ signal: abort.signal, attempt, callback, metadata },
+        ...(handedOver === undefined ? {} : { handedOver }),
+      };
       // A handler that throws before its first await, or an event that cannot be read, is a rejection like any other.
       const handled = (async () => {
         await handler(rowEvent(event), context);

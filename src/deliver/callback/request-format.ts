@@ -2,7 +2,7 @@
 
 import { binaryCloudEvent, headerText, structuredCloudEvent } from './cloud-event.ts';
 import type { OutgoingEvent } from './sender.ts';
-import { batchedWebhookBody, webhookBody, type WebhookBody } from './standard-webhook.ts';
+import { batchedWebhookBody, failedOf, webhookBody, type WebhookBody } from './standard-webhook.ts';
 
 export type RequestFormatName =
   'standard-webhooks' | 'cloudevents-binary' | 'cloudevents-structured' | 'raw';
@@ -54,8 +54,13 @@ export function batchFormat(name: BatchFormatName, pipeline: string): BatchForma
 const raw: RequestFormat = {
   contentType: 'application/json',
   body: ({ value, data }) => [data ?? value],
-  headers: ({ metadata }) =>
-    metadata === undefined ? [] : ['rowcall-metadata', headerText(metadata)],
+  headers: (event) => {
+    const failed = failedOf(event);
+    return [
+      ...(event.metadata === undefined ? [] : ['rowcall-metadata', headerText(event.metadata)]),
+      ...(failed === null ? [] : ['rowcall-failed', headerText(failed)]),
+    ];
+  },
 };
 
 /** @param pipeline the configuration's name, a part of what CloudEvents call the source */

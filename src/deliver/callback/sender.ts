@@ -2,7 +2,7 @@
 
 import type { OperationCode } from '../../change-event.ts';
 import type { HttpAnswer } from '../../expression/answer-expression.ts';
-import type { FailureCause } from '../../state/state-store.ts';
+import type { FailedElsewhere, FailureCause, HandOverOrigin } from '../../state/state-store.ts';
 
 /** An event on its way to one callback. */
 export interface OutgoingEvent {
@@ -18,6 +18,8 @@ export interface OutgoingEvent {
   readonly timestampMs: number;
   /** The record's value: the envelope's bytes. */
   readonly value: Uint8Array;
+  /** Another callback gave it up; partition and offset are then of what that one handed over. */
+  readonly handedOver?: HandedOver;
   /** `when` has not held for it yet, as far as is known: it is asked before anything is sent. */
   readonly undecided?: boolean;
   /** From a lane: it failed, or stands behind one that did, and goes in a request of its own. */
@@ -28,6 +30,13 @@ export interface OutgoingEvent {
   readonly metadata?: string;
   /** Where the end of this attempt may be told later. */
   readonly completionUrl?: string;
+}
+
+export interface HandedOver {
+  readonly origin: HandOverOrigin;
+  /** The callback that gave it up. */
+  readonly from: string;
+  readonly failed: FailedElsewhere;
 }
 
 /** This event's attempt failed. */

@@ -20,13 +20,28 @@ export function webhookBody(event: OutgoingEvent, after = '}'): WebhookBody {
   const type = JSON.stringify(eventType(event));
   const timestamp = new Date(event.timestampMs).toISOString();
   const metadata = event.metadata === undefined ? '' : `"metadata":${event.metadata},`;
-  const head = `{"id":${id},"type":${type},"timestamp":"${timestamp}",${metadata}"data":`;
+  const failed = failedOf(event);
+  const undone = failed === null ? '' : `"failed":${failed},`;
+  const head = `{"id":${id},"type":${type},"timestamp":"${timestamp}",${metadata}${undone}"data":`;
   return dataWithin(head, event, after);
 }
 
 /** In a batch, where no header can say the sequence of each. @throws RowcallError ENVELOPE_INVALID */
 export function batchedWebhookBody(event: OutgoingEvent): WebhookBody {
   return webhookBody(event, `,"sequence":"${sequenceOf(event)}"}`);
+}
+
+/** What attempts at another callback came to, as JSON, for whoever is to make that good; null for everybody else. */
+export function failedOf({ handedOver }: OutgoingEvent): string | null {
+  return handedOver?.origin === 'compensation' ? JSON.stringify(handedOver.failed) : null;
+}
+
+/**
+ * The event's id, or its id as what another callback handed over: that is a call of its own, and whoever had the event
+ * in another way must not take it for a repeat. No event id ends in a callback's name.
+ */
+export function callId({ id, handedOver }: OutgoingEvent): string {
+  return handedOver === undefined ? id : `${id}:${handedOver.origin}:${handedOver.from}`;
 }
 
 /**
@@ -99,6 +114,7 @@ export function webhookHeaders(attempt: WebhookAttempt): string[] {
 
 /** Where a single event stands, and where the end of this attempt may be told. */
 export function placeHeaders(event: OutgoingEvent): string[] {
+  const { handedOver } = event;
   return [
     'rowcall-sequence',
     sequenceOf(event),
@@ -107,6 +123,9 @@ export function placeHeaders(event: OutgoingEvent): string[] {
     'rowcall-partition',
     String(event.partition),
     ...(event.completionUrl === undefined ? [] : ['rowcall-completion-url', event.completionUrl]),
+    ...(handedOver === undefined
+      ? []
+      : ['rowcall-origin', handedOver.origin, 'rowcall-from', handedOver.from]),
   ];
 }
 

@@ -7,10 +7,11 @@ import type { CallbackHold } from '../../state/state-store.ts';
 import type { CallbackOptions } from '../callback-options.ts';
 import type { Settler } from '../settle/settler.ts';
 import type { CallbackCounters } from './callback-counters.ts';
+import type { GateParts } from './gate.ts';
 import type { LaneIndex } from './lane-index.ts';
 import type { Turns } from './turns.ts';
 
-export interface DispatcherParts {
+export interface DispatcherParts extends Pick<GateParts, 'handingOver'> {
   readonly options: CallbackOptions;
   readonly settler: Settler;
   readonly lanes: LaneIndex;

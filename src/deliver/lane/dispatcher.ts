@@ -132,7 +132,7 @@ export class Dispatcher {
 
   /** How many due lanes are wanted now. */
   get laneRoom(): number {
-    if (this.#stopping || this.#gate.limit === 0) return 0;
+    if (this.#stopping || !this.#gate.takesIn) return 0;
     return Math.max(0, this.#laneLimit() - this.#lanesInFlight - this.#due.length);
   }
 

@@ -8,6 +8,7 @@ import type { CallbackOptions } from '../callback-options.ts';
 import type { Failed, Outcome, OutgoingEvent, Throttled } from '../callback/sender.ts';
 import type { Settler } from '../settle/settler.ts';
 import { Breaker } from './breaker.ts';
+import type { HandingOver } from './hand-overs.ts';
 import { laneKey } from './order-key.ts';
 import { ToldToWait } from './told-to-wait.ts';
 import { TokenBucket } from './token-bucket.ts';
@@ -23,6 +24,8 @@ export interface GateParts {
   readonly settler: Pick<Settler, 'change' | 'durable'>;
   /** As stored when the callback was opened; null: nothing ever kept it from being called. */
   readonly hold: CallbackHold | null;
+  /** Where else what is given up goes. */
+  readonly handingOver: HandingOver;
   /** More may begin than before, or nothing any more. */
   readonly onChange: () => void;
 }
@@ -97,9 +100,10 @@ export class Gate {
     return this.#breaker.limit(this.#parts.options.concurrency);
   }
 
-  /** Events may be taken in: half-open as well, since there may be no other to try it with. */
+  /** Events may be taken in, and lanes be tried: half-open as well, since there may be no other to try it with; not
+   *  while there is no room where they would go if they were given up. */
   get takesIn(): boolean {
-    return this.limit > 0;
+    return this.limit > 0 && this.#parts.handingOver.hasRoom();
   }
 
   get probing(): boolean {

@@ -1,7 +1,8 @@
 /** Which keys of a callback are in lanes, in memory: asked for every event of the fast path. */
 
 import { assert } from '../../shared/assert.ts';
-import type { StateStore } from '../../state/state-store.ts';
+import type { LaneSummary, StateStore } from '../../state/state-store.ts';
+import { handOverOf } from '../../state/state-store.ts';
 import { KeyCounts } from './key-counts.ts';
 import { isTruncateKey, laneKey } from './order-key.ts';
 
@@ -18,23 +19,31 @@ export class LaneIndex {
   readonly #depths = new KeyCounts();
   /** As loaded. */
   readonly #truncated: string[] = [];
+  /** Lanes of what other callbacks handed over; null in the index of those. */
+  readonly #handedOver: LaneIndex | null;
   #events = 0;
   #bytes = 0;
 
-  static async load(state: StateStore, callback: string): Promise<LaneIndex> {
-    const index = new LaneIndex();
-    let afterId = 0;
-    for (;;) {
-      const page = await state.lanes({ callback, afterId, limit: PAGE });
-      for (const lane of page) {
-        index.#depths.add(laneKey(lane.topic, lane.key), lane.depth);
-        index.#events += lane.depth;
-        index.#bytes += lane.bytes;
-        if (isTruncateKey(lane.key)) index.#truncated.push(lane.topic);
-        afterId = lane.id;
-      }
-      if (page.length < PAGE) return index;
-    }
+  private constructor(handedOver: LaneIndex | null) {
+    this.#handedOver = handedOver;
+  }
+
+  /** @param handedOver what other callbacks handed over to this one: it counts, too */
+  static async load(
+    state: StateStore,
+    callback: string,
+    handedOver: LaneIndex | null = null,
+  ): Promise<LaneIndex> {
+    const index = new LaneIndex(handedOver);
+    await index.#fill(state, callback, ({ topic }) => handOverOf(topic) === null);
+    return index;
+  }
+
+  /** Only the lanes of what other callbacks handed over. */
+  static async loadHandedOver(state: StateStore, callback: string): Promise<LaneIndex> {
+    const index = new LaneIndex(null);
+    await index.#fill(state, callback, ({ topic }) => handOverOf(topic) !== null);
+    return index;
   }
 
   /** Topics of which a truncate was in a lane when the index was loaded. */
@@ -43,15 +52,15 @@ export class LaneIndex {
   }
 
   get lanes(): number {
-    return this.#depths.size;
+    return this.#depths.size + (this.#handedOver?.lanes ?? 0);
   }
 
   get events(): number {
-    return this.#events;
+    return this.#events + (this.#handedOver?.events ?? 0);
   }
 
   get bytes(): number {
-    return this.#bytes;
+    return this.#bytes + (this.#handedOver?.bytes ?? 0);
   }
 
   has(key: string): boolean {
@@ -75,6 +84,10 @@ export class LaneIndex {
 
   /** The head leaves its lane with the next commit; for the key it counts until `taken`. */
   left(key: string, bytes: number): void {
+    if (this.#handedOver !== null && handOverOf(key) !== null) {
+      this.#handedOver.left(key, bytes);
+      return;
+    }
     assert((this.#depths.get(key) ?? 0) > 0, 'an event leaves a lane that has one');
     this.#events -= 1;
     this.#bytes -= bytes;
@@ -85,9 +98,30 @@ export class LaneIndex {
    * An event that joined meanwhile, or whose own outcome is on its way to a later commit, keeps the key here.
    */
   taken(key: string): boolean {
+    if (this.#handedOver !== null && handOverOf(key) !== null) return this.#handedOver.taken(key);
     this.#depths.add(key, -1);
     if (this.#depths.get(key) !== 0) return false;
     this.#depths.delete(key);
     return true;
+  }
+
+  async #fill(
+    state: StateStore,
+    callback: string,
+    isMine: (lane: LaneSummary) => boolean,
+  ): Promise<void> {
+    let afterId = 0;
+    for (;;) {
+      const page = await state.lanes({ callback, afterId, limit: PAGE });
+      for (const lane of page.filter(isMine)) {
+        this.#depths.add(laneKey(lane.topic, lane.key), lane.depth);
+        this.#events += lane.depth;
+        this.#bytes += lane.bytes;
+        if (isTruncateKey(lane.key)) this.#truncated.push(lane.topic);
+      }
+      const last = page.at(-1);
+      if (last === undefined || page.length < PAGE) return;
+      afterId = last.id;
+    }
   }
 }

@@ -3,13 +3,19 @@
 import type { Clock, Random } from '../../shared/clock.ts';
 import { present } from '../../shared/assert.ts';
 import type { Accepted } from '../../state/completion.ts';
-import { type DueLane, type LaneKey, laneEventBytes } from '../../state/state-store.ts';
+import {
+  type DueLane,
+  type HandOver,
+  type LaneKey,
+  laneEventBytes,
+} from '../../state/state-store.ts';
 import type { CallbackOptions } from '../callback-options.ts';
 import type { AcceptedOutcome, Failed, Throttled } from '../callback/sender.ts';
 import { type AttemptsSoFar, judge, type Verdict } from '../retry/policy.ts';
 import type { Settler } from '../settle/settler.ts';
 import type { CallbackCounters } from './callback-counters.ts';
 import { coalesces } from './coalescing.ts';
+import type { HandingOver } from './hand-overs.ts';
 import type { LaneIndex } from './lane-index.ts';
 import { laneKey } from './order-key.ts';
 import { laneEvent, type PendingEvent } from './pending-event.ts';
@@ -23,6 +29,7 @@ export interface OutcomeParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly counters: CallbackCounters;
+  readonly handingOver: HandingOver;
 }
 
 /**
@@ -87,7 +94,9 @@ export class OutcomeChanges {
     this.#parts.counters.died();
     event.progress.laned(event.record.offset);
     settleOthers(event);
-    this.#parts.settler.change({ type: 'dead', ...keyOf(event), event: laneEvent(event), failure });
+    const handOvers = this.#handOver(keyOf(event), event.bytes);
+    const dead = { type: 'dead', ...keyOf(event), event: laneEvent(event), failure } as const;
+    this.#parts.settler.change({ ...dead, ...handOvers });
   }
 
   headFailed(lane: DueLane, verdict: Verdict): void {
@@ -101,7 +110,8 @@ export class OutcomeChanges {
   headDead(lane: DueLane, { failure }: Verdict): void {
     this.#parts.counters.died();
     this.#left(lane);
-    this.#parts.settler.change({ type: 'lane-dead', ...headOf(lane), failure });
+    const handOvers = this.#handOver(lane, laneEventBytes(lane.head));
+    this.#parts.settler.change({ type: 'lane-dead', ...headOf(lane), failure, ...handOvers });
   }
 
   headEnded(lane: DueLane, type: 'lane-delivered' | 'lane-filtered'): void {
@@ -112,6 +122,14 @@ export class OutcomeChanges {
   headSkipped(lane: DueLane): void {
     this.#left(lane);
     this.#parts.settler.change({ type: 'lane-skipped', ...headOf(lane) });
+  }
+
+  /** It goes on to other callbacks in the commit that sets it aside. */
+  #handOver({ topic, key }: LaneKey, bytes: number): { handOvers?: readonly HandOver[] } {
+    const { handOvers, joined } = this.#parts.handingOver;
+    if (handOvers.length === 0) return {};
+    joined(topic, key, bytes);
+    return { handOvers };
   }
 
   #left(lane: DueLane): void {

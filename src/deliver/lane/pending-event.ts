@@ -1,7 +1,7 @@
 /** An event between its reading and its durable outcome. */
 
 import type { StoredRecord } from '../../log/change-log.ts';
-import { type LaneEvent, laneEventBytes } from '../../state/state-store.ts';
+import { handOverOf, type LaneEvent, laneEventBytes } from '../../state/state-store.ts';
 import type { OutgoingEvent } from '../callback/sender.ts';
 import type { Progress } from '../settle/progress.ts';
 import { keyOfOrderKey, orderKey } from './order-key.ts';
@@ -96,5 +96,22 @@ export function outgoingFromLane(
   // Also what had held when it came: a configuration that was changed since is asked anew.
   const asked = { undecided: true, alone: true };
   const { topic } = lane;
-  return { topic, partition, offset, id, table, operation, timestampMs, key, value, ...asked };
+  const handOver = handOverOf(topic);
+  const handedOver =
+    handOver === null || head.failed === undefined
+      ? {}
+      : { handedOver: { ...handOver, failed: head.failed } };
+  return {
+    ...handedOver,
+    topic,
+    partition,
+    offset,
+    id,
+    table,
+    operation,
+    timestampMs,
+    key,
+    value,
+    ...asked,
+  };
 }

@@ -3,7 +3,12 @@
 import { ClaimFiles } from '../../claim-files.ts';
 import { recountLedger } from '../../deliver/recount.ts';
 import { RowcallError } from '../../errors.ts';
-import { type Cursor, LEDGER_FIELDS, type LedgerCounts } from '../../state/state-store.ts';
+import {
+  type Cursor,
+  handOverOf,
+  LEDGER_FIELDS,
+  type LedgerCounts,
+} from '../../state/state-store.ts';
 import type { CliIo } from './io.ts';
 import { withLog, withState } from './stores.ts';
 import { formatTable } from './table.ts';
@@ -12,7 +17,10 @@ export async function printLedger(
   options: { readonly config: string; readonly json?: boolean; readonly recount?: boolean },
   io: CliIo,
 ): Promise<void> {
-  const cursors = await withState(options.config, io, (state) => state.cursors());
+  const cursors = await withState(options.config, io, async (state) => [
+    ...(await state.cursors()),
+    ...(await state.handedOver()),
+  ]);
   const wrong = cursors.filter((cursor) => !balances(cursor.ledger)).map(nameOf);
   const recounted = options.recount === true ? await recount(options.config, io) : null;
   wrong.push(...(recounted?.wrong ?? []));
@@ -20,6 +28,7 @@ export async function printLedger(
     const items = cursors.map(({ callback, topic, partition, ledger }) => ({
       callback,
       topic,
+      origin: handOverOf(topic)?.origin ?? 'log',
       partition,
       ...ledger,
     }));

@@ -71,6 +71,8 @@ function add(counts: Counts, field: keyof LedgerCounts, count: number): void {
 /** Which cursors there are, by callback, topic and partition, and how they and their ledgers change. */
 export class CursorTable {
   readonly #all: StatementSync;
+  readonly #handOver: StatementSync;
+  readonly #count: StatementSync;
   readonly #find: StatementSync;
   readonly #insert: StatementSync;
   readonly #update: StatementSync;
@@ -78,9 +80,16 @@ export class CursorTable {
   readonly #ids = new Map<string, number>();
 
   constructor(db: DatabaseSync) {
-    this.#all = db.prepare('SELECT * FROM cursors ORDER BY callback, topic, partition');
+    this.#all = db.prepare(
+      'SELECT * FROM cursors WHERE handed_over = ? ORDER BY callback, topic, partition',
+    );
+    this.#handOver = db.prepare(
+      `INSERT INTO cursors (callback, topic, partition, topic_id, start_offset, next, handed_over)
+       VALUES (?, ?, ?, '', 0, 0, 1)`,
+    );
+    this.#count = db.prepare('UPDATE cursors SET next = next + 1 WHERE id = ?');
     this.#find = db.prepare(
-      'SELECT id FROM cursors WHERE callback = ? AND topic = ? AND partition = ?',
+      'SELECT id, next FROM cursors WHERE callback = ? AND topic = ? AND partition = ?',
     );
     this.#insert = db.prepare(
       'INSERT INTO cursors (callback, topic, partition, topic_id, start_offset, next) VALUES (?, ?, ?, ?, ?, ?)',
@@ -93,7 +102,24 @@ export class CursorTable {
   }
 
   all(): Cursor[] {
-    return this.#all.all().map(cursorOf);
+    return this.#all.all(0).map(cursorOf);
+  }
+
+  handedOver(): Cursor[] {
+    return this.#all.all(1).map(cursorOf);
+  }
+
+  /** One more event is handed over here: where its books are, and its number. */
+  handOver(key: CursorKey): { readonly cursor: number; readonly offset: number } {
+    // Not from `#ids`: this transaction may be undone, and the row with it.
+    const found = this.#find.get(key.callback, key.topic, key.partition);
+    const cursor =
+      found === undefined
+        ? Number(this.#handOver.run(key.callback, key.topic, key.partition).lastInsertRowid)
+        : numberOf(found, 'id');
+    const offset = found === undefined ? 0 : numberOf(found, 'next');
+    this.#count.run(cursor);
+    return { cursor, offset };
   }
 
   /** @throws RowcallError STATE_UNUSABLE for one that exists. */

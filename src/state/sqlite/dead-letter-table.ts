@@ -37,14 +37,17 @@ export class DeadLetterTable {
     this.#byId = db.prepare(`${letters} WHERE d.id = ?`);
   }
 
-  /** An event that was in no lane. */
-  add(given: Given, event: LaneEvent): void {
-    this.#events.insert(-this.#write(given), event);
+  /** An event that was in no lane. Returns the dead letter's id. */
+  add(given: Given, event: LaneEvent): number {
+    const id = this.#write(given);
+    this.#events.insert(-id, event);
+    return id;
   }
 
-  /** The event of a lane; returns what it counted for in the lane's bytes. */
-  take(given: Given, lane: number): number {
-    return this.#events.setAside(lane, given.offset, this.#write(given));
+  /** The event of a lane; with what it counted for in the lane's bytes. */
+  take(given: Given, lane: number): { readonly id: number; readonly bytes: number } {
+    const id = this.#write(given);
+    return { id, bytes: this.#events.setAside(lane, given.offset, id) };
   }
 
   list({ callback, afterId = 0, limit }: PageOf): DeadLetter[] {

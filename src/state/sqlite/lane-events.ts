@@ -4,10 +4,10 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { OperationCode } from '../../change-event.ts';
 import { OPERATION_OF } from '../../change-event.ts';
 import { assert, present } from '../../shared/assert.ts';
-import type { LaneEvent } from '../state-store.ts';
+import type { FailedElsewhere, LaneEvent } from '../state-store.ts';
 import { laneEventBytes } from '../state-store.ts';
 import type { Row } from '../../shared/sqlite-row.ts';
-import { bytesOf, numberOf, numberOrNull, textOf } from '../../shared/sqlite-row.ts';
+import { bytesOf, numberOf, numberOrNull, textOf, textOrNull } from '../../shared/sqlite-row.ts';
 
 /** No row holds more of a value than this: SQLite has a row that it writes or reads twice in memory. */
 const CHUNK_BYTES = 1024 * 1024;
@@ -26,6 +26,8 @@ export class LaneEvents {
   readonly #remove: StatementSync;
   readonly #removeChunks: StatementSync;
   readonly #setAside: StatementSync;
+  readonly #copy: StatementSync;
+  readonly #copyChunks: StatementSync;
   readonly #first: StatementSync;
   readonly #whole: StatementSync;
   readonly #chunks: StatementSync;
@@ -41,11 +43,18 @@ export class LaneEvents {
     this.#remove = db.prepare('DELETE FROM lane_events WHERE seq = ?');
     this.#removeChunks = db.prepare('DELETE FROM lane_chunks WHERE event = ?');
     this.#setAside = db.prepare('UPDATE lane_events SET lane = ? WHERE seq = ?');
+    this.#copy = db.prepare(
+      `INSERT INTO lane_events (lane, offset, id, table_name, operation, timestamp_ms, bytes, value_bytes, value, failed)
+       SELECT ?, ?, id, table_name, operation, timestamp_ms, bytes, value_bytes, value, ? FROM lane_events WHERE seq = ?`,
+    );
+    this.#copyChunks = db.prepare(
+      'INSERT INTO lane_chunks (event, n, bytes) SELECT ?, n, bytes FROM lane_chunks WHERE event = ?',
+    );
     this.#first = db.prepare(
       'SELECT offset FROM lane_events WHERE lane = ? ORDER BY offset LIMIT 1',
     );
     this.#whole = db.prepare(
-      `SELECT ${COLUMNS}, value_bytes, value FROM lane_events WHERE lane = ? AND offset = ?`,
+      `SELECT ${COLUMNS}, value_bytes, value, failed FROM lane_events WHERE lane = ? AND offset = ?`,
     );
     this.#chunks = db.prepare('SELECT bytes FROM lane_chunks WHERE event = ? ORDER BY n');
     this.#list = db.prepare(
@@ -89,6 +98,18 @@ export class LaneEvents {
     return numberOf(row, 'bytes');
   }
 
+  /** An event of a lane, or of a dead letter, with what it counts for. */
+  find(lane: number, offset: number): { readonly seq: number; readonly bytes: number } {
+    const row = present(this.#find.get(lane, offset), 'the event of a lane');
+    return { seq: numberOf(row, 'seq'), bytes: numberOf(row, 'bytes') };
+  }
+
+  /** The event stands in another lane as well, value and all. */
+  copy(seq: number, to: { lane: number; offset: number }, failed: FailedElsewhere): void {
+    const { lastInsertRowid } = this.#copy.run(to.lane, to.offset, JSON.stringify(failed), seq);
+    this.#copyChunks.run(lastInsertRowid, seq);
+  }
+
   /** Offset of the first event of a lane that has one. */
   firstOffset(lane: number): number {
     return numberOf(present(this.#first.get(lane), 'an event of a lane'), 'offset');
@@ -96,7 +117,12 @@ export class LaneEvents {
 
   whole(lane: number, offset: number, partition: number): LaneEvent {
     const row = present(this.#whole.get(lane, offset), 'the event of a lane');
-    return { ...eventOf(row, partition), value: this.#value(row) };
+    const failed = textOrNull(row, 'failed');
+    return {
+      ...eventOf(row, partition),
+      value: this.#value(row),
+      ...(failed === null ? {} : { failed: JSON.parse(failed) as FailedElsewhere }),
+    };
   }
 
   /** The first `limit` events, without values. */

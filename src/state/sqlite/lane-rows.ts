@@ -19,10 +19,9 @@ const NOT_AWAITING =
 export function laneStatements(db: DatabaseSync) {
   return {
     find: db.prepare(
-      `SELECT id, cursor, state, depth, head_offset, last_offset, last_coalesces, next_attempt_at, skip_offset,
-         awaiting_attempt
-       FROM lanes
-       WHERE callback = ? AND topic = ? AND key = ?`,
+      `SELECT l.id, l.cursor, c.partition, l.state, l.depth, l.head_offset, l.last_offset, l.last_coalesces, l.next_attempt_at,
+         l.skip_offset, l.awaiting_attempt
+       FROM lanes l JOIN cursors c ON c.id = l.cursor WHERE l.callback = ? AND l.topic = ? AND l.key = ?`,
     ),
     insertLane: db.prepare(
       `INSERT INTO lanes (cursor, callback, topic, key, state, depth, bytes, head_offset, last_offset, last_coalesces,

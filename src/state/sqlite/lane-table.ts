@@ -26,12 +26,23 @@ type Append = Extract<StateChange, { type: 'lane-append' }>;
 type Failed = Extract<StateChange, { type: 'lane-failed' }>;
 type Awaiting = Extract<StateChange, { type: 'lane-awaiting' }>;
 type Dead = Extract<StateChange, { type: 'lane-dead' }>;
+/** An event that joins a lane: its value is put there by another hand. */
+type Joining = Omit<Append, 'type' | 'event'> & {
+  readonly event: Pick<LaneEvent, 'id' | 'offset'>;
+};
 type Headed = LaneKey & { readonly offset: number };
 
 /** At most this much of events is read at once for lanes that are due. */
 const DUE_BYTES = 16 * 1024 * 1024;
 /** At most so many events of a lane are shown. */
 const SHOWN_EVENTS = 1_000;
+
+export interface JoiningParts {
+  readonly cursor: number;
+  /** `laneEventBytes`. */
+  readonly bytes: number;
+  readonly insert: (lane: number) => void;
+}
 
 export interface LaneTableParts {
   readonly cursors: CursorTable;
@@ -66,11 +77,19 @@ export class LaneTable {
   append(change: Append, moves: CursorMoves): void {
     const { callback, topic, event } = change;
     const cursor = this.#cursors.idOf({ callback, topic, partition: event.partition });
-    const bytes = laneEventBytes(event);
+    const insert = (lane: number): void => {
+      this.#events.insert(lane, event);
+    };
+    this.join(change, { cursor, bytes: laneEventBytes(event), insert }, moves);
+  }
+
+  /** @param joining.insert puts the event there; for one of another callback */
+  join(change: Joining, { cursor, bytes, insert }: JoiningParts, moves: CursorMoves): void {
+    const { event } = change;
     const found = this.#find(change);
     if (found === undefined) {
       const made = this.#insertLane(change, cursor, bytes);
-      this.#events.insert(made, event);
+      insert(made);
       const { accepted } = change;
       if (accepted !== undefined) {
         this.#await(made, { cursor, offset: event.offset, accepted });
@@ -91,7 +110,7 @@ export class LaneTable {
     const depth = replaced === null ? 1 : 0;
     const coalescing = coalesces ? 1 : 0;
     this.#statements.extend.run(depth, bytes - (replaced ?? 0), event.offset, coalescing, lane);
-    this.#events.insert(lane, event);
+    insert(lane);
     moves.count(cursor, isParked(found) ? 'parked' : 'pending', depth);
   }
 
@@ -179,11 +198,13 @@ export class LaneTable {
     this.#leave(found, { bytes, as: 'skipped' }, moves);
   }
 
-  dead(change: Dead, moves: CursorMoves): void {
+  /** Returns the dead letter's id, and its partition. */
+  dead(change: Dead, moves: CursorMoves): { readonly id: number; readonly partition: number } {
     const found = this.#headed(change);
     const given = { ...change, cursor: numberOf(found, 'cursor') };
-    const bytes = this.#deadLetters.take(given, numberOf(found, 'id'));
+    const { id, bytes } = this.#deadLetters.take(given, numberOf(found, 'id'));
     this.#leave(found, { bytes, as: 'dead' }, moves);
+    return { id, partition: numberOf(found, 'partition') };
   }
 
   due(callback: string, nowMs: number, limit: number, busy: ReadonlySet<number>): DueLane[] {
@@ -337,7 +358,7 @@ export class LaneTable {
     return found;
   }
 
-  #insertLane(change: Append, cursor: number, bytes: number): number {
+  #insertLane(change: Joining, cursor: number, bytes: number): number {
     const { callback, topic, key, event, failure, exhausted } = change;
     assert(exhausted !== true || failure !== undefined, 'an exhausted head has failed');
     assert(failure === undefined || change.accepted === undefined, 'a head failed or is awaited');

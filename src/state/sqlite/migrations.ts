@@ -26,6 +26,9 @@
  *
  * Format 6. `callbacks` are those made through the API; `callback_versions.written` is null of those that stand in the
  * file. `removed_callbacks` stand there until nothing of them is left, so that a removal goes on after a restart.
+ *
+ * Format 7. `cursors.handed_over`: the books of what other callbacks handed over, which are no place in the log.
+ * `lane_events.failed`: JSON of what such an event came to before; read together with the value only.
  */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -187,5 +190,9 @@ export const MIGRATIONS: readonly string[] = [
     headers TEXT NOT NULL,
     body TEXT NOT NULL
   ) STRICT;
+  `,
+  `
+  ALTER TABLE cursors ADD COLUMN handed_over INTEGER NOT NULL DEFAULT 0 CHECK (handed_over IN (0, 1));
+  ALTER TABLE lane_events ADD COLUMN failed TEXT;
   `,
 ];

@@ -33,6 +33,7 @@ import { CompletionTable } from './completion-table.ts';
 import { CursorMoves, CursorTable } from './cursor-table.ts';
 import { completionKey, MEMORY, openDatabase, STATE_FILE, storeId } from './database.ts';
 import { DeadLetterTable } from './dead-letter-table.ts';
+import { HandOverTable } from './hand-over-table.ts';
 import { LaneEvents } from './lane-events.ts';
 import { LaneTable } from './lane-table.ts';
 import { type LockTaken, ProcessLock } from '../../shared/process-lock.ts';
@@ -93,6 +94,7 @@ class SqliteState implements StateStore {
   readonly #cursors: CursorTable;
   readonly #lanes: LaneTable;
   readonly #deadLetters: DeadLetterTable;
+  readonly #handOvers: HandOverTable;
   readonly #audit: AuditTable;
   readonly #holds: CallbackHoldTable;
   readonly #completions: CompletionTable;
@@ -116,6 +118,7 @@ class SqliteState implements StateStore {
       deadLetters: this.#deadLetters,
       completions: this.#completions,
     });
+    this.#handOvers = new HandOverTable({ cursors: this.#cursors, events, lanes: this.#lanes });
     this.#audit = new AuditTable(db);
     this.#holds = new CallbackHoldTable(db, this.#audit);
     this.#callbacks = new CallbackTable(db);
@@ -126,6 +129,10 @@ class SqliteState implements StateStore {
 
   cursors(): Promise<readonly Cursor[]> {
     return this.#read(() => this.#cursors.all());
+  }
+
+  handedOver(): Promise<readonly Cursor[]> {
+    return this.#read(() => this.#cursors.handedOver());
   }
 
   openCursors(cursors: readonly Omit<Cursor, 'ledger' | 'beyond'>[]): Promise<void> {
@@ -310,7 +317,7 @@ class SqliteState implements StateStore {
         this.#lanes.skipped(change, moves);
         return;
       case 'lane-dead':
-        this.#lanes.dead(change, moves);
+        this.#handOvers.make(change, { ...change, ...this.#lanes.dead(change, moves) }, moves);
         return;
       case 'dead':
         this.#dead(change, moves);
@@ -330,8 +337,10 @@ class SqliteState implements StateStore {
   #dead(change: Extract<StateChange, { type: 'dead' }>, moves: CursorMoves): void {
     const { callback, topic, event } = change;
     const cursor = this.#cursors.idOf({ callback, topic, partition: event.partition });
-    this.#deadLetters.add({ ...change, cursor, offset: event.offset }, event);
+    const { offset, partition } = event;
+    const id = this.#deadLetters.add({ ...change, cursor, offset }, event);
     moves.count(cursor, 'dead', 1);
+    this.#handOvers.make(change, { id, partition, offset }, moves);
   }
 
   #read<T>(query: () => T): Promise<T> {

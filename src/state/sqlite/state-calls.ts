@@ -6,6 +6,7 @@ import type { SqliteStateOptions } from './sqlite-state.ts';
 
 export const METHODS = [
   'cursors',
+  'handedOver',
   'openCursors',
   'commit',
   'dueLanes',

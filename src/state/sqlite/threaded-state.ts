@@ -95,6 +95,10 @@ class ThreadedState implements StateStore {
     return this.#call('cursors', []);
   }
 
+  handedOver(): Promise<readonly Cursor[]> {
+    return this.#call('handedOver', []);
+  }
+
   openCursors(...args: Parameters<StateStore['openCursors']>): Promise<void> {
     return this.#call('openCursors', args);
   }

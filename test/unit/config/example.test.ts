@@ -60,7 +60,7 @@ describe('the example configuration', () => {
       ORDERS_SECRET: SECRET,
       ADMIN_TOKEN: 'a-token-of-the-admin',
     });
-    expect(config.callbacks.map(({ name }) => name)).toEqual(['orders', 'stock']);
+    expect(config.callbacks.map(({ name }) => name)).toEqual(['orders', 'stock', 'stock-by-hand']);
   });
 
   it('shows every option of the schema, and no other', () => {

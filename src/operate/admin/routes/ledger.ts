@@ -1,7 +1,7 @@
 /** `/v1/ledger`: the books of each callback and partition. */
 
 import { z } from 'zod';
-import type { Cursor } from '../../../state/state-store.ts';
+import { type Cursor, handOverOf, type HandOverOrigin } from '../../../state/state-store.ts';
 import type { ApiServer } from '../api.ts';
 import { type ApiParts, requireState } from '../api-parts.ts';
 import { pageOf, pageOfSorted, pageQuery } from '../page.ts';
@@ -12,7 +12,10 @@ const count = z.int().min(0);
 export const ledgerLine = z
   .object({
     callback: z.string(),
-    topic: z.string(),
+    topic: z.string().describe('Of what was handed over: fallback:orders:shop.shop.orders.'),
+    origin: z
+      .enum(['log', 'fallback', 'compensation'])
+      .describe('Read from the log, or given up by another callback.'),
     partition: z.int().min(0),
     read: count.describe('= matched + filtered'),
     filtered: count,
@@ -34,7 +37,12 @@ export function ledgerOf({
   partition,
   ledger,
 }: Cursor): z.output<typeof ledgerLine> {
-  return { callback, topic, partition, ...ledger };
+  return { callback, topic, origin: originOf(topic), partition, ...ledger };
+}
+
+/** Who gave a callback what these books count. */
+export function originOf(topic: string): 'log' | HandOverOrigin {
+  return handOverOf(topic)?.origin ?? 'log';
 }
 
 export function routeLedger(api: ApiServer, parts: ApiParts): void {
@@ -51,8 +59,9 @@ export function routeLedger(api: ApiServer, parts: ApiParts): void {
       },
     },
     async ({ query }) => {
-      const cursors = await requireState(parts).cursors();
-      const wanted = cursors.filter(
+      const state = requireState(parts);
+      const books = [...(await state.cursors()), ...(await state.handedOver())];
+      const wanted = books.filter(
         ({ callback }) => query.callback === undefined || callback === query.callback,
       );
       return pageOfSorted(wanted.map(ledgerOf), query, placeOf);

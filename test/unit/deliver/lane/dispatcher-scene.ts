@@ -5,6 +5,7 @@ import type { Failed, Outcome, Sender } from '../../../../src/deliver/callback/s
 import { fresh } from '../../../../src/deliver/intake/open-cursors.ts';
 import { CallbackCounters } from '../../../../src/deliver/lane/callback-counters.ts';
 import { Dispatcher } from '../../../../src/deliver/lane/dispatcher.ts';
+import { HANDING_OVER_NOTHING } from '../../../../src/deliver/lane/hand-overs.ts';
 import { LaneIndex } from '../../../../src/deliver/lane/lane-index.ts';
 import { LaneWorker } from '../../../../src/deliver/lane/lane-worker.ts';
 import { pendingEvent } from '../../../../src/deliver/lane/pending-event.ts';
@@ -109,6 +110,7 @@ export class DispatcherScene {
       logger: silentLogger,
       counters: this.counters,
       hold: null,
+      handingOver: HANDING_OVER_NOTHING,
       abandon: this.#abandon.signal,
       onLanes: () => {
         worker.wake();
@@ -261,6 +263,7 @@ function bound(store: StateStore): StateStore {
   return {
     id: store.id,
     cursors: () => store.cursors(),
+    handedOver: () => store.handedOver(),
     openCursors: (cursors) => store.openCursors(cursors),
     commit: (changes) => store.commit(changes),
     dueLanes: (callback, now, limit, busy) => store.dueLanes(callback, now, limit, busy),

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Outcome } from '../../../../src/deliver/callback/sender.ts';
 import { Gate } from '../../../../src/deliver/lane/gate.ts';
+import { HANDING_OVER_NOTHING } from '../../../../src/deliver/lane/hand-overs.ts';
 import { silentLogger } from '../../../../src/shared/logger.ts';
 import { BREAKER } from '../../../support/engine-options.ts';
 import { Scheduler } from '../../../support/simulation-scheduler.ts';
@@ -17,6 +18,7 @@ describe('a gate', () => {
     const hold = { callback: 'billing', resumed: 3, ...stored };
     const gate = new Gate({
       options: { name: 'billing', concurrency: 8, breaker: BREAKER },
+      handingOver: HANDING_OVER_NOTHING,
       ...{ clock, random: () => 0, logger: silentLogger, hold, onChange: () => undefined },
       settler: { change: () => undefined, durable: () => Promise.resolve() },
     });
@@ -33,6 +35,7 @@ describe('a gate', () => {
     let changes = 0;
     const gate = new Gate({
       options: { name: 'billing', concurrency: 8, breaker: BREAKER },
+      handingOver: HANDING_OVER_NOTHING,
       ...{ clock, random: () => 0, logger: silentLogger, hold: null },
       settler: { change: () => undefined, durable: () => Promise.resolve() },
       onChange: () => {
