@@ -78,7 +78,7 @@ describe('rows of MariaDB', () => {
 
   it('in the temporal formats before 5.6.4 have the same bytes as in MySQL', () => {
     const { table, rows, selected } = find(OLD);
-    expect(decoded(table, rows)).toEqual(selected);
+    expect(decoded({ ...table, defect: null }, rows)).toEqual(selected);
   });
 
   // A column of TIMESTAMP(3) has the same type code and no word of its seven bytes: read as four, all behind is wrong.
