@@ -12,6 +12,8 @@ export interface Accepted {
   readonly heartbeatMs: number | null;
   /** Where the end is asked for; null where it is told. */
   readonly statusUrl: string | null;
+  /** As `Failure`'s. */
+  readonly version?: number | undefined;
 }
 
 /** How an attempt ended. `overdue`: nothing was heard in time. */

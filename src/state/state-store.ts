@@ -144,6 +144,8 @@ export interface Failure {
   /** For a person: what the endpoint answered. Bounded, no secrets. */
   readonly error: string;
   readonly cause: FailureCause;
+  /** Of the callback, that made the last attempt; absent where no versions are kept. */
+  readonly version?: number | undefined;
 }
 
 /** One change. A commit applies its changes in order, all or none. */
@@ -262,6 +264,8 @@ export interface LaneSummary extends LaneKey {
   readonly awaiting: Awaited | null;
   readonly lastError: string | null;
   readonly cause: FailureCause | null;
+  /** Of the callback, that made the head's last attempt; null before it, and where none is known. */
+  readonly version: number | null;
   /** A person asked that the head be skipped; the dispatcher does it when no attempt for it is in flight. */
   readonly skipAsked: boolean;
 }
@@ -303,6 +307,8 @@ export interface DeadLetter extends LaneKey {
   readonly diedAt: number;
   readonly error: string;
   readonly cause: FailureCause;
+  /** Of the callback, that made the last attempt; null where none is known. */
+  readonly version: number | null;
 }
 
 /** A page of a list ordered by id, `afterId` exclusive. */

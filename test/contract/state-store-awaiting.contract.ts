@@ -92,10 +92,11 @@ export function describeAwaiting(name: string, make: () => Promise<StateUnderTes
 
   describe(`${name}: an event that is awaited`, () => {
     test('is its lane’s head, counts as awaiting, and is not due', async () => {
-      await state.commit([...intoAwaiting('k', 0), ...behind('k', 1)]);
+      await state.commit([...intoAwaiting('k', 0, { version: 6 }), ...behind('k', 1)]);
       expect(await ledger()).toEqual(counts({ read: 2, matched: 2, awaiting: 1, pending: 1 }));
       expect(await onlyLane()).toMatchObject({
         state: 'awaiting',
+        version: 6,
         attempts: 0,
         firstAttemptAt: 1_000,
         nextAttemptAt: null,

@@ -56,6 +56,18 @@ export function describeExhausted(name: string, make: () => Promise<StateUnderTe
       await state.commit([...intoLane('a', 1), ...intoLane('a', 2)]);
     };
 
+    test('the version that made the last attempt is told of a head, and of a dead letter', async () => {
+      const version = async (): Promise<unknown> => (await state.lanes({ limit: 1 }))[0]?.version;
+      await state.commit(intoLane('a', 0, { ...FAILURE, version: 3 }));
+      expect(await version()).toBe(3);
+      const again = { ...FAILURE, attempts: 2, version: 4 };
+      await state.commit([failedAgain('a', 0, again), ...intoLane('a', 1)]);
+      expect(await version()).toBe(4);
+      await state.commit([deadHead('a', 0, { ...again, attempts: 3, version: 5 })]);
+      expect(await state.deadLetters({ limit: 1 })).toMatchObject([{ version: 5 }]);
+      expect(await version(), 'nobody has tried the next one').toBeNull();
+    });
+
     test('a lane is parked with all its events, and is never due', async () => {
       await three();
       await state.commit([exhaustedHead('a', 0, AGAIN)]);

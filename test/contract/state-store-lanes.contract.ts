@@ -60,6 +60,7 @@ export function describeLanes(name: string, make: () => Promise<StateUnderTest>)
         nextAttemptAt: 2_000.5,
         lastError: 'HTTP 500',
         cause: 'endpoint',
+        version: null,
         awaiting: null,
         skipAsked: false,
       });

@@ -20,10 +20,16 @@ import type { LaneIndex } from './lane-index.ts';
 import { laneKey } from './order-key.ts';
 import { laneEvent, type PendingEvent } from './pending-event.ts';
 
-const NONE: AttemptsSoFar = { attempts: 0, usedAttempts: 0, firstAttemptAt: null };
+type Before = AttemptsSoFar & Pick<DueLane, 'awaiting' | 'version'>;
+
+const FIRST: AttemptsSoFar = { attempts: 0, usedAttempts: 0, firstAttemptAt: null };
+const NONE: Before = { ...FIRST, awaiting: null, version: null };
 
 export interface OutcomeParts {
-  readonly options: Pick<CallbackOptions, 'retry' | 'onExhausted' | 'coalesceMs' | 'async'>;
+  readonly options: Pick<
+    CallbackOptions,
+    'retry' | 'onExhausted' | 'coalesceMs' | 'async' | 'version'
+  >;
   readonly settler: Settler;
   readonly lanes: LaneIndex;
   readonly clock: Clock;
@@ -43,11 +49,14 @@ export class OutcomeChanges {
     this.#parts = parts;
   }
 
-  judge(outcome: Failed | Throttled, before: AttemptsSoFar = NONE): Verdict {
+  /** @param before the lane, where the attempt was its head's: an end that was awaited is of the version that was asked */
+  judge(outcome: Failed | Throttled, before: Before = NONE): Verdict {
     const { options, clock, random, counters } = this.#parts;
     if (outcome.kind === 'failed' && outcome.shape === true) counters.shapeFailed();
     else counters.failed();
-    return judge(options.retry, before, outcome, { nowMs: clock.now(), random });
+    const verdict = judge(options.retry, before, outcome, { nowMs: clock.now(), random });
+    const version = before.awaiting === null ? options.version : (before.version ?? undefined);
+    return { ...verdict, failure: { ...verdict.failure, version } };
   }
 
   /** Whether the event is to be set aside, so that its key goes on. */
@@ -65,7 +74,8 @@ export class OutcomeChanges {
   accepted({ statusUrl = null }: AcceptedOutcome, attempt: number): Accepted {
     const { options, clock } = this.#parts;
     const { deadlineMs, heartbeatMs } = present(options.async, 'deliver.async');
-    return { attempt, atMs: clock.now(), deadlineMs, heartbeatMs, statusUrl };
+    const { version } = options;
+    return { attempt, atMs: clock.now(), deadlineMs, heartbeatMs, statusUrl, version };
   }
 
   /** The event joins its lane; with a verdict it is the one that failed, else the one that is awaited. */

@@ -63,10 +63,10 @@ export async function showDeadLetter(
       io.out(`${JSON.stringify({ ...item(deadLetter), value: text }, null, 2)}\n`);
       return;
     }
-    const { callback, topic, key, event, attempts, cause, error, diedAt } = deadLetter;
+    const { callback, topic, key, event, attempts, cause, error, diedAt, version } = deadLetter;
     io.out(
       `Dead letter ${id}: ${callback}, ${topic}/${event.partition}@${event.offset}, key ${key}\n` +
-        `${event.id}\n${attempts} attempts, given up ${new Date(diedAt).toISOString()}\n` +
+        `${event.id}\n${attempts} attempts${version === null ? '' : ` (the last by version ${version})`}, given up ${new Date(diedAt).toISOString()}\n` +
         `last error: ${error} (${cause})\n\n${text ?? 'no value'}\n`,
     );
   });
@@ -89,5 +89,6 @@ function item(letter: DeadLetter): object {
     given_up_at: new Date(letter.diedAt).toISOString(),
     last_error: letter.error,
     cause: letter.cause,
+    version: letter.version,
   };
 }

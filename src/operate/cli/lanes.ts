@@ -71,7 +71,7 @@ export async function showLane(
     }
     io.out(
       `Lane ${lane.id}: ${lane.callback}, ${lane.topic}, key ${lane.key}\n` +
-        `${lane.state}, ${lane.attempts} attempts, ${whatNext(lane)}\n` +
+        `${lane.state}, ${lane.attempts} attempts${byVersion(lane)}, ${whatNext(lane)}\n` +
         (lane.skipAsked ? 'the head is to be skipped\n' : '') +
         `last error: ${lane.lastError ?? 'none'}${lane.cause === null ? '' : ` (${lane.cause})`}\n\n`,
     );
@@ -90,6 +90,11 @@ export async function showLane(
   });
 }
 
+/** Which version of the callback made the last attempt. */
+function byVersion({ version }: LaneSummary): string {
+  return version === null ? '' : ` (the last by version ${version} of the callback)`;
+}
+
 function laneItem(lane: LaneSummary): object {
   return {
     id: lane.id,
@@ -105,6 +110,7 @@ function laneItem(lane: LaneSummary): object {
     awaiting: awaitedItem(lane),
     last_error: lane.lastError,
     cause: lane.cause,
+    version: lane.version,
     skip_asked: lane.skipAsked,
   };
 }

@@ -3,7 +3,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
 import { RowcallError } from '../../errors.ts';
 import type { Row } from '../../shared/sqlite-row.ts';
-import { numberOf, textOf } from '../../shared/sqlite-row.ts';
+import { numberOf, numberOrNull, textOf } from '../../shared/sqlite-row.ts';
 import type { DeadLetter, Failure, LaneEvent, LaneKey, PageOf } from '../state-store.ts';
 import { causeOf } from './failure-cause.ts';
 import type { LaneEvents } from './lane-events.ts';
@@ -28,8 +28,9 @@ export class DeadLetterTable {
   constructor(db: DatabaseSync, events: LaneEvents) {
     this.#events = events;
     this.#insert = db.prepare(
-      `INSERT INTO dead_letters (cursor, callback, topic, key, offset, attempts, first_attempt_at, died_at, error, cause)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO dead_letters (cursor, callback, topic, key, offset, attempts, first_attempt_at, died_at, error, cause,
+         version)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     const letters = 'SELECT d.*, c.partition FROM dead_letters d JOIN cursors c ON c.id = d.cursor';
     this.#list = db.prepare(`${letters} WHERE d.id > ? ORDER BY d.id LIMIT ?`);
@@ -78,6 +79,7 @@ export class DeadLetterTable {
       nextAttemptAt,
       error,
       cause,
+      failure.version ?? null,
     );
     return Number(lastInsertRowid);
   }
@@ -100,6 +102,7 @@ export class DeadLetterTable {
       diedAt: numberOf(row, 'died_at'),
       error: textOf(row, 'error'),
       cause: causeOf(textOf(row, 'cause')),
+      version: numberOrNull(row, 'version'),
     };
     return { deadLetter, value };
   }

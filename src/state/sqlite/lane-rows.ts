@@ -25,8 +25,8 @@ export function laneStatements(db: DatabaseSync) {
     ),
     insertLane: db.prepare(
       `INSERT INTO lanes (cursor, callback, topic, key, state, depth, bytes, head_offset, last_offset, last_coalesces,
-         attempts, used_attempts, first_attempt_at, next_attempt_at, last_error, cause)
-       VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         attempts, used_attempts, first_attempt_at, next_attempt_at, last_error, cause, version)
+       VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     extend: db.prepare(
       `UPDATE lanes SET depth = depth + ?, bytes = bytes + ?, last_offset = ?, last_coalesces = ?
@@ -34,12 +34,13 @@ export function laneStatements(db: DatabaseSync) {
     ),
     fail: db.prepare(
       `UPDATE lanes SET attempts = ?, used_attempts = ?, first_attempt_at = ?, next_attempt_at = ?,
-         last_error = ?, cause = ?, ${NOT_AWAITING} WHERE id = ?`,
+         last_error = ?, cause = ?, version = ?, ${NOT_AWAITING} WHERE id = ?`,
     ),
     removeLane: db.prepare('DELETE FROM lanes WHERE id = ?'),
     advance: db.prepare(
       `UPDATE lanes SET depth = depth - 1, bytes = bytes - ?, head_offset = ?, attempts = 0, used_attempts = 0,
-         first_attempt_at = NULL, next_attempt_at = ?, last_error = NULL, cause = NULL, skip_offset = NULL,
+         first_attempt_at = NULL, next_attempt_at = ?, last_error = NULL, cause = NULL, version = NULL,
+         skip_offset = NULL,
          ${NOT_AWAITING} WHERE id = ?`,
     ),
     park: db.prepare("UPDATE lanes SET state = 'parked' WHERE id = ?"),
@@ -65,7 +66,7 @@ export function laneStatements(db: DatabaseSync) {
     byId: db.prepare(`${LANES} WHERE l.id = ?`),
     await: db.prepare(
       `UPDATE lanes SET awaiting_attempt = ?, first_attempt_at = coalesce(first_attempt_at, ?), deadline_at = ?,
-         heartbeat_ms = ?, status_url = ?, next_attempt_at = ?, ending = ? WHERE id = ?`,
+         heartbeat_ms = ?, status_url = ?, next_attempt_at = ?, ending = ?, version = ? WHERE id = ?`,
     ),
     // The attempt counts as made; of the budget it used nothing up.
     giveUp: db.prepare(
@@ -115,6 +116,7 @@ export function summaryOf(row: Row): LaneSummary {
     awaiting: awaitedOf(row),
     lastError: textOrNull(row, 'last_error'),
     cause: cause === null ? null : causeOf(cause),
+    version: numberOrNull(row, 'version'),
     skipAsked: numberOrNull(row, 'skip_offset') !== null,
   };
 }

@@ -144,7 +144,7 @@ export class LaneTable {
     lane: number,
     of: { readonly cursor: number; readonly offset: number; readonly accepted: Accepted },
   ): void {
-    const { attempt, atMs, deadlineMs, heartbeatMs, statusUrl } = of.accepted;
+    const { attempt, atMs, deadlineMs, heartbeatMs, statusUrl, version } = of.accepted;
     const deadlineAt = atMs + deadlineMs;
     const ending = this.#completions.endingOf(of.cursor, { offset: of.offset, attempt });
     const wakeAt = ending === null ? Math.min(deadlineAt, atMs + (heartbeatMs ?? Infinity)) : atMs;
@@ -156,6 +156,7 @@ export class LaneTable {
       statusUrl,
       wakeAt,
       ending === null ? null : JSON.stringify(ending),
+      version ?? null,
       lane,
     );
   }
@@ -171,7 +172,16 @@ export class LaneTable {
     const skip = numberOrNull(found, 'skip_offset') !== null;
     const next = skip ? numberOf(found, 'next_attempt_at') : nextAttemptAt;
     const lane = numberOf(found, 'id');
-    this.#statements.fail.run(attempts, usedAttempts, firstAttemptAt, next, error, cause, lane);
+    this.#statements.fail.run(
+      attempts,
+      usedAttempts,
+      firstAttemptAt,
+      next,
+      error,
+      cause,
+      change.failure.version ?? null,
+      lane,
+    );
     const failed = { ...found, awaiting_attempt: null };
     if (change.exhausted === true && !skip && !isParked(found)) this.#park(failed, moves);
   }
@@ -379,8 +389,9 @@ export class LaneTable {
 
   /** An event that made its lane without an attempt is due at once. */
   #failureColumns(failure: Failure | undefined): (string | number | null)[] {
-    if (failure === undefined) return [0, 0, null, this.#lastNow, null, null];
+    if (failure === undefined) return [0, 0, null, this.#lastNow, null, null, null];
     const { attempts, usedAttempts, firstAttemptAt, nextAttemptAt, error, cause } = failure;
-    return [attempts, usedAttempts, firstAttemptAt, nextAttemptAt, error, cause];
+    const { version = null } = failure;
+    return [attempts, usedAttempts, firstAttemptAt, nextAttemptAt, error, cause, version];
   }
 }

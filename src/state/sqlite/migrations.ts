@@ -29,6 +29,8 @@
  *
  * Format 7. `cursors.handed_over`: the books of what other callbacks handed over, which are no place in the log.
  * `lane_events.failed`: JSON of what such an event came to before; read together with the value only.
+ *
+ * Format 8. `version` is that of the callback which made the last attempt.
  */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -194,5 +196,9 @@ export const MIGRATIONS: readonly string[] = [
   `
   ALTER TABLE cursors ADD COLUMN handed_over INTEGER NOT NULL DEFAULT 0 CHECK (handed_over IN (0, 1));
   ALTER TABLE lane_events ADD COLUMN failed TEXT;
+  `,
+  `
+  ALTER TABLE lanes ADD COLUMN version INTEGER;
+  ALTER TABLE dead_letters ADD COLUMN version INTEGER;
   `,
 ];

@@ -39,6 +39,10 @@ const laneSchema = z
       .describe('What is awaited of the head; also of a parked one, which may still end.'),
     last_error: z.string().nullable(),
     cause: z.enum(['endpoint', 'system']).nullable(),
+    version: z
+      .int()
+      .nullable()
+      .describe('Of the callback, that made the last attempt; null before it.'),
     skip_asked: z.boolean().describe('The head is to be skipped once no attempt is in flight.'),
   })
   .meta({ id: 'Lane' });
@@ -66,6 +70,7 @@ export function laneItem(lane: LaneSummary): z.output<typeof laneSchema> {
     awaiting: awaitedItem(lane.awaiting),
     last_error: lane.lastError,
     cause: lane.cause,
+    version: lane.version,
     skip_asked: lane.skipAsked,
   };
 }

@@ -47,6 +47,7 @@ export type SceneOptions = Partial<
     | 'onExhausted'
     | 'coalesceMs'
     | 'async'
+    | 'version'
   >
 >;
 

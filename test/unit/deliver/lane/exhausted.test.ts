@@ -31,6 +31,13 @@ async function exhausted(options: SceneOptions): Promise<DispatcherScene> {
   return scene;
 }
 
+test('each recorded attempt tells the version of the callback that made it', async () => {
+  const parked = await exhausted({ ...PARK, version: 4 });
+  expect(await lane(parked)).toMatchObject({ state: 'parked', attempts: 2, version: 4 });
+  const dead = await exhausted({ ...DEAD, version: 5 });
+  expect(await dead.state.deadLetters({ limit: 9 })).toMatchObject([{ attempts: 2, version: 5 }]);
+});
+
 describe('an exhausted event that parks its key', () => {
   test('is not sent any more, nor is any later one of its key; other keys go on', async () => {
     const scene = await exhausted(PARK);
