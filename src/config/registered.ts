@@ -56,7 +56,8 @@ export function registeredJsonSchema(): Readonly<Record<string, unknown>> {
       ...described.properties,
       deliver: { ...deliver, properties: Object.fromEntries(allowed), required: ['url'] },
     },
-    required: [...(described.required ?? []), 'deliver'],
+    // Nobody names one of these as fallback, so that it must say itself what it is called for.
+    required: ['name', 'tables', 'deliver'],
   };
 }
 
