@@ -14,6 +14,7 @@ import { endRecord } from './encode/transaction-record.ts';
 import type { EventWork } from './event-work.ts';
 import { HiddenColumns } from './hidden-columns.ts';
 import { type ColumnTypeSource, OpenColumns } from './open-columns.ts';
+import { requireOneMeaning } from './require-one-meaning.ts';
 import { type Route, SYSTEM_SCHEMAS } from './route/router.ts';
 import { SchemaChanges } from './schema-changes.ts';
 import { RowEvents, type RowEventsParts } from './row-events.ts';
@@ -127,6 +128,7 @@ export class EventHandler {
   }
 
   #query(event: QueryEvent): Promise<void> | undefined {
+    requireOneMeaning(event, this.#parts.router);
     const kind = classifyQuery(event.sql, event.sqlMode);
     if (kind === 'xa') return this.#xa.query(event);
     this.#openColumns.statement(event.sql);

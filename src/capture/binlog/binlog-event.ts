@@ -93,6 +93,8 @@ export type BinlogEvent =
       readonly sql: string;
       /** The bits of the session's sql_mode, by which its text is to be read; 0 where the event does not tell. */
       readonly sqlMode: number;
+      /** What it may say besides, where the event does not tell the character set of a text that is not ASCII. */
+      readonly otherTexts?: readonly string[];
       readonly threadId: number;
     } & EventHeader)
   /** `body` begins behind the post-header (table id and flags), at the schema name: decode/table-map.ts reads it. */

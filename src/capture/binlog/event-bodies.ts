@@ -10,7 +10,7 @@ import type { ByteCursor } from '../byte-cursor.ts';
 import { CODE } from './event-codes.ts';
 import { readClassicGtid, readTaggedGtid } from './gtid-event.ts';
 import { inflated, readGtidList, readMariadbGtid } from './mariadb-bodies.ts';
-import { statementText } from './statement-text.ts';
+import { otherTexts, statementText } from './statement-text.ts';
 
 /** What a file's format description tells about the events behind it. */
 export interface BinlogFormat {
@@ -70,8 +70,13 @@ function readQueryOf(
   const { sqlMode, client } = readStatus(body.slice(statusLength));
   const schema = body.slice(schemaLength).toString('utf8');
   if (body.u8() !== 0) throw body.fail('its schema name does not end where it should');
-  const sql = statementText(textOf(body), client);
-  return { type: 'query', schema, sql, sqlMode, threadId, ...context.header };
+  const text = textOf(body);
+  const others = otherTexts(text, client);
+  return {
+    ...{ type: 'query', schema, sql: statementText(text, client), sqlMode, threadId },
+    ...(others.length === 0 ? {} : { otherTexts: others }),
+    ...context.header,
+  };
 }
 
 const readCompressedQuery: BodyReader = (body, context) =>

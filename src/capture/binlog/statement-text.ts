@@ -46,6 +46,17 @@ export function statementText(bytes: Buffer, collation: number | null): string {
   }
 }
 
+/**
+ * What the text may be besides, where its character set is not told: all of it is ASCII, or one of these may hold other
+ * words, or other names. Of characters beyond ASCII only the places are known.
+ */
+export function otherTexts(bytes: Buffer, collation: number | null): readonly string[] {
+  if (collation !== null && charsetOf(collation) !== null) return [];
+  if (bytes.every((byte) => byte < 0x80)) return [];
+  const charsets: readonly Charset[] = ['latin1', 'cp932', 'gb18030', 'big5'];
+  return charsets.map((charset) => readMarks(bytes, charset));
+}
+
 const READ_AS_UTF8: ReadonlySet<Charset> = new Set(['utf8mb4', 'utf8mb3', 'ascii', 'binary']);
 
 /** ASCII as it is, each other character as U+FFFD. */
