@@ -154,13 +154,16 @@ export class Receiver {
       journal.violation(`${webhookId}: signature refused: ${String(error)}`);
     }
     const event = parseExactly(body.toString('utf8')) as EventBody;
-    if (webhookId !== `${event.id}:${callback}`) {
+    const origin = headers['rowcall-origin'];
+    const from = headers['rowcall-from'] ?? '';
+    const id = origin === undefined ? event.id : `${event.id}:${origin}:${from}`;
+    if (webhookId !== `${id}:${callback}`) {
       journal.violation(`${webhookId} is not the id of ${event.id} for ${callback}`);
     }
     const { key, before, after, source } = event.data;
     return {
       callback,
-      id: event.id,
+      id,
       sequence: Number(headers['rowcall-sequence'] ?? Number.NaN),
       attempt: Number(headers['rowcall-attempt'] ?? Number.NaN),
       table: `${source.db}.${source.table}`,

@@ -35,6 +35,8 @@ export interface SceneOptions {
   readonly servers?: (url: string) => readonly string[];
   /** Further keys of every callback, and of its `deliver`, as they stand in YAML. */
   readonly callbackOptions?: Readonly<Record<string, unknown>>;
+  /** Further keys of single callbacks. */
+  readonly optionsOf?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   readonly callbackDeliver?: Readonly<Record<string, unknown>>;
   readonly source?: Readonly<Record<string, unknown>>;
   /** The log's section, as it stands in YAML. Default: a file beside the configuration. */
@@ -108,7 +110,7 @@ export class Scene {
         secret: SECRET,
         tables: [`${database}.*`],
         deliver: { timeout: '1s', ...options.callbackDeliver },
-        options: { retry: FAST_RETRY, ...options.callbackOptions },
+        options: { retry: FAST_RETRY, ...options.callbackOptions, ...options.optionsOf?.[name] },
       })),
       options: {
         shutdown_timeout: '10s',
