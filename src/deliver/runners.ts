@@ -70,6 +70,7 @@ export class Runners {
     if (runner === undefined) return;
     await abortable(runner.retire(), this.#parts.signal);
     this.#runners.delete(name);
+    this.#parts.handOvers.forget(name);
   }
 
   /** Topics made since are read from their beginning. */

@@ -77,6 +77,13 @@ export class HandOvers {
     this.#receiving.set(callback, receiving);
   }
 
+  /** A callback works no more, and may be removed with all that waits for it. */
+  forget(callback: string): void {
+    this.#loading.delete(callback);
+    this.#indexes.delete(callback);
+    this.#receiving.delete(callback);
+  }
+
   /** There may be room again in a callback's lanes. */
   freed(callback: string): void {
     const waiting = this.#waiting.get(callback);
