@@ -11,6 +11,7 @@ import type { Workload } from './kafka-runs.ts';
 import { BenchKafka } from './kafka-topics.ts';
 import type { Latencies } from './latency.ts';
 import type { Rate } from './figures.ts';
+import { failingKeys, lanesRun, lanesTable, noTrouble, onePoisonedKey } from './lanes.ts';
 import { HELP, readOptions } from './options.ts';
 import type { Options } from './options.ts';
 import { latencyTable, rateTable } from './report.ts';
@@ -165,9 +166,26 @@ function recordLatencies(bench: Bench, kafka: BenchKafka): Promise<readonly Meas
   return latencyPart(bench, 'record', measures);
 }
 
+async function lanesPart(bench: Bench): Promise<string> {
+  const { source, options } = bench;
+  const { rate, seconds, ...sizes } = options.sizes;
+  const [keys, events] = [sizes['failing-keys'], sizes['lane-events']];
+  const troubles = [
+    { name: 'no key fails', trouble: noTrouble },
+    { name: `1 of ${rate * seconds} keys fails`, trouble: onePoisonedKey },
+    { name: `${keys} keys fail, ${events} events in lanes`, trouble: failingKeys(keys, events) },
+  ];
+  const measures = troubles.map(({ name, trouble }) => ({
+    name,
+    run: (table: string) => lanesRun(source, { table, perSecond: rate, seconds }, trouble),
+  }));
+  return lanesTable(await latencyPart(bench, 'callback', measures));
+}
+
 async function measureAll(bench: Bench): Promise<string[]> {
   const { options, kafka } = bench;
   const { sizes } = options;
+  if (options.onlyLanes) return [await lanesPart(bench)];
   const groups = [
     await insertsPart(bench, '1,000 per INSERT', {
       table: 'orders',

@@ -16,6 +16,9 @@ is measured and with which settings.
   --rate N          events per second of the latency runs (default 1000)
   --seconds N       their length, after two seconds to warm up (default 10)
   --rounds N        (default 3)
+  --only-lanes      what failing keys cost the others, and nothing else
+  --failing-keys N  with --only-lanes (default 1000)
+  --lane-events N   events of theirs, in lanes before it is measured (default 100000)
   --kafka           also over Kafka, exactly once and at least once, beside zongji with kafkajs
   --only-kafka      over Kafka alone, without the embedded log
   --peer debezium   with Kafka: beside the Debezium connector in Kafka Connect, too (Java and Maven)
@@ -32,6 +35,8 @@ const DEFAULTS = {
   rate: '1000',
   seconds: '10',
   rounds: '3',
+  'failing-keys': '1000',
+  'lane-events': '100000',
 } as const;
 
 type Size = keyof typeof DEFAULTS;
@@ -41,6 +46,7 @@ export type Sizes = Readonly<Record<Size, number>>;
 export interface Options {
   readonly sizes: Sizes;
   readonly embedded: boolean;
+  readonly onlyLanes: boolean;
   readonly kafka: boolean;
   readonly debezium: boolean;
 }
@@ -60,6 +66,9 @@ export function readOptions(): Options | undefined {
       rate: string('rate'),
       seconds: string('seconds'),
       rounds: string('rounds'),
+      'failing-keys': string('failing-keys'),
+      'lane-events': string('lane-events'),
+      'only-lanes': { type: 'boolean', default: false },
       kafka: { type: 'boolean', default: false },
       'only-kafka': { type: 'boolean', default: false },
       peer: { type: 'string' },
@@ -75,6 +84,7 @@ export function readOptions(): Options | undefined {
   return {
     sizes: readSizes(values),
     embedded: !values['only-kafka'],
+    onlyLanes: values['only-lanes'],
     kafka,
     debezium: values.peer !== undefined,
   };
@@ -96,5 +106,7 @@ function readSizes(values: Readonly<Record<Size, string>>): Sizes {
     rate: size('rate'),
     seconds: size('seconds'),
     rounds: size('rounds'),
+    'failing-keys': size('failing-keys'),
+    'lane-events': size('lane-events'),
   };
 }

@@ -6,6 +6,7 @@
 import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 
+const FAILED = Buffer.from('HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n');
 const ANSWER = Buffer.from('HTTP/1.1 204 No Content\r\n\r\n');
 const HEAD_END = Buffer.from('\r\n\r\n');
 const KEY = Buffer.from('"key":{"id":');
@@ -22,18 +23,28 @@ export interface ReceiverStats {
 }
 
 const keepTimes = process.argv.includes('--times');
+/** Orders from this id on are not taken, nor counted. */
+const failingAt = process.argv.indexOf('--failing-from');
+const failingFrom = failingAt < 0 ? Infinity : Number(process.argv[failingAt + 1]);
 let count = 0;
 let firstMs = 0;
 let lastMs = 0;
 const times: number[] = [];
 
-function arrived(body: Buffer): void {
+/** Of the order that a body is about. */
+function idOf(body: Buffer): number {
+  const start = body.indexOf(KEY) + KEY.length;
+  return Number.parseInt(body.toString('latin1', start, start + 16), 10);
+}
+
+/** False when it is not taken. */
+function arrived(body: Buffer): boolean {
+  if (failingFrom !== Infinity && idOf(body) >= failingFrom) return false;
   lastMs = Number(process.hrtime.bigint()) / 1e6;
   if (count === 0) firstMs = lastMs;
   count += 1;
-  if (!keepTimes) return;
-  const start = body.indexOf(KEY) + KEY.length;
-  times.push(Number.parseInt(body.toString('latin1', start, start + 16), 10), lastMs);
+  if (keepTimes) times.push(idOf(body), lastMs);
+  return true;
 }
 
 /** Bytes of the first request in `bytes`, or 0 while it is not whole. */
@@ -54,9 +65,9 @@ function serve(socket: Socket): void {
     for (;;) {
       const { head, total } = requestLength(waiting);
       if (total === 0 || waiting.length < total) return;
-      arrived(waiting.subarray(head, total));
+      const taken = arrived(waiting.subarray(head, total));
       waiting = waiting.subarray(total);
-      socket.write(ANSWER);
+      socket.write(taken ? ANSWER : FAILED);
     }
   });
   // The sender went away: killed or done.

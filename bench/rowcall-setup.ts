@@ -16,6 +16,8 @@ export interface RowcallSetup {
   readonly start: BinlogPlace;
   /** Of the receiver; without one there is no callback. */
   readonly url?: string;
+  /** Keys of the callback, as they stand in YAML. */
+  readonly callback?: Readonly<Record<string, unknown>>;
   /** The log section; default: the embedded log. */
   readonly log?: Readonly<Record<string, unknown>>;
 }
@@ -54,7 +56,7 @@ export async function withRowcall<T>(
               url: setup.url,
               secret: SECRET,
               tables: [`${source.database}.*`],
-              options: { concurrency: 64 },
+              options: setup.callback ?? { concurrency: 64 },
             },
           ],
   });
