@@ -360,6 +360,13 @@ export interface StateStore extends CallbackStore {
     busy: ReadonlySet<number>,
   ): Promise<readonly DueLane[]>;
 
+  /** Of those the lanes whose head is to be skipped, whenever it is due: what is done also while nothing may be sent. */
+  lanesToSkip(
+    callback: string,
+    limit: number,
+    busy: ReadonlySet<number>,
+  ): Promise<readonly DueLane[]>;
+
   /** When the next head of a callback comes due, in ms; null without lanes, or where all are parked or awaiting. */
   nextDueAt(callback: string): Promise<number | null>;
 

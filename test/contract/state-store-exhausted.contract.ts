@@ -46,6 +46,12 @@ export function describeExhausted(name: string, make: () => Promise<StateUnderTe
       (await state.cursors())[0]?.ledger;
     const due = async (now: number): Promise<number[]> =>
       (await state.dueLanes(CALLBACK, now, 10, NONE)).map(({ head }) => head.offset);
+    const toSkip = async (limit = 10): Promise<number[]> =>
+      (await state.lanesToSkip(CALLBACK, limit, NONE)).map(({ head }) => head.offset);
+    const headLane = async (): Promise<{ readonly id: number }> => {
+      const [lane] = await state.lanes({ limit: 1 });
+      return { id: lane?.id ?? 0 };
+    };
     const act = async (action: LaneAction, atMs = 5_000): Promise<void> => {
       const [lane] = await state.lanes({ limit: 1 });
       await state.actOnLane(lane?.id ?? 0, action, asked(atMs));
@@ -144,6 +150,21 @@ export function describeExhausted(name: string, make: () => Promise<StateUnderTe
       await act('retry');
       await state.commit([skippedHead('a', 0)]);
       expect(await ledger()).toMatchObject({ skipped: 1, retrying: 1, pending: 1 });
+    });
+
+    test('only lanes whose head is to be skipped are found for that, whenever they are due', async () => {
+      await three();
+      await state.commit(intoLane('b', 3, FAILURE));
+      expect(await toSkip()).toEqual([]);
+      await act('skip', 9_000);
+      expect(await toSkip()).toEqual([0]);
+      expect(await state.lanesToSkip(CALLBACK, 10, new Set([(await headLane()).id]))).toEqual([]);
+      expect(await state.lanesToSkip('another', 10, NONE)).toEqual([]);
+      await act('park');
+      expect(await toSkip(), 'a parked one stays').toEqual([]);
+      await act('retry');
+      await state.commit([skippedHead('a', 0)]);
+      expect(await toSkip()).toEqual([]);
     });
 
     test('the last event skipped takes the lane with it', async () => {

@@ -143,6 +143,8 @@ export function faultyState(inner: StateStore, parts: PortParts): StateStore {
       }),
     dueLanes: (callback, now, limit, busy) =>
       read('dueLanes', () => inner.dueLanes(callback, now, limit, busy)),
+    lanesToSkip: (callback, limit, busy) =>
+      read('lanesToSkip', () => inner.lanesToSkip(callback, limit, busy)),
     nextDueAt: (callback) => read('nextDueAt', () => inner.nextDueAt(callback)),
     awaitedLanes: (callback, now, limit, busy) =>
       read('awaitedLanes', () => inner.awaitedLanes(callback, now, limit, busy)),

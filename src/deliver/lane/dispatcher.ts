@@ -105,7 +105,7 @@ export class Dispatcher {
   /** Whether the callback may be called: for those who watch it, and those who tell it. */
   get gate(): Pick<
     Gate,
-    'pause' | 'breakerOpen' | 'disabled' | 'rateLimitedMs' | 'holdVersion' | 'look'
+    'pause' | 'breakerOpen' | 'disabled' | 'takesIn' | 'rateLimitedMs' | 'holdVersion' | 'look'
   > {
     return this.#gate;
   }

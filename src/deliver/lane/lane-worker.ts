@@ -52,10 +52,15 @@ export class LaneWorker {
     if (lanes.lanes === 0) return 0;
     const large = lanes.bytes / Math.max(1, lanes.events) > LARGE_EVENT_BYTES;
     const room = Math.min(dispatcher.laneRoom, large ? 1 : MAX_HEADS);
-    if (room === 0) return 0;
-    const due = await state.dueLanes(callback, clock.now(), room, dispatcher.busyLanes);
+    const { busyLanes } = dispatcher;
+    // Nothing is sent for a skip: it is done also while nothing may be sent.
+    if (room === 0 && dispatcher.gate.takesIn) return 0;
+    const due =
+      room === 0
+        ? await state.lanesToSkip(callback, large ? 1 : MAX_HEADS, busyLanes)
+        : await state.dueLanes(callback, clock.now(), room, busyLanes);
     for (const lane of due) {
-      dispatcher.busyLanes.add(lane.id);
+      busyLanes.add(lane.id);
       dispatcher.offerLane(lane);
     }
     return due.length;

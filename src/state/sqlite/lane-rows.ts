@@ -57,6 +57,9 @@ export function laneStatements(db: DatabaseSync) {
       `${LANES} WHERE l.callback = ? AND l.next_attempt_at <= ? AND ${RETRYING}
        ORDER BY l.next_attempt_at, l.id LIMIT ?`,
     ),
+    toSkip: db.prepare(
+      `${LANES} WHERE l.callback = ? AND l.skip_offset IS NOT NULL AND ${RETRYING} ORDER BY l.id LIMIT ?`,
+    ),
     nextDue: db.prepare(
       `SELECT next_attempt_at FROM lanes WHERE callback = ? AND ${RETRYING} ORDER BY next_attempt_at LIMIT 1`,
     ),

@@ -223,6 +223,10 @@ export class LaneTable {
     return this.#withHeads(rows, limit, busy);
   }
 
+  toSkip(callback: string, limit: number, busy: ReadonlySet<number>): DueLane[] {
+    return this.#withHeads(this.#statements.toSkip.all(callback, limit + busy.size), limit, busy);
+  }
+
   awaited(
     callback: string,
     nowMs: number,

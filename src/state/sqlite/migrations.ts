@@ -201,4 +201,7 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE lanes ADD COLUMN version INTEGER;
   ALTER TABLE dead_letters ADD COLUMN version INTEGER;
   `,
+  `
+  CREATE INDEX lanes_by_skip ON lanes (callback, id) WHERE skip_offset IS NOT NULL;
+  `,
 ];

@@ -160,6 +160,14 @@ class SqliteState implements StateStore {
     return this.#read(() => this.#lanes.due(callback, nowMs, limit, busy));
   }
 
+  lanesToSkip(
+    callback: string,
+    limit: number,
+    busy: ReadonlySet<number>,
+  ): Promise<readonly DueLane[]> {
+    return this.#read(() => this.#lanes.toSkip(callback, limit, busy));
+  }
+
   nextDueAt(callback: string): Promise<number | null> {
     return this.#read(() => this.#lanes.nextDueAt(callback));
   }

@@ -10,6 +10,7 @@ export const METHODS = [
   'openCursors',
   'commit',
   'dueLanes',
+  'lanesToSkip',
   'nextDueAt',
   'awaitedLanes',
   'complete',

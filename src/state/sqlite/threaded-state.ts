@@ -111,6 +111,10 @@ class ThreadedState implements StateStore {
     return this.#call('dueLanes', args);
   }
 
+  lanesToSkip(...args: Parameters<StateStore['lanesToSkip']>): Promise<readonly DueLane[]> {
+    return this.#call('lanesToSkip', args);
+  }
+
   nextDueAt(callback: string): Promise<number | null> {
     return this.#call('nextDueAt', [callback]);
   }

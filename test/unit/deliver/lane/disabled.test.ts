@@ -74,6 +74,29 @@ describe('an endpoint that is gone', () => {
 });
 
 describe('a person', () => {
+  test('skips the head of a lane of a disabled callback, and nothing is sent', async () => {
+    const scene = await DispatcherScene.open();
+    for (const key of ['a', 'a', 'b']) scene.offer(key);
+    await scene.answer(0, FAILED);
+    await scene.answer(2, FAILED);
+    await scene.state.actOnCallback(CALLBACK, 'disable', ASKED);
+    await look(scene);
+    await scene.pass(60_000);
+    const [lane] = await scene.state.lanes({ limit: 1 });
+    await scene.state.actOnLane(lane?.id ?? 0, 'skip', ASKED);
+    // The other key's head is due as well, and waits.
+    await scene.pass(1_000);
+    expect(await scene.ledger()).toEqual({ read: 3, matched: 3, skipped: 1, retrying: 2 });
+    expect(scene.sending).toEqual([]);
+    await scene.state.actOnCallback(CALLBACK, 'enable', ASKED);
+    await look(scene);
+    for (let n = 0; n < 2; n += 1) {
+      await scene.pass(1_000);
+      await scene.answer(scene.sending[0] ?? -1, DELIVERED);
+    }
+    expect(await scene.ledger()).toEqual({ read: 3, matched: 3, skipped: 1, delivered: 2 });
+  });
+
   test('disables a callback at work: what is in flight ends, nothing begins', async () => {
     const scene = await DispatcherScene.open({ concurrency: 1 });
     for (const key of ['a', 'b']) scene.offer(key);

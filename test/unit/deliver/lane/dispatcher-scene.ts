@@ -268,6 +268,7 @@ function bound(store: StateStore): StateStore {
     openCursors: (cursors) => store.openCursors(cursors),
     commit: (changes) => store.commit(changes),
     dueLanes: (callback, now, limit, busy) => store.dueLanes(callback, now, limit, busy),
+    lanesToSkip: (callback, limit, busy) => store.lanesToSkip(callback, limit, busy),
     nextDueAt: (callback) => store.nextDueAt(callback),
     awaitedLanes: (callback, now, limit, busy) => store.awaitedLanes(callback, now, limit, busy),
     complete: (attempt, completion, at) => store.complete(attempt, completion, at),
