@@ -75,4 +75,34 @@ export const ASKED_ERRORS = {
   COMPLETION_LATE: { retriable: false, exit: 1, http: 409, cure: 'Nothing to do: it has ended.' },
   COMPLETION_INVALID: { retriable: false, exit: 1, http: 400, cure: 'See docs/ASYNC.md.' },
   COMPLETIONS_CLOSED: { retriable: true, exit: 1, http: 503, cure: 'Post it again.' },
+  RESEND_UNKNOWN: {
+    retriable: false,
+    exit: 2,
+    http: 404,
+    cure: 'See rowcall dead-letters resends.',
+  },
+  RESEND_PENDING: {
+    retriable: false,
+    exit: 2,
+    http: 409,
+    cure: 'Wait for the resend that has it, or cancel that one; see rowcall dead-letters resends.',
+  },
+  RESEND_AWAITED: {
+    retriable: false,
+    exit: 2,
+    http: 409,
+    cure: 'Take deliver.async away from the callback for as long as the resend lasts; its 202 then counts as delivered.',
+  },
+  RESEND_ENDED: {
+    retriable: false,
+    exit: 2,
+    http: 409,
+    cure: 'Ask for a new one: what it did not deliver are still dead letters.',
+  },
+  RESEND_COUNT_CHANGED: {
+    retriable: false,
+    exit: 2,
+    http: 409,
+    cure: 'Count again (dry_run), look at them, and resend what is counted then.',
+  },
 } as const satisfies Record<string, ErrorRow>;

@@ -20,6 +20,7 @@ import type { HandingOver, HandOvers } from './lane/hand-overs.ts';
 import { LaneIndex } from './lane/lane-index.ts';
 import { LaneWorker } from './lane/lane-worker.ts';
 import type { Turns } from './lane/turns.ts';
+import { ResendWorker } from './lane/resends.ts';
 import { Matcher } from './match/matcher.ts';
 import { Progress } from './settle/progress.ts';
 import type { Settler } from './settle/settler.ts';
@@ -101,6 +102,7 @@ export class CallbackRunner {
   readonly #laneWorker: LaneWorker;
   readonly #awaitedWorker: AwaitedWorker;
   readonly #leaveDesk: () => void;
+  readonly #resendWorker: ResendWorker;
   readonly #barriers: Barriers;
   readonly #counters: CallbackCounters;
   readonly #retiring = new AbortController();
@@ -155,7 +157,11 @@ export class CallbackRunner {
         this.#awaitedWorker.wake();
         parts.handOvers.freed(options.name);
       },
+      onResends: () => {
+        this.#resendWorker.wake();
+      },
       onLaneEmptied: (topic, key) => {
+        this.#resendWorker.wake();
         this.#barriers.laneEmptied(topic, key);
       },
     });
@@ -187,6 +193,12 @@ export class CallbackRunner {
       },
       isFull: () => this.#dispatcher.lanesFull,
     });
+    this.#resendWorker = new ResendWorker({
+      ...parts,
+      callback: options.name,
+      resends: this.#dispatcher.resends,
+    });
+    this.#watch(this.#resendWorker.run(parts.signal));
   }
 
   get name(): string {
@@ -196,6 +208,11 @@ export class CallbackRunner {
   /** For whoever looks at what is stored of the callback as a whole. */
   get gate(): Pick<Dispatcher['gate'], 'holdVersion' | 'look'> {
     return this.#dispatcher.gate;
+  }
+
+  /** Somebody asked that dead letters go again, or that they do not. */
+  lookAtResends(): void {
+    this.#resendWorker.wake();
   }
 
   /** Begins to read the partitions of these cursors. */

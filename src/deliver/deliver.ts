@@ -144,8 +144,9 @@ export class Deliver implements Service {
     }
   }
 
-  /** Resolves when what was stored of callbacks as a whole (disabled, resumed) holds here. */
+  /** Resolves when what was stored of callbacks as a whole (disabled, resumed) holds here; has resends looked at. */
   lookAtHolds(): Promise<void> {
+    for (const runner of this.#runners?.all ?? []) runner.lookAtResends();
     return this.#holds.look();
   }
 

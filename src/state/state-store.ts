@@ -15,6 +15,8 @@ import type {
   CompletionRecord,
   Ending,
 } from './completion.ts';
+import type { ResendAction, ResendChange, ResendStore } from './resend-store.ts';
+import type { WhereaboutsStore } from './whereabouts.ts';
 
 /** Half-open run of offsets [from, to). */
 export type OffsetRun = readonly [from: number, to: number];
@@ -207,7 +209,8 @@ export type StateChange =
   | ({ readonly type: 'lane-delivered'; readonly offset: number } & LaneKey)
   /** The head is none of the callback's after all, and leaves as a delivered one does: matched -1, filtered +1. */
   | ({ readonly type: 'lane-filtered'; readonly offset: number } & LaneKey)
-  | HoldChange;
+  | HoldChange
+  | ResendChange;
 
 /** The endpoint's own word on the callback as a whole. It touches no books. */
 export type HoldChange =
@@ -289,7 +292,12 @@ export interface Asked {
 export interface AuditEntry extends Asked {
   readonly id: number;
   readonly action:
-    `lane-${LaneAction}` | `callback-${CallbackAction}` | 'callback-register' | 'callback-remove';
+    | `lane-${LaneAction}`
+    | `callback-${CallbackAction}`
+    | 'callback-register'
+    | 'callback-remove'
+    | 'dead-letter-resend'
+    | `resend-${ResendAction}`;
   readonly callback: string;
   readonly topic: string | null;
   readonly key: string | null;
@@ -318,7 +326,7 @@ export interface PageOf {
   readonly limit: number;
 }
 
-export interface StateStore extends CallbackStore {
+export interface StateStore extends CallbackStore, ResendStore, WhereaboutsStore {
   /** Made with the store: tells a log whether its reader's state is still the same one. */
   readonly id: string;
 

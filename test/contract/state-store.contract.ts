@@ -9,6 +9,7 @@ import { describeCallbacks } from './state-store-callbacks.contract.ts';
 import { describeExhausted } from './state-store-exhausted.contract.ts';
 import { describeHandOvers } from './state-store-hand-over.contract.ts';
 import { describeHolds } from './state-store-holds.contract.ts';
+import { describeResends } from './state-store-resends.contract.ts';
 import { describeLanes } from './state-store-lanes.contract.ts';
 import { describeStateModel } from './state-store-model.ts';
 import type { StateTraits, StateUnderTest } from './state-store-samples.ts';
@@ -186,6 +187,7 @@ export function describeStateStore(
   describeHandOvers(name, make);
   describeHolds(name, make);
   describeCallbacks(name, make);
+  describeResends(name, make, traits);
 
   describe(`${name}: the store`, () => {
     test('has an identity of its own', async () => {

@@ -1,4 +1,5 @@
 /** What delivery has made durable: followed change by change, and held against the store's own books. */
+import type { ResendChange } from '../../src/state/resend-store.ts';
 import type {
   Cursor,
   HandOver,
@@ -240,6 +241,8 @@ export class Books {
         progress.beyond = change.beyond;
       } else if (change.type === 'callback-gone' || change.type === 'callback-waits') {
         this.holds.committed(change);
+      } else if (change.type === 'resend-delivered' || change.type === 'resend-failed') {
+        throw new Violation('G6: nobody asked for a resend');
       } else {
         this.#laneChanged(`${change.callback} ${change.topic} ${change.key}`, change);
       }
@@ -259,7 +262,10 @@ export class Books {
     for (const cursor of await state.handedOver()) this.handedOver.verify(cursor);
   }
 
-  #laneChanged(key: string, change: Exclude<StateChange, HoldChange | { type: 'progress' }>): void {
+  #laneChanged(
+    key: string,
+    change: Exclude<StateChange, HoldChange | ResendChange | { type: 'progress' }>,
+  ): void {
     const lane = this.#lanes.get(key);
     if (change.type === 'lane-append') {
       const { offset, partition } = change.event;

@@ -1,4 +1,5 @@
 /** The ports as one simulated process has them: slow, failing, and watched at the moment of each effect. */
+import { boundResends } from './bound-resends.ts';
 import { RowcallError } from '../../src/errors.ts';
 import type { ChangeLog, ChangeLogWriter } from '../../src/log/change-log.ts';
 import type { OutgoingEvent, Outcome, Sender } from '../../src/deliver/callback/sender.ts';
@@ -126,6 +127,7 @@ export function faultyState(inner: StateStore, parts: PortParts): StateStore {
     call(name, 'STATE_UNUSABLE', effect);
   return {
     id: inner.id,
+    ...boundResends(inner),
     cursors: () => read('cursors', () => inner.cursors()),
     handedOver: () => read('handedOver', () => inner.handedOver()),
     openCursors: (cursors) =>

@@ -84,7 +84,9 @@ export const callbackSchema = z
       priority: z
         .enum(['high', 'normal', 'low'])
         .default('normal')
-        .describe('Whose attempts begin first where the process has not time for all: 4 to 2 to 1.'),
+        .describe(
+          'Whose attempts begin first where the process has not time for all: 4 to 2 to 1.',
+        ),
       rate_limit: rateLimitSchema.optional(),
       retry: retrySchema,
       breaker: breakerSchema,

@@ -19,6 +19,8 @@ export interface BatchPost {
   readonly contentType: string;
   readonly body: WebhookBody;
   readonly attempt: number;
+  /** Its one event is a dead letter sent again. */
+  readonly resend?: boolean;
   /** Reads the answer to a delivery. */
   readonly reader: NonNullable<ExchangeOptions['reader']>;
 }
@@ -155,6 +157,7 @@ export class BatchSender implements Sender {
         contentType: this.#options.format.contentType,
         body: arrayOf(batch),
         attempt,
+        resend: batch.some(({ event }) => event.resend === true),
         reader: {
           maxBytes: maxAnswerBytes(ids.length),
           read: (body) => {

@@ -20,6 +20,7 @@ import {
   bodyBytes,
   callId,
   placeHeaders,
+  resendHeaders,
   type WebhookAttempt,
   type WebhookBody,
   webhookHeaders,
@@ -125,7 +126,8 @@ export class HttpSender implements Sender, BatchEndpoint {
 
   post(batch: BatchPost, signal: AbortSignal): Promise<Outcome> {
     const { reader } = batch;
-    return this.#inSlot(signal, () => this.#request(batch, { own: [], reader, signal }));
+    const own = resendHeaders(batch);
+    return this.#inSlot(signal, () => this.#request(batch, { own, reader, signal }));
   }
 
   async #inSlot(signal: AbortSignal, work: () => Promise<Outcome>): Promise<Outcome> {
@@ -161,7 +163,10 @@ export class HttpSender implements Sender, BatchEndpoint {
     }
     const { contentType } = this.#format;
     const request = { name: callId(event), contentType, body, attempt };
-    return this.#request(request, { own: [...placeHeaders(event), ...own], signal });
+    return this.#request(request, {
+      own: [...placeHeaders(event), ...resendHeaders(event), ...own],
+      signal,
+    });
   }
 
   #request(

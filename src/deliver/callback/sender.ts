@@ -24,7 +24,9 @@ export interface OutgoingEvent {
   readonly undecided?: boolean;
   /** From a lane: it failed, or stands behind one that did, and goes in a request of its own. */
   readonly alone?: boolean;
-  /** What the callback's `payload` makes of it: JSON in the place of key, images and source. */
+  /** A dead letter that a person has sent again: the receiver is told by `rowcall-resend`. */
+  readonly resend?: boolean;
+  /** What the callback's `payload` makes of it, or a person wrote: JSON in the place of key, images and source. */
   readonly data?: Uint8Array;
   /** The callback's `metadata`, a JSON object, the same on every attempt. */
   readonly metadata?: string;

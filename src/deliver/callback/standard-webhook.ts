@@ -129,6 +129,11 @@ export function placeHeaders(event: OutgoingEvent): string[] {
   ];
 }
 
+/** A receiver that keeps the newest of a key by `rowcall-sequence` sees here why an older one comes. */
+export function resendHeaders({ resend }: { readonly resend?: boolean }): string[] {
+  return resend === true ? ['rowcall-resend', 'true'] : [];
+}
+
 /** The log's offset, so written that the order of texts is the order of numbers. */
 export function sequenceOf(event: OutgoingEvent): string {
   return String(event.offset).padStart(20, '0');

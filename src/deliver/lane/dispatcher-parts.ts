@@ -27,6 +27,8 @@ export interface DispatcherParts extends Pick<GateParts, 'handingOver'> {
   readonly abandon: AbortSignal;
   /** Lanes may have become due or free: look again. */
   readonly onLanes: () => void;
+  /** A dead letter that was in hand goes again, or went. */
+  readonly onResends: () => void;
   /** A lane has become empty, durably. */
   readonly onLaneEmptied: (topic: string, key: string) => void;
   /** Something that must not happen did: the leg ends. */

@@ -1,21 +1,15 @@
 /** The order of one callback: keys side by side, the events of a key one after another. */
 
-import { bytesToSend } from '../../claim-reference.ts';
 import { present, unreachable } from '../../shared/assert.ts';
 import { failpoint } from '../../shared/failpoint.ts';
-import { LARGE_EVENT_BYTES } from '../../shared/large-work.ts';
 import { Reclaim } from '../../shared/reclaim.ts';
 import type { Accepted } from '../../state/completion.ts';
+import type { DueResend } from '../../state/resend-store.ts';
 import type { DueLane } from '../../state/state-store.ts';
-import type {
-  AcceptedOutcome,
-  Failed,
-  Outcome,
-  OutgoingEvent,
-  Throttled,
-} from '../callback/sender.ts';
+import type { AcceptedOutcome, Failed, Throttled } from '../callback/sender.ts';
 import type { Verdict } from '../retry/policy.ts';
 import { failureOf } from '../completion/ending-outcome.ts';
+import { Attempts } from './attempts.ts';
 import { AwaitedEvents } from './awaited-events.ts';
 import { type Coalescing, coalescingOf } from './coalescing.ts';
 import type { DispatcherParts } from './dispatcher-parts.ts';
@@ -24,13 +18,10 @@ import { LaneNews } from './lane-news.ts';
 import { laneKey } from './order-key.ts';
 import { OutcomeChanges } from './outcome-changes.ts';
 import { outgoing, outgoingFromLane, type PendingEvent } from './pending-event.ts';
+import { Resends } from './resends.ts';
 import type { Member } from './turns.ts';
 import { Window } from './window.ts';
 import { type Turn, Work } from './work.ts';
-
-/** Lanes use no more than this share of the concurrency, also while the fast path is idle: its next event would wait
- *  for attempts that hang. One slot at least. */
-const LANE_SHARE = 0.25;
 
 /**
  * A key's modes. `idle`: not in `#keys`, not in the lanes' index; its next event makes it ready, or held where the
@@ -48,6 +39,9 @@ export class Dispatcher {
   readonly #reclaim = new Reclaim();
   readonly #work: Work;
   readonly #news: LaneNews;
+  readonly #attempts: Attempts;
+  /** Dead letters that go again. */
+  readonly resends: Resends;
   /** Null where every event is sent. */
   readonly #coalescing: Coalescing | null;
   readonly #keys = new Map<string, PendingEvent[]>();
@@ -57,8 +51,6 @@ export class Dispatcher {
   readonly #due: DueLane[] = [];
   /** Ids of lanes fetched or in flight. */
   readonly busyLanes = new Set<number>();
-  #inFlight = 0;
-  #lanesInFlight = 0;
   #laneTurn = true;
   #stopping = false;
   readonly #awaited = new AwaitedEvents();
@@ -78,6 +70,20 @@ export class Dispatcher {
     this.#changes = new OutcomeChanges(parts);
     this.#work = new Work({ ...parts, reclaim: this.#reclaim });
     this.#turns = parts.turns.join(options.priority ?? 'normal', () => this.#begin());
+    this.#attempts = new Attempts({
+      ...{ ...parts, gate: this.#gate, isStopping: () => this.#stopping },
+    });
+    this.resends = new Resends({
+      ...parts,
+      ...{ keys: this.#keys, changes: this.#changes, attempts: this.#attempts },
+      keyGoesOn: (key) => {
+        this.#keyGoesOn(key);
+      },
+      pump: () => {
+        this.#pump();
+      },
+      isShut: () => this.#stopping || !this.#gate.takesIn,
+    });
     this.#coalescing = coalescingOf({
       ...parts,
       window: this.#window,
@@ -95,7 +101,7 @@ export class Dispatcher {
   }
 
   get inFlight(): number {
-    return this.#inFlight;
+    return this.#attempts.inFlight;
   }
 
   get windowEvents(): number {
@@ -133,7 +139,7 @@ export class Dispatcher {
   /** How many due lanes are wanted now. */
   get laneRoom(): number {
     if (this.#stopping || !this.#gate.takesIn) return 0;
-    return Math.max(0, this.#laneLimit() - this.#lanesInFlight - this.#due.length);
+    return Math.max(0, this.#attempts.laneRoom - this.#due.length);
   }
 
   /** A matching event, the next one of its partition. */
@@ -201,24 +207,29 @@ export class Dispatcher {
 
   /** Fills free slots, when it is this callback's turn. */
   #pump(): void {
-    if (!this.#stopping && (this.#ready.length > 0 || this.#due.length > 0)) this.#turns.ready();
+    const some = this.#ready.length > 0 || this.#due.length > 0 || this.resends.holding;
+    if (!this.#stopping && some) this.#turns.ready();
   }
 
   /** Lanes and the fast path in turn, lanes within their share. False when nothing can begin. */
   #begin(): boolean {
-    if (this.#stopping || this.#inFlight >= this.#gate.limit) return false;
+    if (this.#stopping || this.#attempts.inFlight >= this.#gate.limit) return false;
     const key = this.#ready[0];
-    const lane = this.#lanesInFlight < this.#laneLimit() ? this.#due[0] : undefined;
+    const free = this.#attempts.laneRoom > 0;
+    const lane = free ? this.resends.first(this.#due[0]) : undefined;
     if ((lane === undefined && key === undefined) || !this.#gate.mayBegin()) return false;
     if (lane !== undefined && (this.#laneTurn || key === undefined)) this.#beginLane(lane);
     else if (key !== undefined) this.#beginKey(key);
     return true;
   }
 
-  #beginLane(lane: DueLane): void {
-    this.#due.shift();
+  #beginLane(lane: DueLane | DueResend): void {
+    const isResend = this.resends.begins(lane);
     this.#laneTurn = false;
-    this.#work.run((turn) => this.#tryLane(lane, turn));
+    if (!isResend) this.#due.shift();
+    this.#work.run((turn) =>
+      isResend ? this.resends.send(lane, turn) : this.#tryLane(lane, turn),
+    );
   }
 
   #beginKey(key: string): void {
@@ -228,22 +239,24 @@ export class Dispatcher {
     this.#work.run((turn) => this.#tryHead(key, turn));
   }
 
-  #laneLimit(): number {
-    return Math.max(1, Math.floor(this.#gate.limit * LANE_SHARE));
-  }
-
   #gateChanged(): void {
     // What a person does with a lane meanwhile, the store tells when it is fetched again.
-    if (!this.#gate.takesIn) for (const { id } of this.#due.splice(0)) this.busyLanes.delete(id);
+    if (!this.#gate.takesIn) {
+      for (const { id } of this.#due.splice(0)) this.busyLanes.delete(id);
+      this.resends.dropAll();
+    }
     this.#pump();
     this.#window.changed();
     this.#parts.onLanes();
+    this.#parts.onResends();
   }
 
   async #tryHead(key: string, turn: Turn): Promise<void> {
     const queue = present(this.#keys.get(key), `the queue of ${key}`);
     const event = present(queue[0], `the head of ${key}`);
-    const outcome = await this.#attempt(outgoing(event), 1, turn);
+    const outcome = await this.#attempts.make({
+      ...{ event: outgoing(event), attempt: 1, turn, fromLane: false },
+    });
     if (outcome === null) return;
     switch (outcome.kind) {
       case 'unreachable':
@@ -276,9 +289,16 @@ export class Dispatcher {
     this.#pump();
     await this.#durable([event]);
     queue.shift();
-    if (queue.length === 0) this.#keys.delete(key);
-    else if (this.#coalescing?.holdsBack(key, queue) !== true) this.#ready.push(key);
+    if (!this.resends.holdNext(key)) this.#keyGoesOn(key);
     this.#pump();
+  }
+
+  /** With its next event; or with a dead letter that waits for it, where there is none. */
+  #keyGoesOn(key: string): void {
+    const queue = present(this.#keys.get(key), `the queue of ${key}`);
+    if (queue.length === 0) {
+      if (!this.resends.holdNext(key)) this.#keys.delete(key);
+    } else if (this.#coalescing?.holdsBack(key, queue) !== true) this.#ready.push(key);
   }
 
   async #headFailed(
@@ -322,6 +342,7 @@ export class Dispatcher {
     head: Verdict | { readonly accepted: Accepted },
   ): void {
     this.#keys.delete(key);
+    this.resends.keyLaned(key);
     this.#coalescing?.left(key);
     queue.forEach((event, index) => {
       this.#changes.toLane(key, event, index === 0 ? head : undefined);
@@ -358,11 +379,9 @@ export class Dispatcher {
 
   async #tryLane(lane: DueLane, turn: Turn): Promise<void> {
     const value = present(lane.head.value, 'the envelope of a lane event');
-    this.#lanesInFlight += 1;
     const event = outgoingFromLane(lane, lane.head, value);
-    const outcome = await this.#attempt(event, lane.attempts + 1, turn, () => {
-      this.#lanesInFlight -= 1;
-    });
+    const attempt = lane.attempts + 1;
+    const outcome = await this.#attempts.make({ event, attempt, turn, fromLane: true });
     if (outcome === null) return;
     switch (outcome.kind) {
       case 'unreachable':
@@ -445,31 +464,5 @@ export class Dispatcher {
     this.#window.changed();
     this.#parts.onLanes();
     this.#pump();
-  }
-
-  /**
-   * A large event waits for its turn in its slot, before its request is made; whoever asked ends the turn. Null when
-   * we are to stop by then: no attempt was made, and the event comes again as if it had not been read.
-   */
-  async #attempt(
-    event: OutgoingEvent,
-    attempt: number,
-    turn: Turn,
-    onEnd?: () => void,
-  ): Promise<Outcome | null> {
-    const { options, abandon, large } = this.#parts;
-    const begun = this.#gate.begin(onEnd !== undefined);
-    // The slot is free as soon as the outcome is known, the key is not.
-    this.#inFlight += 1;
-    try {
-      const bytes = bytesToSend(event.value);
-      if (bytes >= LARGE_EVENT_BYTES) turn.leave = await large.enter(bytes);
-      if (this.#stopping) return null;
-      const outcome = await options.sender.send(event, attempt, abandon);
-      return this.#gate.ended(outcome, event, begun);
-    } finally {
-      this.#inFlight -= 1;
-      onEnd?.();
-    }
   }
 }

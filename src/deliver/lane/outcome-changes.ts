@@ -10,7 +10,9 @@ import {
   laneEventBytes,
 } from '../../state/state-store.ts';
 import type { CallbackOptions } from '../callback-options.ts';
-import type { AcceptedOutcome, Failed, Throttled } from '../callback/sender.ts';
+import type { DueResend } from '../../state/resend-store.ts';
+import { unreachable } from '../../shared/assert.ts';
+import type { AcceptedOutcome, Failed, Outcome, Throttled } from '../callback/sender.ts';
 import { type AttemptsSoFar, judge, type Verdict } from '../retry/policy.ts';
 import type { Settler } from '../settle/settler.ts';
 import type { CallbackCounters } from './callback-counters.ts';
@@ -24,6 +26,19 @@ type Before = AttemptsSoFar & Pick<DueLane, 'awaiting' | 'version'>;
 
 const FIRST: AttemptsSoFar = { attempts: 0, usedAttempts: 0, firstAttemptAt: null };
 const NONE: Before = { ...FIRST, awaiting: null, version: null };
+
+const NOT_ASKED_FOR: Failed = {
+  kind: 'failed',
+  error: 'when does not hold for it any more',
+  cause: 'system',
+  final: true,
+};
+
+const NOT_AWAITED: Failed = {
+  kind: 'failed',
+  error: 'answered with 202, whose end is not awaited of a dead letter that is sent again',
+  final: true,
+};
 
 export interface OutcomeParts {
   readonly options: Pick<
@@ -140,6 +155,37 @@ export class OutcomeChanges {
     if (handOvers.length === 0) return {};
     joined(topic, key, bytes);
     return { handOvers };
+  }
+
+  /** What came of a dead letter that went again. It moves none of the callback's books. */
+  resent(resend: DueResend, outcome: Outcome): void {
+    const { settler, clock, counters } = this.#parts;
+    const { callback, deadLetter } = resend;
+    const before = { ...NONE, ...resend };
+    const at = { callback, resend: resend.resend, deadLetter, atMs: clock.now() };
+    switch (outcome.kind) {
+      case 'unreachable':
+      case 'gone':
+        return;
+      case 'delivered':
+        counters.delivered(clock.now() - resend.event.timestampMs);
+        settler.change({ type: 'resend-delivered', ...at });
+        return;
+      case 'filtered':
+        // It was matched once and is a dead letter: it stays one rather than be called delivered.
+        settler.change({ type: 'resend-failed', ...at, ...this.judge(NOT_ASKED_FOR, before) });
+        return;
+      case 'accepted':
+        // Its end would be told of a lane, and it stands in none.
+        settler.change({ type: 'resend-failed', ...at, ...this.judge(NOT_AWAITED, before) });
+        return;
+      case 'failed':
+      case 'throttled':
+        settler.change({ type: 'resend-failed', ...at, ...this.judge(outcome, before) });
+        return;
+      default:
+        unreachable(outcome);
+    }
   }
 
   #left(lane: DueLane): void {

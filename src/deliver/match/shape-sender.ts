@@ -48,7 +48,9 @@ export class ShapeSender implements Sender {
     if (this.#payload === null && this.#metadata === null) return event;
     return {
       ...event,
-      ...(this.#payload === null ? {} : { data: this.#payload.data(parts) }),
+      ...(this.#payload === null || event.data !== undefined
+        ? {}
+        : { data: this.#payload.data(parts) }),
       ...(this.#metadata === null ? {} : { metadata: this.#metadata }),
     };
   }

@@ -11,11 +11,15 @@ import {
 } from 'fastify-type-provider-zod';
 import { RowcallError } from '../../errors.ts';
 import type { ApiParts } from './api-parts.ts';
+import { routeAudit } from './routes/audit.ts';
 import { routeCallbacks } from './routes/callbacks.ts';
 import { routeCallbackChanges } from './routes/callback-changes.ts';
 import { routeCallbackVersions } from './routes/callback-versions.ts';
+import { routeDeadLetters } from './routes/dead-letters.ts';
+import { routeEvents } from './routes/events.ts';
 import { routeLanes } from './routes/lanes.ts';
 import { routeLedger } from './routes/ledger.ts';
+import { routeResends } from './routes/resends.ts';
 import { routeStatus } from './routes/status.ts';
 import { keepAnswers } from './idempotency.ts';
 import { sendProblem } from './problem.ts';
@@ -62,6 +66,9 @@ export async function registerApi(server: FastifyInstance, parts: ApiParts): Pro
         { name: 'status', description: 'Where capture and each callback stand.' },
         { name: 'callbacks', description: 'Who is called back, and how that goes.' },
         { name: 'lanes', description: 'Keys whose first event failed.' },
+        { name: 'dead-letters', description: 'Events that were given up.' },
+        { name: 'events', description: 'Events of the log, and what became of them.' },
+        { name: 'audit', description: 'Who did what, and why.' },
       ],
     },
     transform: jsonSchemaTransform,
@@ -83,6 +90,10 @@ export async function registerApi(server: FastifyInstance, parts: ApiParts): Pro
       routeCallbackChanges(api, parts);
       routeCallbackVersions(api, parts);
       routeLanes(api, parts);
+      routeDeadLetters(api, parts);
+      routeResends(api, parts);
+      routeEvents(api, parts);
+      routeAudit(api, parts);
       refuseOtherMethods(api, methods);
       done();
     },

@@ -25,3 +25,7 @@ const NOT_BLANK = /[^\t\n\v\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205
 export const reason = z.strictObject({
   reason: z.string().min(1).max(1_000).regex(NOT_BLANK).trim(),
 });
+
+export const itemId = z.object({
+  id: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
+});

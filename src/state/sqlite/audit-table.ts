@@ -10,6 +10,7 @@ const ACTIONS: readonly AuditEntry['action'][] = [
   ...(['lane-retry', 'lane-skip', 'lane-park'] as const),
   ...(['callback-enable', 'callback-disable', 'callback-resume'] as const),
   ...(['callback-register', 'callback-remove'] as const),
+  ...(['dead-letter-resend', 'resend-pause', 'resend-resume', 'resend-cancel'] as const),
 ];
 
 /** Invariant: a line is written in the transaction of what it tells of, and never changed. */
@@ -17,17 +18,27 @@ export class AuditTable {
   readonly #insert: StatementSync;
   readonly #list: StatementSync;
   readonly #listOf: StatementSync;
+  readonly #skip: StatementSync;
 
   constructor(db: DatabaseSync) {
     this.#insert = db.prepare(
       `INSERT INTO audit (at, actor, action, callback, topic, key, event_id, reason)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
     );
+    this.#skip = db.prepare(
+      "SELECT * FROM audit WHERE callback = ? AND event_id = ? AND action = 'lane-skip' LIMIT 1",
+    );
     this.#list = db.prepare('SELECT * FROM audit WHERE id > ? ORDER BY id LIMIT ?');
     // The plus keeps SQLite on the id: a page is then read without sorting.
     this.#listOf = db.prepare(
       'SELECT * FROM audit WHERE id > ? AND +callback = ? ORDER BY id LIMIT ?',
     );
+  }
+
+  /** Who passed over the event. */
+  skipOf(callback: string, eventId: string): AuditEntry | null {
+    const row = this.#skip.get(callback, eventId);
+    return row === undefined ? null : entryOf(row);
   }
 
   add(entry: Omit<AuditEntry, 'id'>): void {

@@ -160,6 +160,10 @@ function prepareAll(db: DatabaseSync) {
     ),
     purge: [
       prepare('DELETE FROM lanes WHERE callback = ?'),
+      prepare(
+        'DELETE FROM resend_letters WHERE resend IN (SELECT id FROM resends WHERE callback = ?)',
+      ),
+      prepare('DELETE FROM resends WHERE callback = ?'),
       prepare('DELETE FROM dead_letters WHERE callback = ?'),
       prepare('DELETE FROM cursors WHERE callback = ?'),
       // Who takes the name begins anew, and is neither disabled nor told to wait.

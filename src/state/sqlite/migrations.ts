@@ -31,6 +31,11 @@
  * `lane_events.failed`: JSON of what such an event came to before; read together with the value only.
  *
  * Format 8. `version` is that of the callback which made the last attempt.
+ *
+ * Format 9. Skips are looked for by themselves: nothing that is due is taken while a callback is disabled.
+ *
+ * Format 10. `resends`: dead letters that persons had sent again, with their own books, which the file holds to balance;
+ * `resend_letters`: those that wait for it. A resend of one dead letter has `dead_letter`, and nothing to look for.
  */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -203,5 +208,39 @@ export const MIGRATIONS: readonly string[] = [
   `,
   `
   CREATE INDEX lanes_by_skip ON lanes (callback, id) WHERE skip_offset IS NOT NULL;
+  `,
+  `
+  CREATE TABLE resends (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    callback TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'running' CHECK (state IN ('running', 'paused', 'cancelled', 'done')),
+    dead_letter INTEGER,
+    filter TEXT,
+    up_to INTEGER NOT NULL,
+    scanned_to INTEGER NOT NULL DEFAULT 0,
+    total INTEGER NOT NULL,
+    taken INTEGER NOT NULL DEFAULT 0,
+    waiting INTEGER NOT NULL DEFAULT 0,
+    delivered INTEGER NOT NULL DEFAULT 0,
+    failed INTEGER NOT NULL DEFAULT 0,
+    cancelled INTEGER NOT NULL DEFAULT 0,
+    data BLOB,
+    actor TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    asked_at REAL NOT NULL,
+    ended_at REAL,
+    CONSTRAINT resends_are_not_negative CHECK (min(taken, waiting, delivered, failed, cancelled) >= 0),
+    CONSTRAINT taken_is_what_became_of_it CHECK (taken = waiting + delivered + failed + cancelled)
+  ) STRICT;
+  CREATE INDEX running_resends ON resends (callback, id) WHERE state = 'running';
+  CREATE TABLE resend_letters (
+    dead_letter INTEGER PRIMARY KEY,
+    resend INTEGER NOT NULL REFERENCES resends (id),
+    used_attempts INTEGER NOT NULL DEFAULT 0,
+    first_attempt_at REAL,
+    next_attempt_at REAL NOT NULL DEFAULT 0
+  ) STRICT;
+  CREATE INDEX resend_letters_by_due_time ON resend_letters (resend, next_attempt_at, dead_letter);
+  CREATE INDEX dead_letters_by_place ON dead_letters (cursor, offset);
   `,
 ];

@@ -27,6 +27,13 @@ import type {
   Ending,
 } from '../completion.ts';
 import { aboutCallback, AuditTable } from './audit-table.ts';
+import {
+  type DeadLetterScan,
+  type DueResend,
+  isResendChange,
+  type Resend,
+  type ResendChange,
+} from '../resend-store.ts';
 import { CallbackHoldTable } from './callback-hold-table.ts';
 import { CallbackTable } from './callback-table.ts';
 import { CompletionTable } from './completion-table.ts';
@@ -36,6 +43,9 @@ import { DeadLetterTable } from './dead-letter-table.ts';
 import { HandOverTable } from './hand-over-table.ts';
 import { LaneEvents } from './lane-events.ts';
 import { LaneTable } from './lane-table.ts';
+import { ResendTable } from './resend-table.ts';
+import { WhereaboutsTable } from './whereabouts-table.ts';
+import type { EventAt, Whereabouts } from '../whereabouts.ts';
 import { type LockTaken, ProcessLock } from '../../shared/process-lock.ts';
 import { readFailure, writeFailure } from './state-error.ts';
 
@@ -99,6 +109,8 @@ class SqliteState implements StateStore {
   readonly #holds: CallbackHoldTable;
   readonly #completions: CompletionTable;
   readonly #callbacks: CallbackTable;
+  readonly #resends: ResendTable;
+  readonly #whereabouts: WhereaboutsTable;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
   #broken: RowcallError | undefined;
@@ -122,6 +134,8 @@ class SqliteState implements StateStore {
     this.#audit = new AuditTable(db);
     this.#holds = new CallbackHoldTable(db, this.#audit);
     this.#callbacks = new CallbackTable(db);
+    this.#resends = new ResendTable(db, this.#deadLetters, this.#audit);
+    this.#whereabouts = new WhereaboutsTable(db, this.#deadLetters, this.#audit);
     // Not deferred: a transaction that reads before it writes would fail where another process wrote between.
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
@@ -145,7 +159,10 @@ class SqliteState implements StateStore {
     if (changes.length === 0) return Promise.resolve([]);
     return this.#write(() => {
       const moves = new CursorMoves();
-      for (const change of changes) this.#apply(change, moves);
+      for (const change of changes) {
+        if (isResendChange(change)) this.#resends.ended(change);
+        else this.#apply(change, moves);
+      }
       this.#cursors.write(moves);
       return moves.superseded;
     });
@@ -295,13 +312,57 @@ class SqliteState implements StateStore {
     });
   }
 
+  scanDeadLetters({
+    limit,
+    ...scan
+  }: Parameters<StateStore['scanDeadLetters']>[0]): ReturnType<StateStore['scanDeadLetters']> {
+    return this.#read(() => this.#deadLetters.scan(scan, limit));
+  }
+
+  countDeadLetters(scan: DeadLetterScan): ReturnType<StateStore['countDeadLetters']> {
+    return this.#read(() => this.#deadLetters.count(scan));
+  }
+
+  resendOne(...args: Parameters<StateStore['resendOne']>): Promise<Resend> {
+    return this.#write(() => this.#resends.one(...args));
+  }
+
+  resendMany(...args: Parameters<StateStore['resendMany']>): Promise<Resend> {
+    return this.#write(() => this.#resends.many(...args));
+  }
+
+  resends({ callback, beforeId, limit }: Parameters<StateStore['resends']>[0]): Promise<Resend[]> {
+    const before = beforeId ?? Number.MAX_SAFE_INTEGER;
+    return this.#read(() => this.#resends.list(callback, before, limit));
+  }
+
+  resend(id: number): ReturnType<StateStore['resend']> {
+    return this.#read(() => this.#resends.show(id));
+  }
+
+  actOnResend(...args: Parameters<StateStore['actOnResend']>): Promise<Resend> {
+    return this.#write(() => this.#resends.act(...args));
+  }
+
+  dueResends(...args: Parameters<StateStore['dueResends']>): Promise<readonly DueResend[]> {
+    return this.#write(() => this.#resends.due(...args));
+  }
+
+  nextResendAt(callback: string): Promise<number | null> {
+    return this.#read(() => this.#resends.nextAt(callback));
+  }
+
+  whereabouts(at: EventAt): Promise<Whereabouts> {
+    return this.#read(() => this.#whereabouts.find(at));
+  }
+
   close(): Promise<void> {
     if (this.#db.isOpen) this.#db.close();
     this.#lock?.release();
     return Promise.resolve();
   }
 
-  #apply(change: StateChange, moves: CursorMoves): void {
+  #apply(change: Exclude<StateChange, ResendChange>, moves: CursorMoves): void {
     switch (change.type) {
       case 'progress':
         moves.progress(this.#cursors.idOf(change), change);

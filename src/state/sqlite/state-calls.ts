@@ -35,6 +35,16 @@ export const METHODS = [
   'forgetRemoved',
   'keptAnswer',
   'keepAnswer',
+  'scanDeadLetters',
+  'countDeadLetters',
+  'resendOne',
+  'resendMany',
+  'resends',
+  'resend',
+  'actOnResend',
+  'dueResends',
+  'nextResendAt',
+  'whereabouts',
   'close',
 ] as const satisfies readonly (keyof StateStore)[];
 

@@ -17,6 +17,8 @@ import type {
   StateChange,
   StateStore,
 } from '../state-store.ts';
+import type { DueResend, Resend } from '../resend-store.ts';
+import type { EventAt, Whereabouts } from '../whereabouts.ts';
 import type { SqliteStateOptions } from './sqlite-state.ts';
 import type { Answer, Call, Method, StateThreadData } from './state-calls.ts';
 
@@ -223,6 +225,50 @@ class ThreadedState implements StateStore {
 
   keepAnswer(...args: Parameters<StateStore['keepAnswer']>): ReturnType<StateStore['keepAnswer']> {
     return this.#call('keepAnswer', args);
+  }
+
+  scanDeadLetters(
+    ...args: Parameters<StateStore['scanDeadLetters']>
+  ): ReturnType<StateStore['scanDeadLetters']> {
+    return this.#call('scanDeadLetters', args);
+  }
+
+  countDeadLetters(
+    ...args: Parameters<StateStore['countDeadLetters']>
+  ): ReturnType<StateStore['countDeadLetters']> {
+    return this.#call('countDeadLetters', args);
+  }
+
+  resendOne(...args: Parameters<StateStore['resendOne']>): Promise<Resend> {
+    return this.#call('resendOne', args);
+  }
+
+  resendMany(...args: Parameters<StateStore['resendMany']>): Promise<Resend> {
+    return this.#call('resendMany', args);
+  }
+
+  resends(...args: Parameters<StateStore['resends']>): Promise<readonly Resend[]> {
+    return this.#call('resends', args);
+  }
+
+  resend(id: number): ReturnType<StateStore['resend']> {
+    return this.#call('resend', [id]);
+  }
+
+  actOnResend(...args: Parameters<StateStore['actOnResend']>): Promise<Resend> {
+    return this.#call('actOnResend', args);
+  }
+
+  dueResends(...args: Parameters<StateStore['dueResends']>): Promise<readonly DueResend[]> {
+    return this.#call('dueResends', args);
+  }
+
+  nextResendAt(callback: string): Promise<number | null> {
+    return this.#call('nextResendAt', [callback]);
+  }
+
+  whereabouts(at: EventAt): Promise<Whereabouts> {
+    return this.#call('whereabouts', [at]);
   }
 
   close(): Promise<void> {

@@ -8,6 +8,7 @@ import { Dispatcher } from '../../../../src/deliver/lane/dispatcher.ts';
 import { HANDING_OVER_NOTHING } from '../../../../src/deliver/lane/hand-overs.ts';
 import { LaneIndex } from '../../../../src/deliver/lane/lane-index.ts';
 import { LaneWorker } from '../../../../src/deliver/lane/lane-worker.ts';
+import { ResendWorker } from '../../../../src/deliver/lane/resends.ts';
 import { pendingEvent } from '../../../../src/deliver/lane/pending-event.ts';
 import { Turns } from '../../../../src/deliver/lane/turns.ts';
 import { Progress } from '../../../../src/deliver/settle/progress.ts';
@@ -17,6 +18,7 @@ import { silentLogger } from '../../../../src/shared/logger.ts';
 import { openSqliteState } from '../../../../src/state/sqlite/sqlite-state.ts';
 import type { LedgerCounts, StateStore } from '../../../../src/state/state-store.ts';
 import { callbackCalls } from '../../../support/callback-calls.ts';
+import { boundResends } from '../../../support/bound-resends.ts';
 import { PERSISTENCE } from '../../../support/engine-options.ts';
 import { type Owner, Scheduler } from '../../../support/simulation-scheduler.ts';
 
@@ -54,6 +56,7 @@ export type SceneOptions = Partial<
 export class DispatcherScene {
   readonly dispatcher: Dispatcher;
   readonly lanes: LaneIndex;
+  readonly resends: ResendWorker;
   readonly counters = new CallbackCounters();
   readonly failures: unknown[] = [];
   readonly #scheduler = new Scheduler(() => 0);
@@ -117,17 +120,30 @@ export class DispatcherScene {
         worker.wake();
         this.#awaited.wake();
       },
-      onLaneEmptied: () => undefined,
+      onResends: () => {
+        resends.wake();
+      },
+      onLaneEmptied: () => {
+        resends.wake();
+      },
       onFailure,
     });
     const { dispatcher } = this;
     const worker = new LaneWorker({ callback: CALLBACK, state, dispatcher, lanes, clock });
+    const resends = new ResendWorker({
+      callback: CALLBACK,
+      state,
+      resends: dispatcher.resends,
+      clock,
+    });
+    this.resends = resends;
     worker.run(this.#abandon.signal).catch(onFailure);
     this.#awaited = new AwaitedWorker({
       ...{ callback: CALLBACK, state, dispatcher, lanes, clock },
       poller: options.async?.poller ?? null,
     });
     this.#awaited.run(this.#abandon.signal).catch(onFailure);
+    resends.run(this.#abandon.signal).catch(onFailure);
   }
 
   /** Offers the next event of the partition; its row has so many bytes. */
@@ -183,6 +199,13 @@ export class DispatcherScene {
 
   async pass(ms: number): Promise<void> {
     await this.#scheduler.advance(ms);
+  }
+
+  /** What was asked for at the store is seen. */
+  async lookAtResends(): Promise<void> {
+    this.resends.wake();
+    await turn();
+    await this.pass(0);
   }
 
   /** Commits begun from here on wait for `release`. */
@@ -284,6 +307,7 @@ function bound(store: StateStore): StateStore {
     deadLetter: (id) => store.deadLetter(id),
     audit: (filter) => store.audit(filter),
     ...callbackCalls(store),
+    ...boundResends(store),
     close: () => store.close(),
   };
 }

@@ -1,0 +1,73 @@
+/** The slots of a callback, and one attempt in each. */
+
+import { bytesToSend } from '../../claim-reference.ts';
+import { LARGE_EVENT_BYTES, type LargeWork } from '../../shared/large-work.ts';
+import type { CallbackOptions } from '../callback-options.ts';
+import type { Outcome, OutgoingEvent } from '../callback/sender.ts';
+import type { Gate } from './gate.ts';
+import type { Turn } from './work.ts';
+
+/** Lanes use no more than this share of the concurrency, also while the fast path is idle: its next event would wait
+ *  for attempts that hang. One slot at least. */
+const LANE_SHARE = 0.25;
+
+export interface AttemptParts {
+  readonly options: Pick<CallbackOptions, 'sender'>;
+  readonly large: LargeWork;
+  readonly gate: Pick<Gate, 'limit' | 'begin' | 'ended'>;
+  readonly abandon: AbortSignal;
+  /** Whether no attempt begins any more. */
+  readonly isStopping: () => boolean;
+}
+
+/** An attempt that is to be made. */
+export interface ToSend {
+  readonly event: OutgoingEvent;
+  /** From 1. */
+  readonly attempt: number;
+  readonly turn: Turn;
+  /** It takes of the lanes' share: it failed before, or stands behind one that did. */
+  readonly fromLane: boolean;
+}
+
+/** Invariant: a slot is taken when an attempt begins, and free as soon as its outcome is known; its key is not. */
+export class Attempts {
+  readonly #parts: AttemptParts;
+  #inFlight = 0;
+  #fromLanes = 0;
+
+  constructor(parts: AttemptParts) {
+    this.#parts = parts;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Slots that lanes may still take. */
+  get laneRoom(): number {
+    return Math.max(1, Math.floor(this.#parts.gate.limit * LANE_SHARE)) - this.#fromLanes;
+  }
+
+  /**
+   * A large event waits for its turn in its slot, before its request is made; whoever asked ends the turn. Null when
+   * we are to stop by then: no attempt was made, and the event comes again as if it had not been read.
+   */
+  async make({ event, attempt, turn, fromLane }: ToSend): Promise<Outcome | null> {
+    const { options, abandon, large, gate, isStopping } = this.#parts;
+    const begun = gate.begin(fromLane);
+    const share = fromLane ? 1 : 0;
+    this.#inFlight += 1;
+    this.#fromLanes += share;
+    try {
+      const bytes = bytesToSend(event.value);
+      if (bytes >= LARGE_EVENT_BYTES) turn.leave = await large.enter(bytes);
+      if (isStopping()) return null;
+      const outcome = await options.sender.send(event, attempt, abandon);
+      return gate.ended(outcome, event, begun);
+    } finally {
+      this.#inFlight -= 1;
+      this.#fromLanes -= share;
+    }
+  }
+}

@@ -1,0 +1,27 @@
+/** Where one event of one callback is: a part of the state store's port. */
+
+import type { AuditEntry, DeadLetter, LaneKey, LaneSummary } from './state-store.ts';
+
+export interface EventAt extends LaneKey {
+  readonly partition: number;
+  readonly offset: number;
+  readonly eventId: string;
+}
+
+export interface Whereabouts {
+  /** The key's lane, where it has one, and whether the event stands in it. */
+  readonly lane: {
+    readonly summary: LaneSummary;
+    readonly holds: boolean;
+    /** Id of the event that all others of the lane wait for. */
+    readonly headId: string;
+  } | null;
+  readonly deadLetter: DeadLetter | null;
+  /** Who passed over it. */
+  readonly skipped: AuditEntry | null;
+}
+
+export interface WhereaboutsStore {
+  /** Where the event is beside the cursor; all null for one that is in no lane, no dead letter and was not skipped. */
+  whereabouts(at: EventAt): Promise<Whereabouts>;
+}

@@ -1,0 +1,21 @@
+/** The state store's part for resends as a plain object, to stand in one that replaces other methods. */
+
+import type { ResendStore } from '../../src/state/resend-store.ts';
+import type { WhereaboutsStore } from '../../src/state/whereabouts.ts';
+
+export function boundResends(
+  store: ResendStore & WhereaboutsStore,
+): ResendStore & WhereaboutsStore {
+  return {
+    scanDeadLetters: (scan) => store.scanDeadLetters(scan),
+    countDeadLetters: (scan) => store.countDeadLetters(scan),
+    resendOne: (id, data, asked) => store.resendOne(id, data, asked),
+    resendMany: (which, extent, asked) => store.resendMany(which, extent, asked),
+    resends: (page) => store.resends(page),
+    resend: (id) => store.resend(id),
+    actOnResend: (id, action, asked) => store.actOnResend(id, action, asked),
+    dueResends: (callback, nowMs, limit, busy) => store.dueResends(callback, nowMs, limit, busy),
+    whereabouts: (at) => store.whereabouts(at),
+    nextResendAt: (callback) => store.nextResendAt(callback),
+  };
+}

@@ -1,0 +1,140 @@
+import { describe, expect, test } from 'vitest';
+import type { Resend } from '../../../../src/state/resend-store.ts';
+import { RETRY } from '../../../support/engine-options.ts';
+import {
+  CALLBACK,
+  DELIVERED,
+  DispatcherScene,
+  FAILED,
+  FILTERED,
+  UNREACHABLE,
+} from './dispatcher-scene.ts';
+
+const ASKED = { actor: 'ann', reason: 'mended', atMs: 1 };
+
+/** Offset 0 of key `a` is a dead letter. */
+async function withDeadLetter(options: { concurrency?: number } = {}): Promise<DispatcherScene> {
+  const scene = await DispatcherScene.open({
+    ...{ onExhausted: 'dead-letter', retry: { ...RETRY, maximumAttempts: 1 } },
+    ...options,
+  });
+  scene.offer('a');
+  await scene.answer(0, FAILED);
+  return scene;
+}
+
+async function resend(scene: DispatcherScene, deadLetter = 1): Promise<Resend> {
+  const asked = await scene.state.resendOne(deadLetter, null, ASKED);
+  await scene.lookAtResends();
+  return asked;
+}
+
+async function found(scene: DispatcherScene, { id }: Resend): Promise<Resend> {
+  return (await scene.state.resend(id)).resend;
+}
+
+describe('a dead letter that goes again', () => {
+  test('is sent with the number of its next attempt, and moves none of the books', async () => {
+    const scene = await withDeadLetter();
+    const before = await scene.ledger();
+    const asked = await resend(scene);
+    expect(scene.sending).toEqual([0]);
+    expect(scene.attempt(0).attempt).toBe(2);
+    await scene.answer(0, DELIVERED);
+    expect(await found(scene, asked)).toMatchObject({ state: 'done', delivered: 1 });
+    expect(await scene.ledger()).toEqual(before);
+    expect(await scene.state.deadLetters({ limit: 9 })).toEqual([]);
+    scene.offer('a');
+    expect(scene.sending).toEqual([1]);
+  });
+
+  test('waits for the event of its key in flight, and the next one of its key waits for it', async () => {
+    const scene = await withDeadLetter();
+    for (const key of ['a', 'a', 'b']) scene.offer(key);
+    expect(scene.sending).toEqual([1, 3]);
+    await resend(scene);
+    expect(scene.sending).toEqual([1, 3]);
+    await scene.answer(1, DELIVERED);
+    expect(scene.sending).toEqual([3, 0]);
+    scene.hold();
+    await scene.answer(0, DELIVERED);
+    expect(scene.sending).toEqual([3]);
+    await scene.release();
+    expect(scene.sending).toEqual([3, 2]);
+  });
+
+  test('an event that comes while it is in flight waits for it', async () => {
+    const scene = await withDeadLetter();
+    await resend(scene);
+    scene.offer('a');
+    expect(scene.sending).toEqual([0]);
+    await scene.answer(0, FAILED);
+    expect(scene.sending).toEqual([1]);
+  });
+
+  test('stays a dead letter where it is exhausted again, and its key goes on', async () => {
+    const scene = await withDeadLetter();
+    const asked = await resend(scene);
+    await scene.answer(0, FAILED);
+    expect(await found(scene, asked)).toMatchObject({ state: 'done', failed: 1 });
+    const [letter] = await scene.state.deadLetters({ limit: 9 });
+    expect(letter).toMatchObject({ id: 1, attempts: 2 });
+  });
+
+  test('that its callback does not ask for any more is not called delivered', async () => {
+    const scene = await withDeadLetter();
+    const asked = await resend(scene);
+    await scene.answer(0, FILTERED);
+    expect(await found(scene, asked)).toMatchObject({ state: 'done', failed: 1 });
+    expect(await scene.state.deadLetters({ limit: 9 })).toHaveLength(1);
+  });
+
+  test('uses nothing up while the endpoint is down, and a cancelled one is not sent after that', async () => {
+    const scene = await withDeadLetter();
+    const asked = await resend(scene);
+    await scene.answer(0, UNREACHABLE);
+    expect(await found(scene, asked)).toMatchObject({ state: 'running', waiting: 1 });
+    expect(scene.sending).toEqual([]);
+    await scene.state.actOnResend(asked.id, 'cancel', ASKED);
+    await scene.pass(120_000);
+    expect(scene.sending).toEqual([]);
+    expect(scene.failures).toEqual([]);
+  });
+
+  test('goes once its key has no lane any more', async () => {
+    const scene = await DispatcherScene.open({
+      ...{ onExhausted: 'dead-letter', retry: { ...RETRY, maximumAttempts: 2 } },
+    });
+    scene.offer('a');
+    await scene.answer(0, FAILED);
+    await scene.pass(1_000);
+    await scene.answer(0, FAILED);
+    scene.offer('a');
+    await scene.answer(1, FAILED);
+    await resend(scene);
+    expect(scene.sending).toEqual([]);
+    await scene.pass(1_000);
+    expect(scene.sending).toEqual([1]);
+    await scene.answer(1, DELIVERED);
+    await scene.pass(6_000);
+    expect(scene.sending).toEqual([0]);
+    await scene.answer(0, DELIVERED);
+    expect(await scene.state.deadLetters({ callback: CALLBACK, limit: 9 })).toEqual([]);
+  });
+
+  test('many of one key go one after another', async () => {
+    const scene = await withDeadLetter();
+    scene.offer('a');
+    await scene.answer(1, FAILED);
+    const which = { callback: CALLBACK };
+    await scene.state.resendMany(which, { upToId: 2, total: 2 }, ASKED);
+    await scene.lookAtResends();
+    expect(scene.sending).toEqual([0]);
+    await scene.answer(0, DELIVERED);
+    expect(scene.sending).toEqual([1]);
+    await scene.answer(1, DELIVERED);
+    expect(await scene.state.resends({ limit: 9 })).toMatchObject([
+      { state: 'done', delivered: 2 },
+    ]);
+  });
+});
