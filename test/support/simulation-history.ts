@@ -88,6 +88,8 @@ export class History {
   readonly #emptyDice: Dice;
   /** Tables that have had a record, so that they have a topic. */
   readonly #withTopic = new Set<string>();
+  /** Those of them that were dropped and had no row since: a DROP DATABASE does not say it again. */
+  readonly #dropped = new Set<string>();
   readonly #tables: readonly TableState[];
   #position = 0;
   #committedAt = 0;
@@ -189,7 +191,10 @@ export class History {
   }
 
   #end(open: OpenTransaction): void {
-    for (const { table } of open.records) this.#withTopic.add(table);
+    for (const { table, operation } of open.records) {
+      this.#withTopic.add(table);
+      if (operation !== 't') this.#dropped.delete(table);
+    }
     this.transactions.push({ ...open, end: this.#position });
   }
 
@@ -283,8 +288,10 @@ export class History {
       state.shape = { ...state.shape, tableId: state.shape.tableId + 10 };
       const table = `shop.${state.shape.table}`;
       const isOutbox = this.outbox && table === OUTBOX_TABLE;
-      const isExpected = state.captured && !isOutbox && this.#withTopic.has(table);
+      const isThere = !sql.startsWith('DROP DATABASE') || !this.#dropped.has(table);
+      const isExpected = state.captured && !isOutbox && this.#withTopic.has(table) && isThere;
       if (isExpected) open.records.push(truncated(state.shape, open));
+      if (sql.startsWith('DROP')) this.#dropped.add(table);
     }
   }
 

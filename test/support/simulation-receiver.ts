@@ -107,7 +107,7 @@ export class Receiver {
 
   /** A request arrives. */
   arrived(event: OutgoingEvent, attempt: number, before: BeforeAttempt): Answer {
-    const key = `${event.topic} ${orderKey(event)}`;
+    const key = `${event.topic} ${keyAtReceiver(event)}`;
     const last = this.#last.get(key);
     this.requests += 1;
     if (last === event.offset) this.repeats += 1;
@@ -285,4 +285,10 @@ function attemptsOf({
 function orderKey(event: Pick<StoredRecord, 'key' | 'table' | 'operation'>): string {
   const isTruncate = event.operation === 't' && event.table !== KEYLESS_TABLE;
   return event.key ?? `${isTruncate ? '!' : '~'}${event.table}`;
+}
+
+/** What is handed over does not keep a truncate in order with the rows of its table (ADR 28). */
+function keyAtReceiver(event: OutgoingEvent): string {
+  const isApart = event.handedOver !== undefined && event.operation === 't';
+  return isApart ? `!${event.table}` : orderKey(event);
 }
