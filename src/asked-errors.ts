@@ -79,13 +79,13 @@ export const ASKED_ERRORS = {
     retriable: false,
     exit: 2,
     http: 404,
-    cure: 'See rowcall dead-letters resends.',
+    cure: 'GET /v1/resends lists them (docs/API.md).',
   },
   RESEND_PENDING: {
     retriable: false,
     exit: 2,
     http: 409,
-    cure: 'Wait for the resend that has it, or cancel that one; see rowcall dead-letters resends.',
+    cure: 'Wait for the resend that has it, or cancel that one; GET /v1/resends lists them.',
   },
   RESEND_AWAITED: {
     retriable: false,
