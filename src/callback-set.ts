@@ -276,7 +276,7 @@ export class CallbackSet {
 }
 
 export const ORPHANED =
-  'Callbacks are not configured any more: they are called no more, and the log keeps their events. Configure them again and they go on, or: rowcall callbacks remove NAME';
+  'Callbacks are not configured any more: they are called no more, and the embedded log keeps their events; Kafka as long as its retention says. Configure them again and they go on, or: rowcall callbacks remove NAME -c FILE';
 
 const NOBODY: ChangeableLeg = {
   change: (callback) =>
@@ -296,7 +296,7 @@ function refuseTaken(there: LiveCallback | undefined): void {
   if (there?.origin !== 'api') return;
   const { name } = there.config;
   throw new RowcallError('CALLBACK_EXISTS', `The callback ${name} was made through the API`, {
-    cure: `Give that of the file another name, or remove the other first: rowcall callbacks remove ${name}.`,
+    cure: `Give that of the file another name, or remove the other first: rowcall callbacks remove ${name} -c FILE.`,
   });
 }
 

@@ -5,7 +5,7 @@ import { printCallback } from '../../../config/print.ts';
 import type { CallbackSnapshot } from '../../../deliver/callback-runner.ts';
 import { RowcallError } from '../../../errors.ts';
 import { lagRecords, type PartitionEnds } from '../../observe/lag.ts';
-import type { CallbackAction, Cursor } from '../../../state/state-store.ts';
+import { type CallbackAction, type Cursor, handOverOf } from '../../../state/state-store.ts';
 import type { ApiServer } from '../api.ts';
 import { type ApiParts, askedBy, type ListedCallback, requireState } from '../api-parts.ts';
 import { pageOf, pageOfSorted, pageQuery } from '../page.ts';
@@ -161,11 +161,12 @@ function describe(
 
 type Cursors = readonly [Cursor, ...Cursor[]];
 
-/** Callbacks with progress that nobody configures any more, each with its cursors. */
+/** Callbacks with progress that nobody configures any more, each with its cursors, also of what was handed over. */
 async function orphans({ state, callbacks }: ApiParts): Promise<Cursors[]> {
   const configured = new Set(callbacks.all.map(({ config }) => config.name));
   const byName = new Map<string, [Cursor, ...Cursor[]]>();
-  for (const cursor of (await state?.cursors()) ?? []) {
+  const all = state === null ? [] : [...(await state.cursors()), ...(await state.handedOver())];
+  for (const cursor of all) {
     if (configured.has(cursor.callback)) continue;
     const others = byName.get(cursor.callback);
     if (others === undefined) byName.set(cursor.callback, [cursor]);
@@ -180,6 +181,8 @@ function describeOrphan(
   ends: PartitionEnds | null,
 ): Callback {
   const [{ callback: name }] = cursors;
+  // What was handed over stands nowhere in the log.
+  const inLog = cursors.filter(({ topic }) => handOverOf(topic) === null);
   const inLanes = cursors.reduce((sum, { ledger }) => sum + laned(ledger), 0);
   return {
     ...{ name, origin: 'file', version: 0, resumes_at: null, config: null, disabled: null },
@@ -191,7 +194,7 @@ function describeOrphan(
         }),
     ...{ in_flight: 0, lane_events: inLanes },
     lanes: cursors.reduce((sum, { ledger }) => sum + ledger.retrying, 0),
-    lag: ends === null ? null : lagRecords({ partitions: cursors.map(standing) }, ends),
+    lag: ends === null ? null : lagRecords({ partitions: inLog.map(standing) }, ends),
   };
 }
 
