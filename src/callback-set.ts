@@ -60,6 +60,8 @@ export class CallbackSet {
     set.#live = mapOf(registered);
     set.#live = await set.#withFile(config.callbacks, 'start');
     for (const name of await state.removedCallbacks()) set.#purge(name);
+    // Before anybody works: one of the same name, which the file has now, would begin on what is being deleted.
+    await set.#telling;
     return set;
   }
 

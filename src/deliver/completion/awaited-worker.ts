@@ -76,6 +76,8 @@ export class AwaitedWorker {
     const now = clock.now();
     const found = await state.awaitedLanes(callback, now, room, dispatcher.busyLanes);
     for (const lane of found.lanes) {
+      // The other worker asked before, and had its answer first.
+      if (dispatcher.busyLanes.has(lane.id)) continue;
       // Those that are asked now wake us when they have answered.
       if (this.#mustAsk(lane, now) && this.#asking >= (poller?.concurrency ?? 0)) continue;
       dispatcher.busyLanes.add(lane.id);

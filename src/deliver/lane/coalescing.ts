@@ -136,6 +136,8 @@ export class Coalescing {
       return false;
     }
     this.#hold(period, event);
+    // Whoever waits for room asked before this one was held, and does not ask again.
+    this.makeRoom();
     return true;
   }
 

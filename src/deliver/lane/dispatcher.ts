@@ -179,7 +179,10 @@ export class Dispatcher {
 
   /** A lane whose head is due, or is to be skipped; its id is in `busyLanes`. */
   offerLane(lane: DueLane): void {
-    if (!lane.skipAsked) {
+    if (!lane.skipAsked && !this.#gate.takesIn) {
+      // Looked for before the gate shut: what a person does with it meanwhile, the store tells when it is fetched again.
+      this.busyLanes.delete(lane.id);
+    } else if (!lane.skipAsked) {
       this.#due.push(lane);
       this.#pump();
     } else if (!this.#stopping) {

@@ -75,6 +75,8 @@ export class HandOvers {
   /** A callback works, from now on or again. */
   receives(callback: string, receiving: Receiving): void {
     this.#receiving.set(callback, receiving);
+    // Changed, it may have more room than before; those who wait for it would hear of it with its next lane only.
+    this.freed(callback);
   }
 
   /** A callback works no more, and may be removed with all that waits for it. */

@@ -41,6 +41,7 @@ export class LaneWorker {
   /** Rejects with the signal's reason. */
   async run(signal: AbortSignal): Promise<never> {
     for (;;) {
+      signal.throwIfAborted();
       const found = await this.#handOver();
       signal.throwIfAborted();
       if (found === 0) await this.#rest(signal);
@@ -60,6 +61,8 @@ export class LaneWorker {
         ? await state.lanesToSkip(callback, large ? 1 : MAX_HEADS, busyLanes)
         : await state.dueLanes(callback, clock.now(), room, busyLanes);
     for (const lane of due) {
+      // The other worker asked before, and had its answer first.
+      if (busyLanes.has(lane.id)) continue;
       busyLanes.add(lane.id);
       dispatcher.offerLane(lane);
     }

@@ -39,4 +39,16 @@ describe('what is handed over', () => {
     handOvers.freed('mail');
     expect([told, from.hasRoom()]).toEqual([1, true]);
   });
+
+  it('says so also where who gets it was changed and has more room than before', async () => {
+    const handOvers = new HandOvers(await openSqliteState({ path: ':memory:' }), settler);
+    handOvers.receives('mail', { wake: () => undefined, isFull: () => true });
+    let told = 0;
+    const from = await handOvers.from({ name: 'orders', fallback: 'mail' }, () => {
+      told += 1;
+    });
+    expect(from.hasRoom()).toBe(false);
+    handOvers.receives('mail', { wake: () => undefined, isFull: () => false });
+    expect([told, from.hasRoom()]).toEqual([1, true]);
+  });
 });
