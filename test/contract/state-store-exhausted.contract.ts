@@ -195,6 +195,7 @@ export function describeExhausted(name: string, make: () => Promise<StateUnderTe
         diedAt: 8_000,
         error: 'HTTP 501',
         cause: 'system',
+        version: null,
       });
       const shown = await state.deadLetter(letter?.id ?? 0);
       expect(shown.deadLetter).toEqual(letter);

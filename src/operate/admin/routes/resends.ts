@@ -163,7 +163,7 @@ function routeMany(api: ApiServer, parts: ApiParts): void {
       const filter = { ...filterOf(asked), callback };
       refuseAwaited(callback, parts);
       if (!dryRun && expected === undefined) {
-        throw new RowcallError('API_REQUEST_INVALID', 'How many are expected is not said', {
+        throw new RowcallError('RESEND_COUNT_CHANGED', 'How many are expected is not said', {
           place: 'body/expected',
           cure: 'Ask with dry_run first, and give its count as expected and its up_to.',
         });
