@@ -83,7 +83,9 @@ export class Scene {
     const { name: database } = await freshDatabase(options.name.replaceAll('-', '_'), serverUrl);
     if (options.tables === undefined) await createWorkloadTables(serverUrl, database);
     else await createTables(serverUrl, database, options.tables);
-    const account = await freshAccount(SOURCE_GRANTS, serverUrl);
+    // A server of the caller's may be MariaDB, which is asked what its binlog leaves open of a column's type.
+    const asked = options.serverUrl === undefined ? [] : [`REFERENCES ON \`${database}\`.*`];
+    const account = await freshAccount([...SOURCE_GRANTS, ...asked], serverUrl);
     const journal = new ReceiverJournal();
     const receivers = new Map<string, Receiver>();
     for (const callback of options.callbacks) {
