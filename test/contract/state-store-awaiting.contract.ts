@@ -1,5 +1,5 @@
 /** Events that were answered with 202: their clocks, their ends and the books, on every adapter. */
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import type { Accepted, AttemptKey, Completion, Ending } from '../../src/state/completion.ts';
 import type { LaneSummary, StateChange, StateStore } from '../../src/state/state-store.ts';
@@ -19,6 +19,7 @@ import {
   newCursor,
   progress,
   TOPIC,
+  eachWithStore,
 } from './state-store-samples.ts';
 
 const NONE: ReadonlySet<number> = new Set();
@@ -55,18 +56,10 @@ function behind(key: string, offset: number): StateChange[] {
   ];
 }
 
-export function describeAwaiting(name: string, make: () => Promise<StateUnderTest>): void {
-  let under: StateUnderTest;
+export function describeAwaiting(make: () => Promise<StateUnderTest>): void {
   let state: StateStore;
-
-  beforeEach(async () => {
-    under = await make();
-    state = await under.open();
-    await state.openCursors([newCursor()]);
-  });
-  afterEach(async () => {
-    await state.close();
-    await under.destroy();
+  eachWithStore(make, [newCursor()], (opened) => {
+    state = opened;
   });
 
   const ledger = async (): Promise<unknown> => (await state.cursors())[0]?.ledger;
@@ -90,7 +83,7 @@ export function describeAwaiting(name: string, make: () => Promise<StateUnderTes
     return lanes.map(({ awaiting }) => awaiting?.ending);
   };
 
-  describe(`${name}: an event that is awaited`, () => {
+  describe('an event that is awaited', () => {
     test('is its lane’s head, counts as awaiting, and is not due', async () => {
       await state.commit([...intoAwaiting('k', 0, { version: 6 }), ...behind('k', 1)]);
       expect(await ledger()).toEqual(counts({ read: 2, matched: 2, awaiting: 1, pending: 1 }));
@@ -215,7 +208,7 @@ export function describeAwaiting(name: string, make: () => Promise<StateUnderTes
     });
   });
 
-  describe(`${name}: an end that comes before the answer that it ends`, () => {
+  describe('an end that comes before the answer that it ends', () => {
     test('counts as soon as the answer is stored, on the fast path and in a lane', async () => {
       expect(await complete(SUCCEEDED, { early: true })).toBe('taken');
       expect(await complete(SUCCEEDED, { early: true })).toBe('repeated');
@@ -245,7 +238,7 @@ export function describeAwaiting(name: string, make: () => Promise<StateUnderTes
     });
   });
 
-  describe(`${name}: a person and an awaited event`, () => {
+  describe('a person and an awaited event', () => {
     test('a retry gives the attempt up, and the next one is due now', async () => {
       await state.commit([...intoAwaiting('k', 0), ...behind('k', 1)]);
       await act('retry', 1_200);
@@ -331,7 +324,7 @@ export function describeAwaiting(name: string, make: () => Promise<StateUnderTes
     });
   });
 
-  describe(`${name}: what is awaited`, () => {
+  describe('what is awaited', () => {
     test('is refused for what is none of it', async () => {
       await state.commit(intoAwaiting('k', 0));
       const before = await everything(state);

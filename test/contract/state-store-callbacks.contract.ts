@@ -1,5 +1,5 @@
 /** Callbacks, their versions and their removal, of the port src/state/callback-store.ts: part of the state store's suite. */
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import type { NewVersion } from '../../src/state/callback-store.ts';
 import type { StateStore } from '../../src/state/state-store.ts';
@@ -16,6 +16,7 @@ import {
   matched,
   newCursor,
   TOPIC,
+  eachWithStore,
 } from './state-store-samples.ts';
 
 function version(
@@ -26,17 +27,11 @@ function version(
   return { name, shown: `{"shown":"${says}"}`, written, digest: says, ...asked(7) };
 }
 
-export function describeCallbacks(name: string, make: () => Promise<StateUnderTest>): void {
-  describe(`${name}: callbacks`, () => {
-    let under: StateUnderTest;
+export function describeCallbacks(make: () => Promise<StateUnderTest>): void {
+  describe('callbacks', () => {
     let state: StateStore;
-    beforeEach(async () => {
-      under = await make();
-      state = await under.open();
-    });
-    afterEach(async () => {
-      await state.close();
-      await under.destroy();
+    eachWithStore(make, [], (opened) => {
+      state = opened;
     });
 
     test('are registered with their versions and a line in the audit log', async () => {

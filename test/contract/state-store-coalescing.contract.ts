@@ -1,5 +1,5 @@
 /** Lanes of a callback that coalesces, of the port src/state/state-store.ts: part of its suite. */
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import type { LedgerCounts, StateStore } from '../../src/state/state-store.ts';
 import { laneEventBytes } from '../../src/state/state-store.ts';
@@ -14,20 +14,14 @@ import {
   intoLane,
   laneKey,
   newCursor,
+  eachWithStore,
 } from './state-store-samples.ts';
 
-export function describeCoalescing(name: string, make: () => Promise<StateUnderTest>): void {
-  describe(`${name}: an event that coalesces`, () => {
-    let under: StateUnderTest;
+export function describeCoalescing(make: () => Promise<StateUnderTest>): void {
+  describe('an event that coalesces', () => {
     let state: StateStore;
-    beforeEach(async () => {
-      under = await make();
-      state = await under.open();
-      await state.openCursors([newCursor(0)]);
-    });
-    afterEach(async () => {
-      await state.close();
-      await under.destroy();
+    eachWithStore(make, [newCursor(0)], (opened) => {
+      state = opened;
     });
 
     const ledger = async (): Promise<LedgerCounts | undefined> =>

@@ -1,5 +1,5 @@
 /** Parked lanes, dead letters and what persons do, of the port src/state/state-store.ts: part of its suite. */
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import type { LaneAction, LedgerCounts, StateStore } from '../../src/state/state-store.ts';
 import { laneEventBytes } from '../../src/state/state-store.ts';
@@ -23,23 +23,17 @@ import {
   matched,
   newCursor,
   skippedHead,
+  eachWithStore,
 } from './state-store-samples.ts';
 
 const NONE: ReadonlySet<number> = new Set();
 const AGAIN = { ...FAILURE, attempts: 3, usedAttempts: 2, nextAttemptAt: 8_000, error: 'HTTP 501' };
 
-export function describeExhausted(name: string, make: () => Promise<StateUnderTest>): void {
-  describe(`${name}: given up`, () => {
-    let under: StateUnderTest;
+export function describeExhausted(make: () => Promise<StateUnderTest>): void {
+  describe('given up', () => {
     let state: StateStore;
-    beforeEach(async () => {
-      under = await make();
-      state = await under.open();
-      await state.openCursors([newCursor(0)]);
-    });
-    afterEach(async () => {
-      await state.close();
-      await under.destroy();
+    eachWithStore(make, [newCursor(0)], (opened) => {
+      state = opened;
     });
 
     const ledger = async (): Promise<LedgerCounts | undefined> =>

@@ -1,5 +1,5 @@
 /** What one callback gives up and another gets, of the port src/state/state-store.ts: part of its suite. */
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import type { LedgerCounts, StateChange, StateStore } from '../../src/state/state-store.ts';
 import { handOverTopic, laneEventBytes } from '../../src/state/state-store.ts';
@@ -18,6 +18,7 @@ import {
   matched,
   newCursor,
   TOPIC,
+  eachWithStore,
 } from './state-store-samples.ts';
 
 const NONE: ReadonlySet<number> = new Set();
@@ -32,18 +33,11 @@ function toFallback(change: StateChange, handOvers = [FALLBACK]): StateChange {
   return { ...change, handOvers } as StateChange;
 }
 
-export function describeHandOvers(name: string, make: () => Promise<StateUnderTest>): void {
-  describe(`${name}: handed over`, () => {
-    let under: StateUnderTest;
+export function describeHandOvers(make: () => Promise<StateUnderTest>): void {
+  describe('handed over', () => {
     let state: StateStore;
-    beforeEach(async () => {
-      under = await make();
-      state = await under.open();
-      await state.openCursors([newCursor(0)]);
-    });
-    afterEach(async () => {
-      await state.close();
-      await under.destroy();
+    eachWithStore(make, [newCursor(0)], (opened) => {
+      state = opened;
     });
 
     const books = async (): Promise<Record<string, LedgerCounts>> =>

@@ -1,5 +1,5 @@
 /** What keeps callbacks as a whole from being called, of the port src/state/state-store.ts: part of its suite. */
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import type { HoldChange, StateStore } from '../../src/state/state-store.ts';
 import {
@@ -8,6 +8,7 @@ import {
   newCursor,
   progress,
   type StateUnderTest,
+  eachWithStore,
 } from './state-store-samples.ts';
 
 const ASKED = { actor: 'cli:ops', reason: 'the receiver moves', atMs: 5_000 };
@@ -15,18 +16,11 @@ const waits = (untilMs: number): HoldChange => ({
   ...{ type: 'callback-waits', callback: CALLBACK, untilMs, reason: 'HTTP 429' },
 });
 
-export function describeHolds(name: string, make: () => Promise<StateUnderTest>): void {
-  describe(`${name}: callbacks as a whole`, () => {
-    let under: StateUnderTest;
+export function describeHolds(make: () => Promise<StateUnderTest>): void {
+  describe('callbacks as a whole', () => {
     let state: StateStore;
-    beforeEach(async () => {
-      under = await make();
-      state = await under.open();
-      await state.openCursors([newCursor(0)]);
-    });
-    afterEach(async () => {
-      await state.close();
-      await under.destroy();
+    eachWithStore(make, [newCursor(0)], (opened) => {
+      state = opened;
     });
 
     test('are not held unless somebody said so', async () => {

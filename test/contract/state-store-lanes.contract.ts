@@ -1,5 +1,5 @@
 /** Lanes of the port src/state/state-store.ts: part of its suite. */
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import type { LedgerCounts, StateStore } from '../../src/state/state-store.ts';
 import { laneEventBytes } from '../../src/state/state-store.ts';
@@ -21,22 +21,16 @@ import {
   matched,
   newCursor,
   progress,
+  eachWithStore,
 } from './state-store-samples.ts';
 
 const NONE: ReadonlySet<number> = new Set();
 
-export function describeLanes(name: string, make: () => Promise<StateUnderTest>): void {
-  describe(`${name}: lanes`, () => {
-    let under: StateUnderTest;
+export function describeLanes(make: () => Promise<StateUnderTest>): void {
+  describe('lanes', () => {
     let state: StateStore;
-    beforeEach(async () => {
-      under = await make();
-      state = await under.open();
-      await state.openCursors([newCursor(0), newCursor(1)]);
-    });
-    afterEach(async () => {
-      await state.close();
-      await under.destroy();
+    eachWithStore(make, [newCursor(0), newCursor(1)], (opened) => {
+      state = opened;
     });
 
     const ledger = async (): Promise<LedgerCounts | undefined> =>

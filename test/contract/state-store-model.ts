@@ -336,11 +336,7 @@ function attemptsExpected(failure: Failure | null, renewed: boolean) {
   return { attempts, usedAttempts: used, nextAttemptAt, error, cause, renewed };
 }
 
-export function describeStateModel(
-  name: string,
-  make: () => Promise<StateUnderTest>,
-  traits: StateTraits,
-): void {
+export function describeStateModel(make: () => Promise<StateUnderTest>, traits: StateTraits): void {
   const live = async (under: StateUnderTest, steps: readonly Step[]): Promise<void> => {
     const model = new Model();
     let state = await under.open();
@@ -370,7 +366,7 @@ export function describeStateModel(
     await state.close();
   };
 
-  describe(`${name}: against a model`, () => {
+  describe('against a model', () => {
     test('any valid life agrees with it after each commit, and the books balance', async () => {
       await fc.assert(
         fc.asyncProperty(fc.array(step, { maxLength: 80 }), async (steps) => {

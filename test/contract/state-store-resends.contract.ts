@@ -1,5 +1,5 @@
 /** Dead letters that go again, of the port src/state/resend-store.ts: part of the state store's suite. */
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import { type Resend, SCANNED_AT_ONCE } from '../../src/state/resend-store.ts';
 import type { StateChange, StateStore } from '../../src/state/state-store.ts';
@@ -17,27 +17,22 @@ import {
   type StateTraits,
   type StateUnderTest,
   TOPIC,
+  eachWithStore,
 } from './state-store-samples.ts';
 
 const NONE: ReadonlySet<number> = new Set();
 const ALL = { afterId: 0, filter: {} };
 
 export function describeResends(
-  name: string,
   make: () => Promise<StateUnderTest>,
   { shared }: StateTraits,
 ): void {
-  describe(`${name}: resends of dead letters`, () => {
-    let under: StateUnderTest;
+  describe('resends of dead letters', () => {
+    let reopen: () => Promise<StateStore>;
     let state: StateStore;
-    beforeEach(async () => {
-      under = await make();
-      state = await under.open();
-      await state.openCursors([newCursor(0)]);
-    });
-    afterEach(async () => {
-      await state.close();
-      await under.destroy();
+    eachWithStore(make, [newCursor(0)], (opened, again) => {
+      state = opened;
+      reopen = again;
     });
 
     const die = async (...keys: string[]): Promise<void> => {
@@ -251,8 +246,7 @@ export function describeResends(
       const { id } = await many(2);
       await due();
       await state.commit([delivered(id, 1)]);
-      await state.close();
-      state = await under.open();
+      state = await reopen();
       expect(await due()).toEqual([2]);
       expect(await books(id)).toMatchObject({ state: 'running', waiting: 1, delivered: 1 });
     });

@@ -1,4 +1,6 @@
 /** What the tests of the state store share: changes of one callback's orders, and reading back. */
+import { afterEach, beforeEach } from 'vitest';
+
 import type { ErrorCode } from '../../src/errors.ts';
 import { RowcallError } from '../../src/errors.ts';
 import type {
@@ -18,6 +20,33 @@ export interface StateUnderTest {
   /** Opens the same store again and again, as several processes would. */
   open(): Promise<StateStore>;
   destroy(): Promise<void>;
+}
+
+/**
+ * Gives each test of the suite around it a new store with these cursors, closed and removed after it; `reopen`
+ * closes it and opens the same again.
+ */
+export function eachWithStore(
+  make: () => Promise<StateUnderTest>,
+  cursors: readonly OpenedCursor[],
+  use: (state: StateStore, reopen: () => Promise<StateStore>) => void,
+): void {
+  let under: StateUnderTest;
+  let state: StateStore;
+  beforeEach(async () => {
+    under = await make();
+    state = await under.open();
+    await state.openCursors(cursors);
+    use(state, async () => {
+      await state.close();
+      state = await under.open();
+      return state;
+    });
+  });
+  afterEach(async () => {
+    await state.close();
+    await under.destroy();
+  });
 }
 
 export interface StateTraits {
