@@ -3,24 +3,11 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import fc from 'fast-check';
 import type { RowDataPacket } from 'mysql2/promise';
 import type { MysqlServer } from '../../services/mysql.ts';
-import type { TableRule } from '../../src/capture/route/table-rule.ts';
-import { systemClock } from '../../src/shared/clock.ts';
 import { eventually } from '../support/eventually.ts';
 import { MARIADB_VERSIONS, startOwnMariadb } from '../support/mariadb.ts';
-import { MemoryChangeLog, MemoryLogStore } from '../support/memory-change-log.ts';
-import { freshDatabase, withConnection } from '../support/mysql.ts';
-import { type CaptureRun, runCapture } from './support/capture-run.ts';
-
-const MIB = 1024 * 1024;
-
-type Row = Readonly<Record<string, unknown>>;
-
-interface Change {
-  readonly operation: string;
-  readonly key: string | null;
-  readonly before: Row | null;
-  readonly after: Row | null;
-}
+import { withConnection } from '../support/mysql.ts';
+import type { CaptureRun } from './support/capture-run.ts';
+import { type MariadbScene, openMariadbScene } from './support/mariadb-scene.ts';
 
 /** As docs/VALUES.md has them. */
 const EXAMPLES = [
@@ -52,15 +39,10 @@ function documented(lines: readonly string[][]): string[][] {
   });
 }
 
-async function changesOf(store: MemoryLogStore, topic: string): Promise<Change[]> {
-  const log = new MemoryChangeLog(store, systemClock);
-  const { records } = await log.read({ topic, partition: 0 }, 0, 64 * MIB);
-  return records.map(({ operation, key, value }) => {
-    const { before, after } = JSON.parse(Buffer.from(value ?? []).toString('utf8')) as Pick<
-      Change,
-      'before' | 'after'
-    >;
-    return { operation, key, before, after };
+async function selected({ url }: MariadbScene, query: string): Promise<RowDataPacket[]> {
+  return withConnection(url, async (connection) => {
+    const [rows] = await connection.query<RowDataPacket[]>(query);
+    return rows;
   });
 }
 
@@ -70,41 +52,7 @@ describe.each(MARIADB_VERSIONS)('MariaDB %s', (version) => {
     server = await startOwnMariadb({ version });
   });
 
-  interface Scene {
-    readonly name: string;
-    readonly sql: (...statements: readonly string[]) => Promise<void>;
-    readonly select: (query: string) => Promise<Row[]>;
-    readonly run: (rule: Partial<TableRule>) => CaptureRun;
-    /** Streaming. */
-    readonly start: (rule?: Partial<TableRule>, url?: string) => Promise<CaptureRun>;
-    readonly changes: (table?: string) => Promise<Change[]>;
-  }
-
-  async function opened(): Promise<Scene> {
-    const { name, url } = await freshDatabase('columns', server.url);
-    const store = new MemoryLogStore();
-    return {
-      name,
-      sql: async (...statements) =>
-        withConnection(url, async (connection) => {
-          for (const statement of statements) await connection.query(statement);
-        }),
-      select: async (query) =>
-        withConnection(url, async (connection) => {
-          const [rows] = await connection.query<RowDataPacket[]>(query);
-          return rows;
-        }),
-      run: (rule) => runCapture({ url: server.url, tables: [`${name}.*`], store, rule }),
-      start: async (rule = {}, as = server.url) => {
-        const run = runCapture({ url: as, tables: [`${name}.*`], store, rule });
-        await eventually(() => {
-          expect(run.capture.snapshot()).toMatchObject({ state: 'streaming', failure: null });
-        });
-        return run;
-      },
-      changes: async (table = 't') => changesOf(store, `${name}.${table}`),
-    };
-  }
+  const opened = (): Promise<MariadbScene> => openMariadbScene(server, 'columns');
 
   async function appended(run: CaptureRun, count: number): Promise<void> {
     await eventually(() => {
@@ -133,7 +81,11 @@ describe.each(MARIADB_VERSIONS)('MariaDB %s', (version) => {
     const second = { ...first, six: '2001:db8::', b: null };
     const id = 'ffffffff-ffff-ffff-ffff-ffffffffff00';
     const [key, other] = [uuid, id].map((value) => JSON.stringify({ id: value }));
-    expect(await scene.changes()).toEqual([
+    const changes = await scene.changes();
+    const told = changes.map(({ operation, key: of, before, after }) => {
+      return { operation, key: of, before, after };
+    });
+    expect(told).toEqual([
       { operation: 'c', key, before: null, after: first },
       { operation: 'u', key, before: first, after: second },
       { operation: 'd', key, before: second, after: null },
@@ -182,7 +134,7 @@ describe.each(MARIADB_VERSIONS)('MariaDB %s', (version) => {
     await appended(run, rows.length);
     expect(await run.stop()).toBeNull();
     const changes = await scene.changes();
-    expect(changes.map(({ after }) => after)).toEqual(await scene.select('SELECT * FROM t'));
+    expect(changes.map(({ after }) => after)).toEqual(await selected(scene, 'SELECT * FROM t'));
   });
 
   it('reads a column by its new type from the statement on that altered it', async () => {
@@ -260,20 +212,14 @@ describe.each(MARIADB_VERSIONS)('MariaDB %s', (version) => {
 
   it('asks nothing where the rule tells the type, so that an account without rights reads it', async () => {
     const scene = await opened();
-    const user = `reader_${scene.name}`;
-    await scene.sql(
-      'CREATE TABLE t (id INET4 PRIMARY KEY)',
-      `CREATE USER ${user} IDENTIFIED BY 'secret'`,
-      `GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO ${user}`,
-    );
-    const url = new URL(server.url);
-    [url.username, url.password] = [user, 'secret'];
-    const told = await scene.start({ columnTypes: { id: 'inet4' } }, url.href);
+    await scene.sql('CREATE TABLE t (id INET4 PRIMARY KEY)');
+    const { url } = await scene.reader();
+    const told = await scene.start({ columnTypes: { id: 'inet4' } }, url);
     await scene.sql("INSERT INTO t VALUES ('192.0.2.1')");
     await appended(told, 1);
     expect(await told.stop()).toBeNull();
     expect(await scene.changes()).toMatchObject([{ key: '{"id":"192.0.2.1"}' }]);
-    const untold = await scene.start({}, url.href);
+    const untold = await scene.start({}, url);
     await scene.sql("INSERT INTO t VALUES ('192.0.2.2')");
     const stopped = await untold.ended;
     expect(stopped).toMatchObject({ code: 'COLUMN_TYPE_UNPROVEN' });

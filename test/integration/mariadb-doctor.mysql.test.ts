@@ -14,7 +14,7 @@ import { eventually } from '../support/eventually.ts';
 import { MARIADB_VERSIONS, startOwnMariadb } from '../support/mariadb.ts';
 import { MemoryLogStore } from '../support/memory-change-log.ts';
 import { freshAccount, withConnection } from '../support/mysql.ts';
-import { run } from '../support/replication.ts';
+import { run, startReplicatedMariadb } from '../support/replication.ts';
 import { runCapture } from './support/capture-run.ts';
 
 const CAPTURE = 'REPLICATION SLAVE, BINLOG MONITOR ON *.*';
@@ -139,24 +139,7 @@ describe.each(MARIADB_VERSIONS)('two servers of MariaDB %s', (version) => {
 
   it('are compared: what was written on one and not replicated is named, and so at a switch', async () => {
     const durable = ['--sync-binlog=1', '--innodb-flush-log-at-trx-commit=1'];
-    const start = (id: number): Promise<MysqlServer> =>
-      startOwnMariadb({ version, args: [`--server-id=${id}`, ...durable] });
-    const [source, replica] = [await start(1), await start(2)];
-    await run(replica, 'RESET MASTER', "SET GLOBAL gtid_slave_pos = ''");
-    await run(
-      source,
-      'RESET MASTER',
-      "CREATE USER repl@'%' IDENTIFIED BY 'repl-password'",
-      "GRANT REPLICATION SLAVE ON *.* TO repl@'%'",
-      'CREATE DATABASE shop',
-      'CREATE TABLE shop.t (id INT PRIMARY KEY)',
-    );
-    await run(
-      replica,
-      `CHANGE MASTER TO MASTER_HOST = '${source.host}', MASTER_PORT = ${source.port}, MASTER_USER = 'repl',
-      MASTER_PASSWORD = 'repl-password', MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1`,
-      'START SLAVE',
-    );
+    const [source, replica] = await startReplicatedMariadb({ version, args: durable });
     await eventually(async () => {
       const [[row]] = await withConnection(replica.url, (connection) =>
         connection.query<RowDataPacket[]>("SHOW TABLES FROM shop LIKE 't'"),

@@ -2,38 +2,19 @@ import type { RowDataPacket } from 'mysql2/promise';
 import { expect, it } from 'vitest';
 import { systemClock } from '../../src/shared/clock.ts';
 import { eventually } from '../support/eventually.ts';
-import { MARIADB_VERSIONS, startOwnMariadb } from '../support/mariadb.ts';
+import { MARIADB_VERSIONS } from '../support/mariadb.ts';
 import { MemoryChangeLog, MemoryLogStore } from '../support/memory-change-log.ts';
 import { withConnection } from '../support/mysql.ts';
-import { run } from '../support/replication.ts';
+import { run, startReplicatedMariadb } from '../support/replication.ts';
 import { runCapture } from './support/capture-run.ts';
 
 it.each(MARIADB_VERSIONS)(
   'MariaDB %s: the replica is read where the source was killed',
   async (version) => {
-    const source = await startOwnMariadb({
+    const [source, replica] = await startReplicatedMariadb({
       version,
-      args: ['--server-id=1', '--log-slave-updates'],
+      args: ['--log-slave-updates'],
     });
-    const replica = await startOwnMariadb({
-      version,
-      args: ['--server-id=2', '--log-slave-updates'],
-    });
-    await run(replica, 'RESET MASTER', "SET GLOBAL gtid_slave_pos = ''");
-    await run(
-      source,
-      'RESET MASTER',
-      "CREATE USER repl@'%' IDENTIFIED BY 'repl-password'",
-      "GRANT REPLICATION SLAVE ON *.* TO repl@'%'",
-      'CREATE DATABASE shop',
-      'CREATE TABLE shop.t (id INT PRIMARY KEY)',
-    );
-    await run(
-      replica,
-      `CHANGE MASTER TO MASTER_HOST = '${source.host}', MASTER_PORT = ${source.port}, MASTER_USER = 'repl',
-      MASTER_PASSWORD = 'repl-password', MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1`,
-      'START SLAVE',
-    );
     const store = new MemoryLogStore();
     const capture = runCapture({ url: [source.url, replica.url], tables: ['shop.*'], store });
     await eventually(() => {

@@ -3,25 +3,17 @@ import type { RowDataPacket } from 'mysql2/promise';
 import type { MysqlServer } from '../../services/mysql.ts';
 import type { TableRule } from '../../src/capture/route/table-rule.ts';
 import type { RowcallError } from '../../src/errors.ts';
-import { systemClock } from '../../src/shared/clock.ts';
 import { eventually } from '../support/eventually.ts';
 import { MARIADB_VERSIONS, startOwnMariadb } from '../support/mariadb.ts';
-import { MemoryChangeLog, MemoryLogStore } from '../support/memory-change-log.ts';
-import { freshDatabase, withConnection } from '../support/mysql.ts';
-import { type CaptureRun, runCapture } from './support/capture-run.ts';
+import { withConnection } from '../support/mysql.ts';
+import type { CaptureRun } from './support/capture-run.ts';
+import {
+  type Change,
+  type MariadbScene,
+  openMariadbScene,
+  type Row,
+} from './support/mariadb-scene.ts';
 import { statementsOf } from './support/versioned-statements.ts';
-
-const MIB = 1024 * 1024;
-
-type Row = Readonly<Record<string, unknown>>;
-
-interface Change {
-  readonly id: string;
-  readonly operation: string;
-  readonly key: string | null;
-  readonly before: Row | null;
-  readonly after: Row | null;
-}
 
 const PERIOD = 's TIMESTAMP(6) GENERATED ALWAYS AS ROW START';
 const END = 'e TIMESTAMP(6) GENERATED ALWAYS AS ROW END';
@@ -63,41 +55,19 @@ describe.each(MARIADB_VERSIONS)('MariaDB %s', (version) => {
     server = await startOwnMariadb({ version });
   });
 
-  interface Scene {
-    readonly name: string;
-    readonly sql: (...statements: readonly string[]) => Promise<void>;
+  interface Scene extends MariadbScene {
     /** As `sql`; a row that is there already is refused: not every version takes a clock that goes back. */
     readonly try: (...statements: readonly string[]) => Promise<void>;
     readonly select: (query: string) => Promise<Row[]>;
-    readonly run: (rule?: Partial<TableRule>, url?: string) => CaptureRun;
-    readonly start: (rule?: Partial<TableRule>, url?: string) => Promise<CaptureRun>;
     /** Ends the run once all that was written up to now is read; with what ended it before that, if anything. */
     readonly end: (run: CaptureRun) => Promise<RowcallError | null>;
-    readonly changes: () => Promise<Change[]>;
   }
 
   async function opened(): Promise<Scene> {
-    const { name, url } = await freshDatabase('versioned', server.url);
-    const store = new MemoryLogStore();
-    const sql = async (...statements: readonly string[]): Promise<void> =>
-      withConnection(url, async (connection) => {
-        for (const statement of statements) await connection.query(statement);
-      });
-    const run = (rule: Partial<TableRule> = {}, as = server.url): CaptureRun =>
-      runCapture({ url: as, tables: [`${name}.*`], store, rule });
-    const read = async (topic: string): Promise<Change[]> => {
-      const log = new MemoryChangeLog(store, systemClock);
-      const { records } = await log.read({ topic: `${name}.${topic}`, partition: 0 }, 0, 64 * MIB);
-      return records.map(({ id, operation, key, value }) => {
-        const { before, after } = JSON.parse(Buffer.from(value ?? []).toString('utf8')) as Pick<
-          Change,
-          'before' | 'after'
-        >;
-        return { id, operation, key, before, after };
-      });
-    };
+    const scene = await openMariadbScene(server, 'versioned');
+    const { url, sql, changes } = scene;
     return {
-      ...{ name, sql, run },
+      ...scene,
       try: async (...statements) =>
         withConnection(url, async (connection) => {
           for (const statement of statements) {
@@ -112,13 +82,6 @@ describe.each(MARIADB_VERSIONS)('MariaDB %s', (version) => {
           const [rows] = await connection.query<RowDataPacket[]>({ sql: query, dateStrings: true });
           return rows.map((row) => ({ ...row }));
         }),
-      start: async (rule = {}, as = server.url) => {
-        const started = run(rule, as);
-        await eventually(() => {
-          expect(started.capture.snapshot()).toMatchObject({ state: 'streaming', failure: null });
-        });
-        return started;
-      },
       end: async (running) => {
         await sql('CREATE TABLE IF NOT EXISTS last_t (id INT PRIMARY KEY AUTO_INCREMENT)');
         await sql('INSERT INTO last_t VALUES ()');
@@ -134,12 +97,11 @@ describe.each(MARIADB_VERSIONS)('MariaDB %s', (version) => {
           return error;
         });
         await eventually(async () => {
-          const seen = over.is ? [] : await read('last_t').catch(() => []);
+          const seen = over.is ? [] : await changes('last_t').catch(() => []);
           expect(over.is || seen.length === Number(row?.['n'])).toBe(true);
         });
         return over.is ? stopped : running.stop();
       },
-      changes: async () => read('t'),
     };
   }
 
@@ -369,21 +331,15 @@ describe.each(MARIADB_VERSIONS)('MariaDB %s', (version) => {
 
   it('asks what REFERENCES lets an account see, and without it stops', async () => {
     const scene = await opened();
-    const user = `reader_${scene.name}`;
-    await scene.sql(
-      'CREATE TABLE t (id INT PRIMARY KEY) WITH SYSTEM VERSIONING',
-      `CREATE USER ${user} IDENTIFIED BY 'secret'`,
-      `GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO ${user}`,
-    );
-    const url = new URL(server.url);
-    [url.username, url.password] = [user, 'secret'];
-    const untold = await scene.start({}, url.href);
+    await scene.sql('CREATE TABLE t (id INT PRIMARY KEY) WITH SYSTEM VERSIONING');
+    const { url, user } = await scene.reader();
+    const untold = await scene.start({}, url);
     await scene.sql('INSERT INTO t VALUES (1)', 'DELETE FROM t');
     const stopped = await untold.ended;
     expect(stopped).toMatchObject({ code: 'COLUMN_TYPE_UNPROVEN' });
     expect(stopped?.cure).toContain(`GRANT REFERENCES ON \`${scene.name}\`.*`);
     await scene.sql(`GRANT REFERENCES ON ${scene.name}.* TO ${user}`);
-    expect(await scene.end(await scene.start({}, url.href))).toBeNull();
+    expect(await scene.end(await scene.start({}, url))).toBeNull();
     expect((await scene.changes()).map(({ operation }) => operation)).toEqual(['c', 'd']);
   });
 

@@ -2,6 +2,7 @@
 
 import type { MysqlServer } from '../../services/mysql.ts';
 import { eventually } from './eventually.ts';
+import { startOwnMariadb } from './mariadb.ts';
 import { startOwnMysql, withConnection } from './mysql.ts';
 
 const REPLICA_ACCOUNT = { user: 'replica', password: 'replica-password' } as const;
@@ -27,6 +28,34 @@ export async function startReplicated(
     servers.push(replica);
   }
   return servers;
+}
+
+/** A MariaDB source with an empty table shop.t and a replica of it by GTID, which has server_id 2. */
+export async function startReplicatedMariadb(
+  options: Omit<NonNullable<Parameters<typeof startOwnMariadb>[0]>, 'args'> & {
+    readonly args: readonly string[];
+  },
+): Promise<[source: MysqlServer, replica: MysqlServer]> {
+  const start = (id: number): Promise<MysqlServer> =>
+    startOwnMariadb({ ...options, args: [`--server-id=${id}`, ...options.args] });
+  const [source, replica] = [await start(1), await start(2)];
+  const { user, password } = REPLICA_ACCOUNT;
+  await run(replica, 'RESET MASTER', "SET GLOBAL gtid_slave_pos = ''");
+  await run(
+    source,
+    'RESET MASTER',
+    `CREATE USER ${user}@'%' IDENTIFIED BY '${password}'`,
+    `GRANT REPLICATION SLAVE ON *.* TO ${user}@'%'`,
+    'CREATE DATABASE shop',
+    'CREATE TABLE shop.t (id INT PRIMARY KEY)',
+  );
+  await run(
+    replica,
+    `CHANGE MASTER TO MASTER_HOST = '${source.host}', MASTER_PORT = ${source.port}, MASTER_USER = '${user}',
+      MASTER_PASSWORD = '${password}', MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1`,
+    'START SLAVE',
+  );
+  return [source, replica];
 }
 
 /** The server replicates from another one, by GTID. */
