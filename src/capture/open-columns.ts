@@ -4,7 +4,7 @@ import { RowcallError } from '../errors.ts';
 import { comparePlaces, type FilePosition } from '../position.ts';
 import { mayChangeTypes } from './binlog/may-change-types.ts';
 import type { Column } from './decode/column.ts';
-import type { ToldTypes } from './decode/mariadb-columns.ts';
+import { isOfOpenWidth, type ToldTypes } from './decode/mariadb-columns.ts';
 import type { TableVersion } from './decode/table-map.ts';
 import type { Route, Router } from './route/router.ts';
 
@@ -54,7 +54,8 @@ export class OpenColumns {
   /** A statement that is no row change came by. */
   statement(sql: string): void {
     for (const route of this.#settled.keys()) {
-      if (mayChangeTypes(sql, route.table.table)) this.#settled.delete(route);
+      const open = { times: route.open.some(isOfOpenWidth) };
+      if (mayChangeTypes(sql, route.table.table, open)) this.#settled.delete(route);
     }
   }
 

@@ -20,21 +20,33 @@ const HARMLESS: ReadonlySet<string> = new Set([
 const TELLING = /uuid|inet|binary|char|byte|rename|exchange|convert|system|\brow\b/i;
 
 /**
+ * In every one that gives a TIME, DATETIME or TIMESTAMP another number of digits. DATE: `sql_mode=ORACLE` makes a
+ * DATETIME of it.
+ */
+const TELLING_OF_TIMES = /time|date/i;
+
+/** What the table has that the binlog leaves open. */
+export interface OpenKinds {
+  /** TIME, DATETIME or TIMESTAMP whose digits are not told. */
+  readonly times: boolean;
+}
+
+/**
  * True for all that is not certainly without effect: a name within a text or another name, a statement that is not
  * known, a name that the client may have written in another character set. It costs a question, or a stop where
  * a statement stands between the row and now; a false answer would bend values.
  *
  * @param table its name alone: the schema may be the session's
  */
-export function mayChangeTypes(sql: string, table: string): boolean {
-  return mentions(sql, table) && mayChangeSomeTypes(sql);
+export function mayChangeTypes(sql: string, table: string, open: OpenKinds): boolean {
+  return mentions(sql, table) && mayChangeSomeTypes(sql, open);
 }
 
 /** As `mayChangeTypes`, of any table. */
-export function mayChangeSomeTypes(sql: string): boolean {
+export function mayChangeSomeTypes(sql: string, { times }: OpenKinds = { times: true }): boolean {
   const [first, second] = firstWords(sql);
   if (HARMLESS.has(first) || HARMLESS.has(`${first} ${second}`)) return false;
-  return first !== 'ALTER' || TELLING.test(sql);
+  return first !== 'ALTER' || TELLING.test(sql) || (times && TELLING_OF_TIMES.test(sql));
 }
 
 function firstWords(sql: string): readonly [first: string, second: string] {

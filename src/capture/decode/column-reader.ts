@@ -9,6 +9,11 @@ import type { Column } from './column.ts';
 import { compressedBlobReader, compressedStringReader } from './types/compressed.ts';
 import { decimalReader } from './types/decimal.ts';
 import { doubleReader, floatReader } from './types/float.ts';
+import {
+  hiresDatetimeReader,
+  hiresTimeReader,
+  hiresTimestampReader,
+} from './types/hires-temporal.ts';
 import { geometryReader } from './types/geometry.ts';
 import { bitReader, integerReader, yearReader } from './types/integer.ts';
 import { jsonReader } from './types/json.ts';
@@ -50,9 +55,9 @@ const MAKERS: ReadonlyMap<number, ReaderMaker> = new Map<number, ReaderMaker>([
   [TYPE.GEOMETRY, (column) => geometryReader(column.size)],
   [TYPE.VECTOR, (column) => vectorReader(column.size)],
   [TYPE.TYPED_ARRAY, (column) => hiddenArray(column.size)],
-  [TYPE.OLD_TIMESTAMP, () => oldTimestampReader()],
-  [TYPE.OLD_TIME, () => oldTimeReader()],
-  [TYPE.OLD_DATETIME, () => oldDatetimeReader()],
+  [TYPE.OLD_TIMESTAMP, (column) => oldTemporal(column, oldTimestampReader, hiresTimestampReader)],
+  [TYPE.OLD_TIME, (column) => oldTemporal(column, oldTimeReader, hiresTimeReader)],
+  [TYPE.OLD_DATETIME, (column) => oldTemporal(column, oldDatetimeReader, hiresDatetimeReader)],
   [FIXED_BINARY.uuid, () => uuidReader()],
   [FIXED_BINARY.inet4, () => inet4Reader()],
   [FIXED_BINARY.inet6, () => inet6Reader()],
@@ -85,6 +90,24 @@ const BINARY_COLLATION = 63;
 function fixedString(column: Column): ValueReader {
   const set = charset(column);
   return set === 'binary' ? binaryReader(column.size) : stringReader(column.size, set);
+}
+
+/** Of MariaDB the width is not told: a wrong one would shift every column behind. */
+function oldTemporal(
+  { scale, candidates }: Column,
+  whole: () => ValueReader,
+  withFraction: (digits: number) => ValueReader,
+): ValueReader {
+  if (candidates !== undefined) {
+    throw new RowcallError(
+      'COLUMN_TYPE_UNSUPPORTED',
+      `It has an old storage format whose width the binlog does not tell (${candidates.join(' | ')})`,
+      {
+        cure: 'Rebuild the table (ALTER TABLE … FORCE under mysql56_temporal_format=ON), or exclude it.',
+      },
+    );
+  }
+  return scale === 0 ? whole() : withFraction(scale);
 }
 
 function charset(column: Column): Charset {

@@ -23,8 +23,15 @@ export type FixedBinary = keyof typeof FIXED_BINARY | 'binary';
  */
 export type PeriodRole = 'timestamp' | 'row_end';
 
+/**
+ * What a column in one of the storage formats of before MySQL 5.6.4 can be in MariaDB, which has them with fractions
+ * too (`mysql56_temporal_format=OFF`): each number of digits has a width of its own, and the binlog tells none.
+ */
+export type OldTemporal =
+  `${'time' | 'datetime' | 'timestamp'}${'' | `(${1 | 2 | 3 | 4 | 5 | 6})`}`;
+
 /** What the binlog of MariaDB leaves open of a column. */
-export type OpenType = FixedBinary | PeriodRole;
+export type OpenType = FixedBinary | PeriodRole | OldTemporal;
 
 /** Type codes as they stand in a TABLE_MAP, the real ones of ENUM and SET included. */
 export const TYPE = {

@@ -6,6 +6,7 @@ import {
   type Column,
   FIXED_BINARY,
   type FixedBinary,
+  type OldTemporal,
   type OpenType,
   type PeriodRole,
   TYPE,
@@ -22,21 +23,49 @@ const OF_SIZE: ReadonlyMap<number, readonly FixedBinary[]> = new Map([
 
 const PERIOD: readonly PeriodRole[] = ['timestamp', 'row_end'];
 
+const DIGITS = [1, 2, 3, 4, 5, 6] as const;
+
+function temporals(name: 'time' | 'datetime' | 'timestamp'): readonly OldTemporal[] {
+  return [name, ...DIGITS.map((digits) => `${name}(${digits})` as const)];
+}
+
+const OLD_TEMPORALS: ReadonlyMap<number, readonly OpenType[]> = new Map([
+  [TYPE.OLD_TIME, temporals('time')],
+  [TYPE.OLD_DATETIME, temporals('datetime')],
+  [TYPE.OLD_TIMESTAMP, temporals('timestamp')],
+]);
+
+/** Where it can be the end of a period as well. */
+const OLD_PERIOD: readonly OpenType[] = [...temporals('timestamp'), 'row_end'];
+
 /** The table with what its columns can be. */
 export function withOpenColumns(
   table: TableVersion,
   flavor: Exclude<Flavor, 'mysql'>,
 ): TableVersion {
-  const period = new Set(periodColumns(table));
-  const columns = table.columns.map((column) => {
-    const candidates = period.has(column) ? PERIOD : ofSize(column);
+  const shaped = table.columns.map((column) => {
+    const candidates = ofShape(column);
     return candidates === undefined ? column : { ...column, candidates };
   });
+  const period = new Set(periodColumns({ ...table, columns: shaped }));
+  const columns = shaped.map((column) =>
+    period.has(column) ? { ...column, candidates: periodRoles(column) } : column,
+  );
   return { ...table, columns, ...(period.size > 0 ? { endOfTime: END_OF_TIME[flavor] } : {}) };
 }
 
-function ofSize({ type, collation, size }: Column): readonly FixedBinary[] | undefined {
-  return type === TYPE.STRING && collation === BINARY_COLLATION ? OF_SIZE.get(size) : undefined;
+function ofShape({ type, collation, size }: Column): readonly OpenType[] | undefined {
+  if (type === TYPE.STRING && collation === BINARY_COLLATION) return OF_SIZE.get(size);
+  return OLD_TEMPORALS.get(type);
+}
+
+function periodRoles({ type }: Column): readonly OpenType[] {
+  return type === TYPE.OLD_TIMESTAMP ? OLD_PERIOD : PERIOD;
+}
+
+/** Whether its values are of a width that is not told: no column behind it can be read before it is. */
+export function isOfOpenWidth({ type, candidates }: Column): boolean {
+  return candidates !== undefined && OLD_TEMPORALS.has(type);
 }
 
 /**
@@ -45,7 +74,9 @@ function ofSize({ type, collation, size }: Column): readonly FixedBinary[] | und
  */
 function periodColumns({ columns, primaryKey }: TableVersion): readonly Column[] {
   const fit = columns.filter(
-    ({ type, scale, nullable }) => type === TYPE.TIMESTAMP && scale === 6 && !nullable,
+    (column) =>
+      !column.nullable &&
+      ((column.type === TYPE.TIMESTAMP && column.scale === 6) || mayBeOldTimestamp(column)),
   );
   const inKey =
     primaryKey === null ||
@@ -53,8 +84,12 @@ function periodColumns({ columns, primaryKey }: TableVersion): readonly Column[]
   return fit.length >= 2 && inKey ? fit : [];
 }
 
+function mayBeOldTimestamp(column: Column): boolean {
+  return column.type === TYPE.OLD_TIMESTAMP && isOfOpenWidth(column);
+}
+
 export function mayBePeriod({ candidates }: Column): boolean {
-  return candidates === PERIOD;
+  return candidates?.includes('row_end') === true;
 }
 
 /** Its key without what may be of a period, for as long as that is open: nobody's key has it. */
@@ -90,6 +125,7 @@ function versioned(table: TableVersion, { index: endIndex }: Column): TableVersi
   const { endOfTime = 0, primaryKey } = table;
   const starts = periodColumns(table).filter(({ index }) => index !== endIndex);
   const startIndex = starts.length === 1 ? (starts[0]?.index ?? null) : null;
+  // One in an old format stays open, as its width is.
   const columns = table.columns.map((column) => {
     const { candidates, ...known } = column;
     return candidates === PERIOD ? known : column;
@@ -107,9 +143,17 @@ function withToldType(table: TableVersion, column: Column, type: OpenType): Colu
       `columns.types calls ${column.name} ${type}, which it cannot be: ${described(candidates)}`,
     );
   }
-  return type in FIXED_BINARY
-    ? { ...known, type: FIXED_BINARY[type as keyof typeof FIXED_BINARY] }
-    : known;
+  if (type in FIXED_BINARY) {
+    return { ...known, type: FIXED_BINARY[type as keyof typeof FIXED_BINARY] };
+  }
+  return OLD_TEMPORALS.has(known.type) ? withDigits(known, type) : known;
+}
+
+/** With six digits a TIMESTAMP has the bytes of the newer format, which a period is looked for in. */
+function withDigits(column: Column, type: OpenType): Column {
+  const scale = type === 'row_end' ? 6 : Number(/\d/.exec(type)?.[0] ?? 0);
+  const same = column.type === TYPE.OLD_TIMESTAMP && scale === 6;
+  return { ...column, scale, type: same ? TYPE.TIMESTAMP : column.type };
 }
 
 function unfit(table: TableVersion, message: string): RowcallError {

@@ -3,7 +3,6 @@
 import { ByteCursor, malformed } from '../byte-cursor.ts';
 import { readColumnShape } from './column-type.ts';
 import type { ColumnShape, Flavor } from './column-type.ts';
-import { TYPE } from './column.ts';
 import type { Column } from './column.ts';
 import { withOpenColumns } from './mariadb-columns.ts';
 import { readOptionalMetadata } from './optional-metadata.ts';
@@ -49,7 +48,7 @@ export function parseTableMap(body: Buffer, flavor: Flavor = 'mysql'): TableVers
     name,
     columns,
     primaryKey: toKey(optional, columns),
-    defect: defectOf(name, optional) ?? widthDefect(name, flavor, columns),
+    defect: defectOf(name, optional),
   };
   return flavor === 'mysql' ? version : withOpenColumns(version, flavor);
 }
@@ -120,25 +119,4 @@ function defectOf(name: string, optional: OptionalMetadata): TableVersion['defec
     };
   }
   return null;
-}
-
-const OLD_TEMPORALS: readonly number[] = [TYPE.OLD_TIMESTAMP, TYPE.OLD_TIME, TYPE.OLD_DATETIME];
-
-/**
- * MariaDB gives its own columns with fractions (made under `mysql56_temporal_format=OFF`) the type codes of MySQL
- * before 5.6.4 and does not tell their width: a wrong one would shift every column behind.
- */
-function widthDefect(
-  name: string,
-  flavor: Flavor,
-  columns: readonly Column[],
-): TableVersion['defect'] {
-  if (flavor === 'mysql') return null;
-  const old = columns.find(({ type }) => OLD_TEMPORALS.includes(type));
-  if (old === undefined) return null;
-  return {
-    code: 'COLUMN_TYPE_UNSUPPORTED',
-    message: `Column ${old.name} of ${name} has an old storage format whose width the server does not tell`,
-    cure: 'Rebuild the table (ALTER TABLE … FORCE under mysql56_temporal_format=ON), or exclude it.',
-  };
 }

@@ -5,6 +5,7 @@ import { globPattern, globPrefixPattern } from '../../shared/glob.ts';
 import type { TableName } from '../../position.ts';
 import type { Column } from '../decode/column.ts';
 import {
+  isOfOpenWidth,
   mayBePeriod,
   type ToldTypes,
   withoutOpenPeriod,
@@ -209,12 +210,17 @@ function shapeOf(
   return { ...eventColumns(table, rule), outbox: null };
 }
 
-/** Those of the event; and of a period those that are in no event too, as they tell what is one. */
+/**
+ * Those of the event; and what is in no event too, of a period, as it tells what is one, and of an open width, as the
+ * columns behind are found by it.
+ */
 function openColumns(table: TableVersion, columns: readonly Column[]): readonly Column[] {
   const read = new Set(
     columns.flatMap(({ index, candidates }) => (candidates === undefined ? [] : [index])),
   );
-  return table.columns.filter((column) => read.has(column.index) || mayBePeriod(column));
+  return table.columns.filter(
+    (column) => read.has(column.index) || mayBePeriod(column) || isOfOpenWidth(column),
+  );
 }
 
 function toldByRule({ columnTypes }: FullTableRule): ToldTypes {

@@ -6,6 +6,14 @@ import { columnName, count, expecting, secretText, tableGlobs, uniqueList } from
 const columnList = (example: string): ReturnType<typeof uniqueList<string, string>> =>
   uniqueList(columnName(), example, 4096);
 
+const DIGITS = ['', '(1)', '(2)', '(3)', '(4)', '(5)', '(6)'] as const;
+const OPEN_TYPES = [
+  ...(['uuid', 'inet4', 'inet6', 'binary', 'row_end'] as const),
+  ...(['timestamp', 'time', 'datetime'] as const).flatMap((name) =>
+    DIGITS.map((digits) => `${name}${digits}` as const),
+  ),
+] as const;
+
 const columnsSchema = z
   .strictObject({
     include: columnList('[id, status]')
@@ -33,12 +41,12 @@ const columnsSchema = z
         'Text columns that are cut off, with the number of characters left; none of the key.',
       ),
     types: z
-      .record(columnName(), z.enum(['uuid', 'inet4', 'inet6', 'binary', 'row_end', 'timestamp']), {
+      .record(columnName(), z.enum(OPEN_TYPES), {
         error: expecting('a mapping', '{ id: uuid }'),
       })
       .optional()
       .describe(
-        'uuid | inet4 | inet6 | binary; row_end (of a system-versioned table) | timestamp: what columns of MariaDB are that its binlog does not tell apart. Default: the server is asked.',
+        'uuid | inet4 | inet6 | binary; row_end (of a system-versioned table) | timestamp; time, datetime and timestamp with their digits, time(3), in the old storage formats: what columns of MariaDB are that its binlog does not tell apart. Default: the server is asked.',
       ),
   })
   .prefault({})

@@ -24,9 +24,8 @@ export function debeziumEncoding(column: Column): Encoding | null {
     case TYPE.DATE:
       return { kind: 'number', encode: (value) => `${daysOf(inner(value))}` };
     case TYPE.DATETIME:
-      return { kind: 'number', encode: datetimeEncoder(column.scale > 3 ? 6 : 3) };
     case TYPE.OLD_DATETIME:
-      return { kind: 'number', encode: datetimeEncoder(3) };
+      return { kind: 'number', encode: datetimeEncoder(column.scale > 3 ? 6 : 3) };
     case TYPE.TIMESTAMP:
     case TYPE.OLD_TIMESTAMP:
       return { kind: 'text', encode: refuseZeroTimestamp };

@@ -6,7 +6,7 @@ import type { Logger } from '../../../shared/logger.ts';
 import { mayChangeTypes } from '../../binlog/may-change-types.ts';
 import { answerLimit, SourceConnection } from '../../binlog/source-connection.ts';
 import type { Column, OpenType } from '../../decode/column.ts';
-import type { ToldTypes } from '../../decode/mariadb-columns.ts';
+import { isOfOpenWidth, type ToldTypes } from '../../decode/mariadb-columns.ts';
 import type { TableVersion } from '../../decode/table-map.ts';
 import type { ColumnTypeSource } from '../../open-columns.ts';
 import type { DumpAccess } from '../read-place.ts';
@@ -38,7 +38,10 @@ export class AskedColumnTypes implements ColumnTypeSource {
   ): Promise<ToldTypes> {
     const { described, end } = await this.#ask(table);
     // Before the answer is judged: a table that is gone or another by now is told by what was done to it.
-    const altered = await this.#ahead.find(at, end, ({ sql }) => mayChangeTypes(sql, table.table));
+    const open = { times: columns.some(isOfOpenWidth) };
+    const altered = await this.#ahead.find(at, end, ({ sql }) =>
+      mayChangeTypes(sql, table.table, open),
+    );
     if (altered !== undefined) {
       const what = `the table may have been altered since, at ${formatPlace(altered)}`;
       throw unproven({ table, at }, columns, what);

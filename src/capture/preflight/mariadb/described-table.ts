@@ -2,7 +2,7 @@
 
 import type { SourceConnection, SourceRow } from '../../binlog/source-connection.ts';
 import { type Column, FIXED_BINARY, type OpenType } from '../../decode/column.ts';
-import { mayBePeriod } from '../../decode/mariadb-columns.ts';
+import { isOfOpenWidth, mayBePeriod } from '../../decode/mariadb-columns.ts';
 import type { TableVersion } from '../../decode/table-map.ts';
 
 interface DescribedColumn {
@@ -56,10 +56,22 @@ export function typeOf(
 ): OpenType | { readonly otherwise: string } | null {
   const found = described.columns.get(column.name.toLowerCase());
   if (found === undefined) return roleOfAdded(column, table, described);
-  const type = mayBePeriod(column) ? roleOf(found) : fixedBinary(found.type);
+  const type = told(column, found);
   return type !== null && column.candidates?.includes(type) === true
     ? type
     : { otherwise: found.type };
+}
+
+function told(column: Column, found: DescribedColumn): OpenType | null {
+  if (isOfOpenWidth(column)) return roleOf(found) === 'row_end' ? 'row_end' : temporal(found.type);
+  return mayBePeriod(column) ? roleOf(found) : fixedBinary(found.type);
+}
+
+/** The digits are the same in all storage formats, one of which may stand behind it as a comment. */
+function temporal(text: string): OpenType | null {
+  const [, name = '', digits] = /^(\w+)(?:\(([1-6])\))?(?![\w(])/.exec(text.toLowerCase()) ?? [];
+  if (name !== 'time' && name !== 'datetime' && name !== 'timestamp') return null;
+  return digits === undefined ? name : (`${name}(${digits})` as OpenType);
 }
 
 function roleOf({ type, expression }: DescribedColumn): OpenType | null {
@@ -86,13 +98,14 @@ const OF_A_LONG_KEY = /^DB_ROW_HASH_\d+$/;
  * some columns sees no others, whatever they are.
  */
 function roleOfAdded(
-  { name }: Column,
+  column: Column,
   { columns }: TableVersion,
   { isVersioned, columns: listed }: DescribedTable,
 ): OpenType | null {
   const unlisted = columns
-    .map((column) => column.name)
+    .map(({ name }) => name)
     .filter((one) => !listed.has(one.toLowerCase()) && !OF_A_LONG_KEY.test(one));
   if (!isVersioned || unlisted.join() !== ADDED.join()) return null;
-  return name === 'row_end' ? 'row_end' : 'timestamp';
+  if (column.name === 'row_end') return 'row_end';
+  return isOfOpenWidth(column) ? 'timestamp(6)' : 'timestamp';
 }

@@ -23,7 +23,7 @@ describe('a statement', () => {
     ['ALTER TABLE `a-b` MODIFY id UUID', 'a-b'],
     ['ALTER TABLE anything MODIFY id UUID', 'größe'],
   ])('may change the types: %s', (sql, table) => {
-    expect(mayChangeTypes(sql, table)).toBe(true);
+    expect(mayChangeTypes(sql, table, { times: false })).toBe(true);
     expect(mayChangeSomeTypes(sql)).toBe(true);
   });
 
@@ -41,6 +41,6 @@ describe('a statement', () => {
     ['ALTER TABLE größet MODIFY id UUID', 't'],
     ['RENAME TABLE a TO b', 't'],
   ])('cannot: %s', (sql, table) => {
-    expect(mayChangeTypes(sql, table)).toBe(false);
+    expect(mayChangeTypes(sql, table, { times: false })).toBe(false);
   });
 });

@@ -2,6 +2,7 @@
 import { withToldTypes } from '../../../../src/capture/decode/mariadb-columns.ts';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import type { OpenType } from '../../../../src/capture/decode/column.ts';
 import { textOf } from '../../../../src/capture/decode/json-text.ts';
 import { parseTableMap } from '../../../../src/capture/decode/parse-table-map.ts';
 import { decodeRows } from '../../../../src/capture/decode/rows.ts';
@@ -24,6 +25,23 @@ function find(what: string): { table: TableVersion; rows: Buffer; selected: Reco
   if (one === undefined) throw new Error(`There is no fixture of ${what}`);
   const table = parseTableMap(Buffer.from(one.tableMap, 'base64'), 'mariadb');
   return { table, rows: Buffer.from(one.rows, 'base64'), selected: one.selected };
+}
+
+/** What the server says of the columns in old formats. */
+function typesOf(what: string): ReadonlyMap<string, OpenType> {
+  return new Map<string, OpenType>(
+    what === OLD
+      ? [
+          ['a', 'timestamp'],
+          ['b', 'datetime'],
+          ['c', 'time'],
+        ]
+      : [
+          ['a', 'timestamp(3)'],
+          ['b', 'datetime(6)'],
+          ['c', 'time(2)'],
+        ],
+  );
 }
 
 function decoded(table: TableVersion, rows: Buffer): readonly (readonly string[])[] {
@@ -78,11 +96,16 @@ describe('rows of MariaDB', () => {
 
   it('in the temporal formats before 5.6.4 have the same bytes as in MySQL', () => {
     const { table, rows, selected } = find(OLD);
-    expect(decoded({ ...table, defect: null }, rows)).toEqual(selected);
+    expect(decoded(withToldTypes(table, typesOf(OLD)), rows)).toEqual(selected);
+  });
+
+  it('in the temporal formats of MariaDB 5.3 are read once their digits are told', () => {
+    const { table, rows, selected } = find(HIRES);
+    expect(decoded(withToldTypes(table, typesOf(HIRES)), rows)).toEqual(selected);
   });
 
   // A column of TIMESTAMP(3) has the same type code and no word of its seven bytes: read as four, all behind is wrong.
-  it.each([OLD, HIRES])('in %s stop, as their width is not told', (what) => {
+  it.each([OLD, HIRES])('in %s stop where their width is not told', (what) => {
     const { table, rows } = find(what);
     expect(() => decoded(table, rows)).toThrow(
       expect.objectContaining({
