@@ -45,6 +45,12 @@ export const ASKED_ERRORS = {
     cure: 'Use another Idempotency-Key for another request; a key is kept for 24 hours.',
   },
   CALLBACK_UNKNOWN: { retriable: false, exit: 2, http: 404, cure: 'See GET /v1/callbacks.' },
+  EVENT_UNKNOWN: {
+    retriable: false,
+    exit: 2,
+    http: 404,
+    cure: 'See rowcall events; the retention of the log may have taken it.',
+  },
   API_CLOSED: { retriable: false, exit: 2, http: 403, cure: 'Configure admin.tokens.' },
   API_UNAUTHENTICATED: {
     retriable: false,
@@ -79,7 +85,7 @@ export const ASKED_ERRORS = {
     retriable: false,
     exit: 2,
     http: 404,
-    cure: 'GET /v1/resends lists them (docs/API.md).',
+    cure: 'rowcall dead-letters resends list, or GET /v1/resends, lists them.',
   },
   RESEND_PENDING: {
     retriable: false,

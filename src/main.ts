@@ -43,6 +43,30 @@ function drained(): Promise<void> {
   });
 }
 
+/** Anything but a yes is a no: also the end of the input, and a signal. */
+async function confirm(question: string, signal: AbortSignal): Promise<boolean> {
+  const { createInterface } = await import('node:readline');
+  const lines = createInterface({ input: process.stdin, terminal: false });
+  const close = (): void => {
+    lines.close();
+  };
+  signal.addEventListener('abort', close, { once: true });
+  process.stderr.write(question);
+  try {
+    return await new Promise((resolve) => {
+      lines.once('close', () => {
+        resolve(false);
+      });
+      lines.once('line', (answer) => {
+        resolve(/^y(?:es)?$/i.test(answer.trim()));
+      });
+    });
+  } finally {
+    signal.removeEventListener('abort', close);
+    lines.close();
+  }
+}
+
 async function main(): Promise<void> {
   requireNode();
   if (LEAN.has(process.argv[2])) beginWithSmallHeap();
@@ -73,6 +97,9 @@ async function main(): Promise<void> {
     colours: process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '',
     err: (text) => process.stderr.write(text),
     terminal: process.stderr.isTTY,
+    ...(process.stdin.isTTY
+      ? { confirm: (question: string) => confirm(question, stop.signal) }
+      : {}),
     env: process.env,
     signal: stop.signal,
     onHangUp: (listener) => process.on('SIGHUP', listener),

@@ -230,6 +230,50 @@ describe('beside a running daemon', () => {
   });
 });
 
+describe('what became of an event', () => {
+  test('is told by events, explain and audit, and a dead letter goes again', async () => {
+    let failing = true;
+    scene = await openOrders({
+      react: ({ key }) =>
+        failing && key === '{"id":2}' ? { kind: 'fail', status: 500 } : { kind: 'take' },
+      callbackOptions: { retry: { maximum_attempts: 1 }, on_exhausted: 'dead-letter' },
+    });
+    await scene.start().ready();
+    await sql(scene, "INSERT INTO orders VALUES (1, 'NEW'), (2, 'NEW')", 2);
+    await eventually(async () => {
+      expect(await scene?.ledger()).toMatchObject([{ delivered: 1, dead: 1 }]);
+    });
+
+    const key = ['--key', '{"id":2}'];
+    const found = await json(scene, 'events', ...key, '--table', `${scene.database}.orders`);
+    expect(found).toMatchObject({ items: [{ op: 'insert', key: '{"id":2}' }], next: null });
+    const [{ id, binlog }] = found['items'] as [{ id: string; binlog: { gtid: string } }];
+    expect(id.startsWith(`${binlog.gtid}:`)).toBe(true);
+    expect(await json(scene, 'events', '--gtid', binlog.gtid)).toMatchObject({
+      items: [{ key: '{"id":1}' }, { key: '{"id":2}' }],
+    });
+    const life = await scene.command('events', id);
+    expect(life.stdout, life.stderr).toMatch(/^audit +dead +1 /m);
+    expect(await json(scene, 'explain', id, '--callback', 'audit')).toMatchObject({
+      ...{ outcome: 'dead', dead_letter: 1 },
+    });
+
+    failing = false;
+    const many = ['dead-letters', 'resend', '--callback', 'audit', '--reason', 'it is mended'];
+    const unasked = await scene.command(...many);
+    expect(unasked).toMatchObject({ code: 2 });
+    expect(unasked.stderr).toContain('1 dead letters of audit would be sent again');
+    expect(await json(scene, ...many, '--yes', '--wait')).toMatchObject({
+      ...{ id: 1, state: 'done', total: 1, delivered: 1, failed: 0 },
+    });
+    expect(await json(scene, 'dead-letters', 'list')).toMatchObject({ items: [] });
+    expect(await json(scene, 'audit')).toMatchObject({
+      items: [{ actor: expect.stringMatching(/^cli:/) as string, reason: 'it is mended' }],
+    });
+    await scene.allTaken(20_000);
+  });
+});
+
 describe('exit codes', () => {
   test('validate names every error at once with line and column, and ends with 2', async () => {
     scene = await openOrders();

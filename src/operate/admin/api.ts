@@ -34,6 +34,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Who asks; null on open routes. */
     caller: Caller | null;
+    /** The body as it came, of JSON. */
+    bodyText: string;
   }
 }
 
@@ -82,6 +84,7 @@ export async function registerApi(server: FastifyInstance, parts: ApiParts): Pro
         request.caller = admit(request, parts);
         next();
       });
+      keepText(api);
       keepAnswers(api, parts);
       const methods = listMethods(api);
       routeStatus(api, parts);
@@ -98,6 +101,20 @@ export async function registerApi(server: FastifyInstance, parts: ApiParts): Pro
       done();
     },
     { prefix: '/v1' },
+  );
+}
+
+/** The text of a body, beside what is read of it. */
+function keepText(api: ApiServer): void {
+  const parse = api.getDefaultJsonParser('error', 'error');
+  api.decorateRequest('bodyText', '');
+  api.addContentTypeParser<string>(
+    'application/json',
+    { parseAs: 'string' },
+    (request, text, done) => {
+      request.bodyText = text;
+      return parse(request, text, done);
+    },
   );
 }
 

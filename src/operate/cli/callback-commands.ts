@@ -1,7 +1,8 @@
 /** The commands under `rowcall callbacks`, and their options. */
 
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type { CliIo } from './io.ts';
+import { addApiOptions, positiveInteger } from './options.ts';
 import {
   actOnCallback,
   type CallbackCommandOptions,
@@ -14,18 +15,6 @@ import {
   rotateSecret,
   showCallback,
 } from './callbacks.ts';
-
-/** Adds the options by which every client of the API finds it. */
-export function addApiOptions(command: Command): Command {
-  return command
-    .option(
-      '-c, --config <file>',
-      'configuration file (YAML): the daemon that it describes is asked',
-    )
-    .option('--url <url>', 'or its admin address, such as http://127.0.0.1:8686')
-    .option('--token <token>', 'token of admin.tokens; else ROWCALL_TOKEN')
-    .option('--json', 'print JSON for a program');
-}
 
 export function addCallbacks(program: Command, io: CliIo): void {
   const callbacks = program
@@ -88,11 +77,3 @@ const ACTIONS = [
   ['disable', 'send nothing more and hold the events; what is in flight ends'],
   ['resume', 'go on now, whatever the endpoint asked to wait for'],
 ] as const;
-
-function positiveInteger(text: string): number {
-  const value = Number(text);
-  if (!/^[0-9]+$/.test(text) || !Number.isSafeInteger(value) || value < 1) {
-    throw new InvalidArgumentError('It must be a whole number from 1.');
-  }
-  return value;
-}

@@ -10,6 +10,7 @@ import { differenceSchema, versionSchema } from '../admin/routes/callback-versio
 import { madeSchema } from '../admin/routes/callback-changes.ts';
 import { ApiClient, type ApiOptions, pages } from './api-client.ts';
 import type { CliIo } from './io.ts';
+import { printJson } from './listing.ts';
 import { actStored, listStored, showStored } from './stored-callbacks.ts';
 import { formatTable } from './table.ts';
 
@@ -20,10 +21,6 @@ export interface CallbackCommandOptions extends ApiOptions {
 }
 
 const path = (name: string, rest = ''): string => `/callbacks/${encodeURIComponent(name)}${rest}`;
-
-function print(io: CliIo, value: unknown): void {
-  io.out(`${JSON.stringify(value, null, 2)}\n`);
-}
 
 /** What needs no daemon is asked of the state file, whether one runs or not: a program gets one form. */
 function storedIn({ config, url }: CallbackCommandOptions): string | null {
@@ -72,7 +69,7 @@ export async function listCallbacks(options: CallbackCommandOptions, io: CliIo):
   const items: Callback[] = [];
   for await (const item of pages(client, '/callbacks', callbackSchema)) items.push(item);
   if (options.json === true) {
-    print(io, { items, next: null });
+    printJson(io, { items, next: null });
     return;
   }
   io.out(
@@ -97,7 +94,7 @@ export async function showCallback(
     return;
   }
   const client = await ApiClient.find(options, io);
-  print(io, await client.ask({ path: path(name), answer: callbackSchema }));
+  printJson(io, await client.ask({ path: path(name), answer: callbackSchema }));
 }
 
 /** @param file YAML or JSON of one callback, as it stands in a list of the configuration */
@@ -116,7 +113,7 @@ export async function registerCallback(
     ...{ body, query: { reason }, answer: madeSchema },
   });
   if (options.json === true) {
-    print(io, made);
+    printJson(io, made);
     return;
   }
   io.out(`${made.name} is called from now on (version ${made.version}).\n`);
@@ -132,7 +129,7 @@ export async function listVersions(
   const answer = z.object({ items: z.array(versionSchema) });
   const versions = await client.ask({ path: path(name, '/versions'), answer });
   if (options.json === true) {
-    print(io, versions);
+    printJson(io, versions);
     return;
   }
   io.out(
@@ -153,7 +150,7 @@ export async function diffVersions(
   const answer = z.object({ items: z.array(differenceSchema) });
   const found = await client.ask({ path: path(name, '/diff'), query: range, answer });
   if (options.json === true) {
-    print(io, found);
+    printJson(io, found);
     return;
   }
   for (const one of found.items) {
@@ -176,7 +173,7 @@ export async function rollBack(
     query: { version, reason: options.reason },
     answer: callbackSchema,
   });
-  if (options.json === true) print(io, made);
+  if (options.json === true) printJson(io, made);
   else io.out(`${name} is as in version ${version} again (version ${made.version}).\n`);
 }
 
@@ -193,7 +190,7 @@ export async function rotateSecret(
     answer: madeSchema,
   });
   if (options.json === true) {
-    print(io, made);
+    printJson(io, made);
     return;
   }
   if (options.retire === true) io.out(`${name} signs with its newest secret alone.\n`);
@@ -213,7 +210,7 @@ export async function removeCallback(
     query: { confirm, reason: options.reason },
     answer: callbackSchema,
   });
-  if (options.json === true) print(io, removed);
+  if (options.json === true) printJson(io, removed);
   else io.out(`${name} is removed, with ${removed.lane_events} events in lanes.\n`);
 }
 

@@ -1,29 +1,29 @@
 /** The command line: which commands there are, and how an error becomes words and an exit code. */
 
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { armFromEnvironment } from '../../config/failpoint-env.ts';
 import { type RowcallError, toRowcallError } from '../../errors.ts';
 import { VERSION } from '../../version.ts';
 import { type BinlogOptions, printBinlog } from './binlog/binlog.ts';
 import { addCallbacks } from './callback-commands.ts';
 import { runDaemon } from './daemon.ts';
-import { listDeadLetters, showDeadLetter } from './dead-letters.ts';
+import { addDeadLetters } from './dead-letter-commands.ts';
 import { examine } from './doctor.ts';
+import { addEvents } from './event-commands.ts';
 import type { CliIo } from './io.ts';
 import { actOnLanes, type LaneActionOptions } from './lane-actions.ts';
 import { listLanes, showLane } from './lanes.ts';
 import { printLedger } from './ledger.ts';
+import { CONFIG, JSON_OPTION, positiveInteger } from './options.ts';
 import { resetPosition, type SetPositionOptions, setPosition, showPosition } from './position.ts';
 import { printStatus } from './status.ts';
 import { validate } from './validate.ts';
 
-const CONFIG = ['-c, --config <file>', 'configuration file (YAML)'] as const;
 const DRY_RUN = [
   '--dry-run',
   'show the place and what lies between; also what is done without --yes',
 ] as const;
 const YES = ['--yes', 'do it: what is skipped is then not captured'] as const;
-const JSON_OPTION = ['--json', 'print JSON for a program'] as const;
 
 /** Runs one command. Resolves with the exit code: 0 as asked, 1 failed, 2 usage or configuration, 3 source or stores. */
 export async function runCli(argv: readonly string[], io: CliIo): Promise<number> {
@@ -65,6 +65,7 @@ function buildProgram(io: CliIo): Command {
   addCallbacks(program, io);
   addLanes(program, io);
   addDeadLetters(program, io);
+  addEvents(program, io);
   addPosition(program, io);
   addBinlog(program, io);
   return program;
@@ -186,30 +187,6 @@ function addLanes(program: Command, io: CliIo): void {
   }
 }
 
-function addDeadLetters(program: Command, io: CliIo): void {
-  const letters = program
-    .command('dead-letters')
-    .description('events that were given up and set aside (on_exhausted: dead-letter)');
-  letters
-    .command('list')
-    .description('list dead letters, oldest first')
-    .requiredOption(...CONFIG)
-    .option('--callback <name>', 'only those of one callback')
-    .option('--limit <n>', 'how many', positiveInteger, 50)
-    .option('--after <id>', 'go on after this one', positiveInteger)
-    .option(...JSON_OPTION)
-    .action((options: Parameters<typeof listDeadLetters>[0]) => listDeadLetters(options, io));
-  letters
-    .command('show')
-    .description('one dead letter with its event')
-    .argument('<id>', 'number of the dead letter', positiveInteger)
-    .requiredOption(...CONFIG)
-    .option(...JSON_OPTION)
-    .action((id: number, options: { config: string; json?: boolean }) =>
-      showDeadLetter(id, options, io),
-    );
-}
-
 function addPosition(program: Command, io: CliIo): void {
   const position = program.command('position').description('the place reached in the binlog');
   position
@@ -278,12 +255,4 @@ function addBinlog(program: Command, io: CliIo): void {
 
 function collected(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
-}
-
-function positiveInteger(text: string): number {
-  const value = Number(text);
-  if (!/^[0-9]+$/.test(text) || !Number.isSafeInteger(value) || value < 1) {
-    throw new InvalidArgumentError('It must be a whole number from 1.');
-  }
-  return value;
 }

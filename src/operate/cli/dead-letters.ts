@@ -2,8 +2,8 @@
 
 import type { DeadLetter } from '../../state/state-store.ts';
 import type { CliIo } from './io.ts';
+import { inCell, printJson, printList, storedPage } from './listing.ts';
 import { withState } from './stores.ts';
-import { formatTable } from './table.ts';
 
 export async function listDeadLetters(
   options: {
@@ -22,31 +22,19 @@ export async function listDeadLetters(
       ...(after === undefined ? {} : { afterId: after }),
       limit,
     });
-    const last = letters.length === limit ? letters.at(-1)?.id : undefined;
-    if (options.json === true) {
-      io.out(`${JSON.stringify({ items: letters.map(item), next: last ?? null }, null, 2)}\n`);
-      return;
-    }
-    if (letters.length === 0) {
-      io.out('No dead letters.\n');
-      return;
-    }
-    io.out(
-      formatTable(
-        ['id', 'callback', 'key', 'event id', 'attempts', 'given up', 'cause', 'error'],
-        letters.map((letter) => [
-          letter.id,
-          letter.callback,
-          letter.key,
-          letter.event.id,
-          letter.attempts,
-          new Date(letter.diedAt).toISOString(),
-          letter.cause,
-          letter.error.slice(0, 80),
-        ]),
-      ),
-    );
-    if (last !== undefined) io.out(`More: rowcall dead-letters list --after ${last}\n`);
+    printList(io, storedPage(letters, limit), {
+      json: options.json,
+      item,
+      empty: 'No dead letters.',
+      command: 'dead-letters list',
+      headings: ['id', 'callback', 'key', 'event id', 'attempts', 'given up', 'cause', 'error'],
+      cells: (letter) => [
+        ...[letter.id, letter.callback, letter.key, letter.event.id, letter.attempts],
+        new Date(letter.diedAt).toISOString(),
+        letter.cause,
+        inCell(letter.error),
+      ],
+    });
   });
 }
 
@@ -60,7 +48,7 @@ export async function showDeadLetter(
     const { deadLetter, value } = await state.deadLetter(id);
     const text = value === null ? null : Buffer.from(value).toString();
     if (options.json === true) {
-      io.out(`${JSON.stringify({ ...item(deadLetter), value: text }, null, 2)}\n`);
+      printJson(io, { ...item(deadLetter), value: text });
       return;
     }
     const { callback, topic, key, event, attempts, cause, error, diedAt, version } = deadLetter;

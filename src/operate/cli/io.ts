@@ -9,6 +9,8 @@ export interface CliIo {
   /** What goes to `out` may have colours. Default: false. */
   readonly colours?: boolean;
   readonly err: (text: string) => void;
+  /** Asks the person at the terminal; absent where nobody sits there. */
+  readonly confirm?: (question: string) => Promise<boolean>;
   /** Logs go to a person: pretty instead of JSON. */
   readonly terminal: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;

@@ -2,6 +2,7 @@
 
 import type { LaneSummary } from '../../state/state-store.ts';
 import type { CliIo } from './io.ts';
+import { inCell, printJson, printList, storedPage } from './listing.ts';
 import { withState } from './stores.ts';
 import { formatTable } from './table.ts';
 
@@ -21,32 +22,21 @@ export async function listLanes(
       ...(options.after === undefined ? {} : { afterId: options.after }),
       limit: options.limit,
     });
-    const last = lanes.length === options.limit ? lanes.at(-1)?.id : undefined;
-    if (options.json === true) {
-      io.out(`${JSON.stringify({ items: lanes.map(laneItem), next: last ?? null }, null, 2)}\n`);
-      return;
-    }
-    if (lanes.length === 0) {
-      io.out('No lanes: no key waits for a retry or a person.\n');
-      return;
-    }
-    io.out(
-      formatTable(
-        ['id', 'callback', 'topic', 'key', 'state', 'depth', 'attempts', 'next attempt', 'error'],
-        lanes.map((lane) => [
-          lane.id,
-          lane.callback,
-          lane.topic,
-          lane.key,
-          lane.state,
-          lane.depth,
-          lane.attempts,
-          nextAttempt(lane) ?? heardBy(lane) ?? '',
-          (lane.lastError ?? '').slice(0, 80),
-        ]),
-      ),
-    );
-    if (last !== undefined) io.out(`More: rowcall lanes list --after ${last}\n`);
+    printList(io, storedPage(lanes, options.limit), {
+      json: options.json,
+      item: laneItem,
+      empty: 'No lanes: no key waits for a retry or a person.',
+      command: 'lanes list',
+      headings: [
+        ...['id', 'callback', 'topic', 'key', 'state', 'depth', 'attempts'],
+        ...['next attempt', 'error'],
+      ],
+      cells: (lane) => [
+        ...[lane.id, lane.callback, lane.topic, lane.key, lane.state, lane.depth, lane.attempts],
+        nextAttempt(lane) ?? heardBy(lane) ?? '',
+        inCell(lane.lastError),
+      ],
+    });
   });
 }
 
@@ -66,7 +56,7 @@ export async function showLane(
         offset: event.offset,
         timestamp: new Date(event.timestampMs).toISOString(),
       }));
-      io.out(`${JSON.stringify({ ...laneItem(lane), events: items }, null, 2)}\n`);
+      printJson(io, { ...laneItem(lane), events: items });
       return;
     }
     io.out(

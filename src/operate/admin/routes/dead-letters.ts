@@ -1,6 +1,7 @@
 /** `/v1/dead-letters`: events that were given up, and how one goes again. */
 
 import { z } from 'zod';
+import { parseVerbatim } from '../../../exact-json.ts';
 import type { DeadLetter } from '../../../state/state-store.ts';
 import type { ApiServer } from '../api.ts';
 import { type ApiParts, askedBy, requireState } from '../api-parts.ts';
@@ -115,9 +116,9 @@ function routeResend(api: ApiServer, parts: ApiParts): void {
         response: { 202: resendSchema, ...problems },
       },
     },
-    async ({ params, body, caller }, reply) => {
+    async ({ params, body, bodyText, caller }, reply) => {
       const { data, reason: why } = body;
-      const bytes = data === undefined ? null : Buffer.from(JSON.stringify(data));
+      const bytes = data === undefined ? null : verbatimData(bodyText);
       const asked = askedBy(caller, why, parts);
       const state = requireState(parts);
       refuseAwaited((await state.deadLetter(params.id)).deadLetter.callback, parts);
@@ -126,4 +127,10 @@ function routeResend(api: ApiServer, parts: ApiParts): void {
       return reply.code(202).send(resendItem(resend));
     },
   );
+}
+
+/** As the person wrote it: JSON that was read into numbers has lost the digits that a double has not. */
+function verbatimData(bodyText: string): Buffer {
+  const { data } = parseVerbatim(bodyText) as { readonly data: object };
+  return Buffer.from(JSON.stringify(data));
 }

@@ -20,7 +20,7 @@ import { pageQuery } from '../page.ts';
 import { isoOf, problems, timestamp } from '../schemas.ts';
 import { shownValue } from '../shown-value.ts';
 
-const eventSchema = z
+export const eventSchema = z
   .object({
     id: z.string(),
     table: z.string(),
@@ -41,7 +41,7 @@ const eventSchema = z
   })
   .meta({ id: 'Event' });
 
-const explanationSchema = z
+export const explanationSchema = z
   .object({
     callback: z.string(),
     outcome: z.enum(OUTCOMES),
@@ -60,9 +60,17 @@ const explanationSchema = z
 const lookedFields = {
   records: z.int().describe('Records looked at for this answer.'),
   next: z.string().nullable().describe('Where to look on; null: the end of the log was reached.'),
+  reached: z
+    .object({ topic: z.string(), partition: z.int(), offset: z.int() })
+    .nullable()
+    .describe('How far was looked, this offset excluded; topics and partitions come in order.'),
 };
 
-const lifeSchema = z
+export type Looked = Pick<z.output<typeof foundSchema>, keyof typeof lookedFields>;
+
+export const foundSchema = z.object({ items: z.array(eventSchema), ...lookedFields });
+
+export const lifeSchema = z
   .object({
     event: eventSchema
       .extend({ value: z.string().nullable().describe('Null for viewers.') })
@@ -72,6 +80,13 @@ const lifeSchema = z
     ...lookedFields,
   })
   .meta({ id: 'EventLife' });
+
+export const explainedSchema = z.object({
+  explanation: explanationSchema
+    .nullable()
+    .describe('Null: the event is not within what was looked at.'),
+  ...lookedFields,
+});
 
 const eventIdText = z.string().min(1).max(1_000);
 const cursorField = { cursor: pageQuery.shape.cursor };
@@ -110,7 +125,7 @@ export function routeEvents(api: ApiServer, parts: ApiParts): void {
           to: instant.optional().describe('Committed before (RFC 3339).'),
         }),
         response: {
-          200: z.object({ items: z.array(eventSchema), ...lookedFields }),
+          200: foundSchema,
           ...problems,
         },
       },
@@ -168,12 +183,7 @@ function routeExplain(api: ApiServer, parts: ApiParts): void {
           ...cursorField,
         }),
         response: {
-          200: z.object({
-            explanation: explanationSchema
-              .nullable()
-              .describe('Null: the event is not within what was looked at.'),
-            ...lookedFields,
-          }),
+          200: explainedSchema,
           ...problems,
         },
       },
@@ -217,9 +227,10 @@ function at(cursor: string | undefined): ReturnType<typeof placeOf> {
   return cursor === undefined ? null : placeOf(Buffer.from(cursor, 'base64url').toString('utf8'));
 }
 
-function lookedOf({ records, next }: Look): { records: number; next: string | null } {
+function lookedOf({ records, next }: Look): Looked {
   return {
     records,
     next: next === null ? null : Buffer.from(placeText(next)).toString('base64url'),
+    reached: next,
   };
 }

@@ -39,7 +39,11 @@ export const resendSchema = z
   })
   .meta({ id: 'Resend' });
 
-const countedSchema = z
+export const shownResendSchema = resendSchema.extend({
+  data: z.string().nullable().describe('What was sent in the place of the data; JSON.'),
+});
+
+export const countedSchema = z
   .object({
     count: count.describe('Dead letters that would be sent again.'),
     up_to: count.describe('The newest dead letter that was looked at.'),
@@ -104,9 +108,7 @@ export function routeResends(api: ApiServer, parts: ApiParts): void {
         summary: 'One resend and how far it is',
         params: itemId,
         response: {
-          200: resendSchema.extend({
-            data: z.string().nullable().describe('What was sent in the place of the data; JSON.'),
-          }),
+          200: shownResendSchema,
           ...problems,
         },
       },

@@ -96,7 +96,7 @@ describe('a resend', () => {
       ...{ status: 409, body: { code: 'RESEND_COUNT_CHANGED' } },
     });
     expect(await post('/v1/resends', which)).toMatchObject({
-      ...{ status: 400, body: { code: 'API_REQUEST_INVALID', place: 'body/expected' } },
+      ...{ status: 409, body: { code: 'RESEND_COUNT_CHANGED', place: 'body/expected' } },
     });
     expect(await post('/v1/resends', { ...which, expected: 2, up_to: 3 })).toMatchObject({
       status: 202,

@@ -1,87 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { LogRecord } from '../../../../src/change-event.ts';
-import type { ChangeLog } from '../../../../src/log/change-log.ts';
 import { findEvents, placeOf, placeText } from '../../../../src/operate/admin/find-events.ts';
-import { FAILURE } from '../../../contract/state-store-samples.ts';
-import { adminConfig, type AdminScene, openAdmin } from '../../../support/admin-api.ts';
-import { openEmbeddedLog } from '../../../../src/log/embedded/embedded-log.ts';
-import { systemClock } from '../../../../src/shared/clock.ts';
-import { silentLogger } from '../../../../src/shared/logger.ts';
-import { tempDir } from '../../../support/temp-dir.ts';
-import { delivering } from '../observe/snapshots.ts';
+import {
+  EVENT_CALLBACK as CALLBACK,
+  EVENT_GTID as GTID,
+  EVENT_TOPIC as TOPIC,
+  eventIdOf as idOf,
+  eventRecord as record,
+  openEvents,
+} from '../../../support/admin-events.ts';
 
-const GTID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
-const TOPIC = 'shop.shop.orders';
-const CALLBACK = 'supply-chain';
-const TABLE = { partition: 0, table: 'shop.orders', operation: 'u' } as const;
-
-const DELIVER = {
-  url: 'https://example.com/hook',
-  secrets: [`whsec_${Buffer.alloc(32, 7).toString('base64')}`],
-};
-
-let scene: AdminScene;
-let log: ChangeLog;
-
-function idOf(n: number): string {
-  return `${GTID}:${n}:shop/orders:1`;
-}
-
-function record(n: number): LogRecord {
-  const image = (status: string): string => `{"id":${n % 3},"status":"${status}"}`;
-  const value = `{"before":${image('NEW')},"after":${image(n === 6 ? 'LOST' : 'SENT')},"source":{}`;
-  return {
-    key: `{"id":${n % 3}}`,
-    value: Buffer.from(`${value},"op":"u","ts_ms":${n}}`),
-    timestampMs: 1_700_000_000_000 + n * 1_000,
-    id: idOf(n),
-    table: 'shop.orders',
-    operation: 'u',
-  };
-}
+let scene: Awaited<ReturnType<typeof openEvents>>;
 
 beforeAll(async () => {
-  log = await openEmbeddedLog({
-    ...{ path: `${tempDir()}/events.db`, maxBytes: 1e9, create: true },
-    retention: { ageMs: 1e9, sizeBytes: 1e9 },
-    ...{ clock: systemClock, logger: silentLogger },
-  });
-  const writer = await log.openWriter('shop');
-  await writer.createTopics([{ name: TOPIC, partitions: 2 }]);
-  const records = Array.from({ length: 10 }, (_, n) => record(n));
-  await writer.append([{ topic: TOPIC, partition: 0, records }], 'a');
-  const config = adminConfig({
-    callbacks: [
-      {
-        name: CALLBACK,
-        tables: ['shop.orders'],
-        when: 'after.status == "SENT"',
-        deliver: DELIVER,
-      },
-      {
-        ...{ name: 'audit', tables: ['shop.*'], operations: ['insert'] },
-        deliver: DELIVER,
-      },
-    ],
-  });
-  const snapshot = delivering({ name: CALLBACK });
-  scene = await openAdmin({ log, config, deliver: { snapshot: () => snapshot } });
-  const { state } = scene;
-  const cursor = { callback: CALLBACK, topic: TOPIC, topicId: 't', startOffset: 1, next: 1 };
-  await state.openCursors([{ ...cursor, partition: 0 }]);
-  const laned = (n: number): object => ({
-    ...{ callback: CALLBACK, topic: TOPIC, key: `{"id":${n % 3}}` },
-    event: { ...TABLE, offset: n, id: idOf(n), timestampMs: 1, value: Buffer.from('{}') },
-  });
-  await state.commit([
-    {
-      ...{ type: 'progress', callback: CALLBACK, topic: TOPIC, partition: 0, next: 6, beyond: [] },
-      counts: { read: 5, matched: 5, delivered: 2 },
-    },
-    { type: 'lane-append', ...laned(2), failure: FAILURE } as never,
-    { type: 'lane-append', ...laned(5) } as never,
-    { type: 'dead', ...laned(4), failure: FAILURE } as never,
-  ]);
+  scene = await openEvents();
 });
 
 afterAll(() => scene.close());
@@ -158,7 +89,7 @@ describe('why an event did not come', () => {
 
   it('is not known of an event that is not there, nor of a callback that is none', async () => {
     expect((await scene.ask(`/v1/explain?callback=${CALLBACK}&id=nothing`)).body).toEqual({
-      ...{ explanation: null, records: 10, next: null },
+      ...{ explanation: null, records: 10, next: null, reached: null },
     });
     const none = await scene.ask('/v1/explain?callback=nobody&id=nothing');
     expect(none).toMatchObject({ status: 404, body: { code: 'CALLBACK_UNKNOWN' } });
@@ -169,5 +100,5 @@ it('a place is told as a text and read again; another text is none', async () =>
   const place = { topic: TOPIC, partition: 1, offset: 12 };
   expect(placeOf(placeText(place))).toEqual(place);
   expect(placeOf('anything')).toBeNull();
-  expect((await findEvents(log, {}, { limit: 9, from: place })).records).toBe(0);
+  expect((await findEvents(scene.log, {}, { limit: 9, from: place })).records).toBe(0);
 });
