@@ -171,7 +171,7 @@ export const ERRORS = {
   COLUMN_TYPE_UNPROVEN: {
     retriable: false,
     exit: 3,
-    cure: 'Say in the rule of the table what the column was at the place named: columns: { types: { column: uuid | inet4 | inet6 | binary | row_end | timestamp | datetime(3) … } }.',
+    cure: 'Say in the rule of the table what the column was at the place named: columns: { types: { column: uuid | inet4 | inet6 | vector | binary | row_end | timestamp | datetime(3) … } }.',
   },
   CHARSET_UNSUPPORTED: {
     retriable: false,

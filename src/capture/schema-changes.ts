@@ -9,7 +9,7 @@ import type { Appender } from './append/appender.ts';
 import type { Place } from './append/place.ts';
 import type { Transaction } from './append/transaction.ts';
 import type { DdlHint, DdlTarget } from './binlog/ddl-hint.ts';
-import { type Column, FIXED_BINARY, TYPE } from './decode/column.ts';
+import { type Column, OPEN_BINARY, TYPE } from './decode/column.ts';
 import { folded } from './route/event-columns.ts';
 import type { Route, Router } from './route/router.ts';
 
@@ -19,7 +19,7 @@ const MAX_STATEMENT_CHARACTERS = 128 * 1024;
 const MAX_KNOWN = 2_000;
 
 const TYPE_NAMES: ReadonlyMap<number, string> = new Map(
-  Object.entries({ ...TYPE, ...FIXED_BINARY }).map(([name, code]) => [code, name.toLowerCase()]),
+  Object.entries({ ...TYPE, ...OPEN_BINARY }).map(([name, code]) => [code, name.toLowerCase()]),
 );
 
 export interface SchemaChangesParts {

@@ -13,11 +13,11 @@ const HARMLESS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * One of these stands in every ALTER TABLE that makes a fixed binary column of another type, or another of it: the
- * types' names, CHAR and BYTE as ways to write BINARY, and what makes the table another one. And in every one that
+ * One of these stands in every ALTER TABLE that makes a binary column of another type, or another of it: the
+ * types' names, CHAR, BYTE and RAW as ways to write BINARY, and what makes the table another one. And in every one that
  * begins or ends its history, or names the columns of it: SYSTEM VERSIONING, SYSTEM_TIME, AS ROW END.
  */
-const TELLING = /uuid|inet|binary|char|byte|rename|exchange|convert|system|\brow\b/i;
+const TELLING = /uuid|inet|vector|binary|\braw\b|char|byte|rename|exchange|convert|system|\brow\b/i;
 
 /**
  * In every one that gives a TIME, DATETIME or TIMESTAMP another number of digits. DATE: `sql_mode=ORACLE` makes a

@@ -4,7 +4,7 @@ import { RowcallError } from '../../errors.ts';
 import { present } from '../../shared/assert.ts';
 import { charsetOf } from './charset.ts';
 import type { Charset } from './charset.ts';
-import { FIXED_BINARY, RENDERED, TYPE } from './column.ts';
+import { OPEN_BINARY, RENDERED, TYPE } from './column.ts';
 import type { Column } from './column.ts';
 import { compressedBlobReader, compressedStringReader } from './types/compressed.ts';
 import { decimalReader } from './types/decimal.ts';
@@ -58,9 +58,10 @@ const MAKERS: ReadonlyMap<number, ReaderMaker> = new Map<number, ReaderMaker>([
   [TYPE.OLD_TIMESTAMP, (column) => oldTemporal(column, oldTimestampReader, hiresTimestampReader)],
   [TYPE.OLD_TIME, (column) => oldTemporal(column, oldTimeReader, hiresTimeReader)],
   [TYPE.OLD_DATETIME, (column) => oldTemporal(column, oldDatetimeReader, hiresDatetimeReader)],
-  [FIXED_BINARY.uuid, () => uuidReader()],
-  [FIXED_BINARY.inet4, () => inet4Reader()],
-  [FIXED_BINARY.inet6, () => inet6Reader()],
+  [OPEN_BINARY.uuid, () => uuidReader()],
+  [OPEN_BINARY.inet4, () => inet4Reader()],
+  [OPEN_BINARY.inet6, () => inet6Reader()],
+  [OPEN_BINARY.vector, (column) => vectorReader(column.size > 255 ? 2 : 1)],
   [RENDERED, (column) => present(column.reader, 'how a column is rendered')()],
 ]);
 

@@ -142,16 +142,18 @@ const CHARACTER: ReadonlySet<number> = new Set([
 
 /**
  * Whose binlog it is. They write one format with differences that only the format description tells apart. From 11.5 on
- * MariaDB's TIMESTAMP goes to 2106.
+ * MariaDB's TIMESTAMP goes to 2106; from 11.7 on it has VECTOR.
  */
-export type Flavor = 'mysql' | 'mariadb' | 'mariadb-11.5';
+export type Flavor = 'mysql' | 'mariadb' | 'mariadb-11.5' | 'mariadb-11.7';
 
 /** By the server version of a format description. */
 export function flavorOf(serverVersion: string): Flavor {
   if (!/mariadb/i.test(serverVersion)) return 'mysql';
   // Some are written with the version in front that old replicas take MariaDB for.
   const [, major, minor] = /^(?:5\.5\.5-)?(\d+)\.(\d+)\./.exec(serverVersion) ?? [];
-  return Number(major) * 100 + Number(minor) >= 1105 ? 'mariadb-11.5' : 'mariadb';
+  const release = Number(major) * 100 + Number(minor);
+  if (release >= 1107) return 'mariadb-11.7';
+  return release >= 1105 ? 'mariadb-11.5' : 'mariadb';
 }
 
 /**

@@ -10,12 +10,12 @@ import type { ValueReader } from './types/value-reader.ts';
 export const RENDERED = 0x100;
 
 /**
- * What a fixed binary column of MariaDB can be. Its binlog has BINARY for all of them, in type and metadata: which one
- * it is, something else has to tell (mariadb-columns.ts). No codes of the server's.
+ * What a binary column of MariaDB can be. Its binlog has BINARY for all of them, and VARBINARY for VECTOR, in type and
+ * metadata: which one it is, something else has to tell (mariadb-columns.ts). No codes of the server's.
  */
-export const FIXED_BINARY = { uuid: 0x101, inet4: 0x102, inet6: 0x103 } as const;
+export const OPEN_BINARY = { uuid: 0x101, inet4: 0x102, inet6: 0x103, vector: 0x104 } as const;
 
-export type FixedBinary = keyof typeof FIXED_BINARY | 'binary';
+export type OpenBinary = keyof typeof OPEN_BINARY | 'binary';
 
 /**
  * What a TIMESTAMP(6) of MariaDB can be: an ordinary column, or where the period of a system-versioned table ends. The
@@ -31,7 +31,7 @@ export type OldTemporal =
   `${'time' | 'datetime' | 'timestamp'}${'' | `(${1 | 2 | 3 | 4 | 5 | 6})`}`;
 
 /** What the binlog of MariaDB leaves open of a column. */
-export type OpenType = FixedBinary | PeriodRole | OldTemporal;
+export type OpenType = OpenBinary | PeriodRole | OldTemporal;
 
 /** Type codes as they stand in a TABLE_MAP, the real ones of ENUM and SET included. */
 export const TYPE = {

@@ -15,6 +15,7 @@ const MICROSECONDS = 1_000_000;
 export const END_OF_TIME: Readonly<Record<Exclude<Flavor, 'mysql'>, number>> = {
   mariadb: OF_31_BITS,
   'mariadb-11.5': OF_32_BITS,
+  'mariadb-11.7': OF_32_BITS,
 };
 
 /** Of one image, in microseconds since the epoch; undefined where the image lacks the column, or it is not known. */

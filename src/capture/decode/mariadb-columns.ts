@@ -4,8 +4,8 @@ import { RowcallError } from '../../errors.ts';
 import type { Flavor } from './column-type.ts';
 import {
   type Column,
-  FIXED_BINARY,
-  type FixedBinary,
+  OPEN_BINARY,
+  type OpenBinary,
   type OldTemporal,
   type OpenType,
   type PeriodRole,
@@ -16,10 +16,14 @@ import type { TableVersion } from './table-map.ts';
 
 const BINARY_COLLATION = 63;
 
-const OF_SIZE: ReadonlyMap<number, readonly FixedBinary[]> = new Map([
+const OF_SIZE: ReadonlyMap<number, readonly OpenBinary[]> = new Map([
   [4, ['binary', 'inet4']],
   [16, ['binary', 'uuid', 'inet6']],
 ]);
+
+/** Of a VECTOR, which is described as a VARBINARY with room for its numbers. */
+const FLOAT_BYTES = 4;
+const VARBINARY: readonly OpenBinary[] = ['binary', 'vector'];
 
 const PERIOD: readonly PeriodRole[] = ['timestamp', 'row_end'];
 
@@ -44,7 +48,7 @@ export function withOpenColumns(
   flavor: Exclude<Flavor, 'mysql'>,
 ): TableVersion {
   const shaped = table.columns.map((column) => {
-    const candidates = ofShape(column);
+    const candidates = ofShape(column, flavor);
     return candidates === undefined ? column : { ...column, candidates };
   });
   const period = new Set(periodColumns({ ...table, columns: shaped }));
@@ -54,8 +58,15 @@ export function withOpenColumns(
   return { ...table, columns, ...(period.size > 0 ? { endOfTime: END_OF_TIME[flavor] } : {}) };
 }
 
-function ofShape({ type, collation, size }: Column): readonly OpenType[] | undefined {
-  if (type === TYPE.STRING && collation === BINARY_COLLATION) return OF_SIZE.get(size);
+function ofShape(
+  { type, collation, size }: Column,
+  flavor: Flavor,
+): readonly OpenType[] | undefined {
+  if (collation === BINARY_COLLATION) {
+    if (type === TYPE.STRING) return OF_SIZE.get(size);
+    const mayBeVector = flavor === 'mariadb-11.7' && size > 0 && size % FLOAT_BYTES === 0;
+    return type === TYPE.VARCHAR && mayBeVector ? VARBINARY : undefined;
+  }
   return OLD_TEMPORALS.get(type);
 }
 
@@ -103,6 +114,11 @@ export function withoutOpenPeriod(table: TableVersion): TableVersion {
 /** By name, in lower case: no server tells two columns apart by the case of their letters. */
 export type ToldTypes = ReadonlyMap<string, OpenType>;
 
+/** @param columnTypes of a rule */
+export function toldByRule(columnTypes: Readonly<Record<string, OpenType>>): ToldTypes {
+  return new Map(Object.entries(columnTypes).map(([name, type]) => [name.toLowerCase(), type]));
+}
+
 /**
  * The table with the columns that are told, which are open no more.
  *
@@ -143,8 +159,8 @@ function withToldType(table: TableVersion, column: Column, type: OpenType): Colu
       `columns.types calls ${column.name} ${type}, which it cannot be: ${described(candidates)}`,
     );
   }
-  if (type in FIXED_BINARY) {
-    return { ...known, type: FIXED_BINARY[type as keyof typeof FIXED_BINARY] };
+  if (type in OPEN_BINARY) {
+    return { ...known, type: OPEN_BINARY[type as keyof typeof OPEN_BINARY] };
   }
   return OLD_TEMPORALS.has(known.type) ? withDigits(known, type) : known;
 }

@@ -8,6 +8,7 @@ import {
   isOfOpenWidth,
   mayBePeriod,
   type ToldTypes,
+  toldByRule,
   withoutOpenPeriod,
   withToldTypes,
 } from '../decode/mariadb-columns.ts';
@@ -192,7 +193,7 @@ class RuleRouter implements Router {
       });
     }
     const { schema, table: name } = table;
-    const typed = withToldTypes(table, toldByRule(rule));
+    const typed = withToldTypes(table, toldByRule(rule.columnTypes));
     const shape = shapeOf(withoutOpenPeriod(typed), rule);
     const open = openColumns(typed, shape.columns);
     const topic =
@@ -221,8 +222,4 @@ function openColumns(table: TableVersion, columns: readonly Column[]): readonly 
   return table.columns.filter(
     (column) => read.has(column.index) || mayBePeriod(column) || isOfOpenWidth(column),
   );
-}
-
-function toldByRule({ columnTypes }: FullTableRule): ToldTypes {
-  return new Map(Object.entries(columnTypes).map(([name, type]) => [name.toLowerCase(), type]));
 }

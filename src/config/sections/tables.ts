@@ -8,7 +8,7 @@ const columnList = (example: string): ReturnType<typeof uniqueList<string, strin
 
 const DIGITS = ['', '(1)', '(2)', '(3)', '(4)', '(5)', '(6)'] as const;
 const OPEN_TYPES = [
-  ...(['uuid', 'inet4', 'inet6', 'binary', 'row_end'] as const),
+  ...(['uuid', 'inet4', 'inet6', 'vector', 'binary', 'row_end'] as const),
   ...(['timestamp', 'time', 'datetime'] as const).flatMap((name) =>
     DIGITS.map((digits) => `${name}${digits}` as const),
   ),
@@ -46,7 +46,7 @@ const columnsSchema = z
       })
       .optional()
       .describe(
-        'uuid | inet4 | inet6 | binary; row_end (of a system-versioned table) | timestamp; time, datetime and timestamp with their digits, time(3), in the old storage formats: what columns of MariaDB are that its binlog does not tell apart. Default: the server is asked.',
+        'uuid | inet4 | inet6 | vector | binary; row_end (of a system-versioned table) | timestamp; time, datetime and timestamp with their digits, time(3), in the old storage formats: what columns of MariaDB are that its binlog does not tell apart. Default: the server is asked.',
       ),
   })
   .prefault({})

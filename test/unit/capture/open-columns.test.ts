@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type FixedBinary, TYPE } from '../../../src/capture/decode/column.ts';
+import { type OpenBinary, TYPE } from '../../../src/capture/decode/column.ts';
 import type { ToldTypes } from '../../../src/capture/decode/mariadb-columns.ts';
 import { parseTableMap } from '../../../src/capture/decode/parse-table-map.ts';
 import { OpenColumns } from '../../../src/capture/open-columns.ts';
@@ -62,7 +62,7 @@ describe('the columns that are open', () => {
     const typesOf = (): Promise<ToldTypes> => {
       asked += 1;
       return Promise.resolve(
-        new Map<string, FixedBinary>([
+        new Map<string, OpenBinary>([
           ['id', asked === 1 ? 'uuid' : 'binary'],
           ['four', 'inet4'],
         ]),

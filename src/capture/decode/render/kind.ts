@@ -1,6 +1,6 @@
 /** Which kind of JSON a column's values have, and what stands for a masked one. */
 
-import { RENDERED, TYPE, type Column } from '../column.ts';
+import { OPEN_BINARY, RENDERED, TYPE, type Column } from '../column.ts';
 
 export type JsonKind = 'number' | 'text' | 'boolean' | 'geometry' | 'vector' | 'document';
 
@@ -30,6 +30,7 @@ const NUMBERS: ReadonlySet<number> = new Set([
 const OTHERS: ReadonlyMap<number, JsonKind> = new Map<number, JsonKind>([
   [TYPE.GEOMETRY, 'geometry'],
   [TYPE.VECTOR, 'vector'],
+  [OPEN_BINARY.vector, 'vector'],
   [TYPE.JSON, 'document'],
 ]);
 

@@ -1,7 +1,7 @@
 /** A table as MariaDB's information_schema has it, and what that says of the columns that the binlog leaves open. */
 
 import type { SourceConnection, SourceRow } from '../../binlog/source-connection.ts';
-import { type Column, FIXED_BINARY, type OpenType } from '../../decode/column.ts';
+import { type Column, OPEN_BINARY, type OpenType } from '../../decode/column.ts';
 import { isOfOpenWidth, mayBePeriod } from '../../decode/mariadb-columns.ts';
 import type { TableVersion } from '../../decode/table-map.ts';
 
@@ -64,7 +64,7 @@ export function typeOf(
 
 function told(column: Column, found: DescribedColumn): OpenType | null {
   if (isOfOpenWidth(column)) return roleOf(found) === 'row_end' ? 'row_end' : temporal(found.type);
-  return mayBePeriod(column) ? roleOf(found) : fixedBinary(found.type);
+  return mayBePeriod(column) ? roleOf(found) : openBinary(found.type);
 }
 
 /** The digits are the same in all storage formats, one of which may stand behind it as a comment. */
@@ -79,11 +79,11 @@ function roleOf({ type, expression }: DescribedColumn): OpenType | null {
   return expression?.toUpperCase() === 'ROW END' ? 'row_end' : 'timestamp';
 }
 
-function fixedBinary(text: string): OpenType | null {
+function openBinary(text: string): OpenType | null {
   const word = /^\w+/.exec(text)?.[0].toLowerCase() ?? '';
-  if (word === 'binary') return word;
+  if (word === 'binary' || word === 'varbinary') return 'binary';
   return (
-    Object.keys(FIXED_BINARY).find((name): name is keyof typeof FIXED_BINARY => name === word) ??
+    Object.keys(OPEN_BINARY).find((name): name is keyof typeof OPEN_BINARY => name === word) ??
     null
   );
 }

@@ -13,6 +13,7 @@ import { printEvent, type EventPrinter } from './print-event.ts';
 import { jsonPrinter } from './print-json.ts';
 import { textPrinter } from './print-text.ts';
 import { EventFilter, parseWanted, type Wanted } from './range.ts';
+import type { ShownTypes } from './shown-types.ts';
 import { withServerEvents } from './server-events.ts';
 
 export interface BinlogOptions {
@@ -45,8 +46,8 @@ export async function printBinlog(
     if (config === undefined) await listFiles(files, wanted, listing, io);
     else if (files.length > 0) throw sources('Files and -c are two ways: say one of them');
     else {
-      await withServerEvents(config, wanted, io, async (events) => {
-        await listing.print(events);
+      await withServerEvents(config, wanted, io, async (events, types) => {
+        await listing.print(events, types);
       });
     }
   } finally {
@@ -145,7 +146,7 @@ class Listing {
   }
 
   /** Up to the end of the events. Returns whether the range ends there or before. */
-  async print(events: Events): Promise<boolean> {
+  async print(events: Events, types: ShownTypes | null = null): Promise<boolean> {
     while (!this.#io.signal.aborted) {
       const batch = await events.next();
       if (batch.length === 0) return false;
@@ -154,7 +155,8 @@ class Listing {
         // What a dump or a start within a file brings along stands nowhere in the file.
         if (event.position === event.endPosition) continue;
         if (this.#filter.isBehind(placed)) return true;
-        if (this.#filter.wants(placed)) await this.#print(placed);
+        if (event.type === 'query') types?.statement(event.sql);
+        if (this.#filter.wants(placed)) await this.#print((await types?.typed(placed)) ?? placed);
       }
       // Who looks at the end of a log wants to see it, not what fills a buffer.
       this.#output.flush();

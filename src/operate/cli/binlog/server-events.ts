@@ -10,6 +10,7 @@ import { othersThan, startOfThese } from '../../../capture/preflight/gtid-start.
 import { readAnyServer } from '../../../capture/preflight/any-server.ts';
 import { justBefore, type MariadbState } from '../../../capture/preflight/mariadb/server-state.ts';
 import type { ServerPlace } from '../../../capture/preflight/server-place.ts';
+import { createRouter } from '../../../capture/route/router.ts';
 import { loadConfig } from '../../../config/load.ts';
 import { RowcallError } from '../../../errors.ts';
 import { abortable } from '../../../shared/abort.ts';
@@ -18,6 +19,7 @@ import { systemClock } from '../../../shared/clock.ts';
 import { sourceServers } from '../../../source-connection.ts';
 import type { CliIo } from '../io.ts';
 import type { Wanted, WantedGtids } from './range.ts';
+import { type ShownTypes, shownTypes } from './shown-types.ts';
 
 const QUEUE_BYTES = 8 * 1024 * 1024;
 
@@ -30,9 +32,9 @@ export async function withServerEvents(
   path: string,
   wanted: Wanted,
   io: CliIo,
-  work: (events: BinlogStream) => Promise<void>,
+  work: (events: BinlogStream, types: ShownTypes) => Promise<void>,
 ): Promise<void> {
-  const { source } = await loadConfig(path, io.env);
+  const { name, tables, source } = await loadConfig(path, io.env);
   const { serverId, heartbeatMs } = source;
   const reached = await firstReachable(await sourceServers(source), io.signal);
   const { connection } = reached.server;
@@ -44,7 +46,7 @@ export async function withServerEvents(
     io.signal,
   );
   try {
-    await work(stream);
+    await work(stream, shownTypes(access, createRouter({ name, rules: tables }), io));
   } finally {
     await stream.close();
   }

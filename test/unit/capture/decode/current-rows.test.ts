@@ -88,8 +88,8 @@ describe('the server by the version in its binlog', () => {
     ['5.5.5-10.6.2-MariaDB', 'mariadb'],
     ['11.4.5-MariaDB-log', 'mariadb'],
     ['11.5.1-MariaDB', 'mariadb-11.5'],
-    ['11.8.6-MariaDB-0+deb13u1 from Debian-log', 'mariadb-11.5'],
-    ['12.0.2-MariaDB', 'mariadb-11.5'],
+    ['11.8.6-MariaDB-0+deb13u1 from Debian-log', 'mariadb-11.7'],
+    ['12.0.2-MariaDB', 'mariadb-11.7'],
   ] as const)('%s is of %s', (version, flavor) => {
     expect(flavorOf(version)).toBe(flavor);
   });
