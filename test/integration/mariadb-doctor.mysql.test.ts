@@ -97,6 +97,29 @@ describe.each(MARIADB_VERSIONS)('what is around MariaDB %s', (version) => {
     expect(findings.some(({ sql }) => sql.includes('SET PERSIST'))).toBe(false);
   });
 
+  it('has the columns that the server adds to tables with history, and those tables', async () => {
+    await run(
+      server,
+      'CREATE TABLE shop.kept (id INT PRIMARY KEY) WITH SYSTEM VERSIONING',
+      `CREATE TABLE shop.named (id INT PRIMARY KEY, since TIMESTAMP(6) GENERATED ALWAYS AS ROW START,
+         until TIMESTAMP(6) GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME (since, until))
+         WITH SYSTEM VERSIONING`,
+    );
+    const rule = (match: string, ...excludeColumns: string[]): SurroundingsWishes['rules'] => [
+      { match: [match], excludeColumns },
+    ];
+    const told = async (rules: SurroundingsWishes['rules'], check: string): Promise<Finding[]> =>
+      of(await look(server.url, { rules }), check);
+    const kept = rule('shop.kept', 'row_start', 'ROW_END');
+    expect(await told(kept, 'tables[].columns')).toEqual([]);
+    expect(await told(kept, 'tables[].match')).toEqual([]);
+    expect(await told(rule('shop.named', 'since', 'until'), 'tables[].columns')).toEqual([]);
+    expect(await told(rule('shop.named', 'row_end'), 'tables[].columns')).toMatchObject([
+      { value: expect.stringContaining('exclude row_end (shop.named)') as string },
+    ]);
+    await run(server, 'DROP TABLE shop.kept', 'DROP TABLE shop.named');
+  });
+
   it('is cured by what it says', async () => {
     for (const { sql } of of(await look(server.url), 'sync_binlog')) await run(server, sql);
     expect(of(await look(server.url), 'sync_binlog')).toEqual([]);

@@ -31,6 +31,9 @@ export interface SeenTables {
  */
 export const NOT_OF_THE_SYSTEM = `TABLE_SCHEMA NOT IN (${[...SYSTEM_SCHEMAS].map((name) => `'${name}'`).join(', ')})`;
 
+/** What MariaDB calls a table with history, which is a table like any other here. */
+export const VERSIONED = 'SYSTEM VERSIONED';
+
 /** information_schema shows a table to whoever has any right on it, and to nobody else. */
 export async function readTables(
   source: SourceConnection,
@@ -38,7 +41,7 @@ export async function readTables(
 ): Promise<SeenTables> {
   const rows = await source.query(
     `SELECT TABLE_SCHEMA AS s, TABLE_NAME AS t, AUTO_INCREMENT AS n FROM information_schema.TABLES
-     WHERE TABLE_TYPE = 'BASE TABLE' AND ${NOT_OF_THE_SYSTEM}
+     WHERE TABLE_TYPE IN ('BASE TABLE', '${VERSIONED}') AND ${NOT_OF_THE_SYSTEM}
      ORDER BY TABLE_SCHEMA, TABLE_NAME LIMIT ${MAX_TABLES + 1}`,
   );
   const matchers = rules.map(tableMatcher);

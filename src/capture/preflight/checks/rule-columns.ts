@@ -1,9 +1,10 @@
 /** Columns that a rule names and no table of it has: what it was to hide or leave out then stands in the events. */
 
 import { folded } from '../../route/event-columns.ts';
+import type { SourceRow } from '../../binlog/source-connection.ts';
 import type { Finding } from '../check-source.ts';
 import type { Surroundings } from '../surroundings.ts';
-import { listed, NOT_OF_THE_SYSTEM } from '../tables-seen.ts';
+import { listed, NOT_OF_THE_SYSTEM, VERSIONED } from '../tables-seen.ts';
 
 type Rule = Surroundings['rules'][number];
 
@@ -21,9 +22,10 @@ function namedBy(rule: Rule): readonly (readonly [option: string, columns: reado
 
 export async function checkRuleColumns({
   source,
+  version,
   rules,
   tables,
-}: Pick<Surroundings, 'source' | 'rules' | 'tables'>): Promise<Finding[]> {
+}: Pick<Surroundings, 'source' | 'version' | 'rules' | 'tables'>): Promise<Finding[]> {
   const names = new Set(rules.flatMap((rule) => namedBy(rule).flatMap(([, columns]) => columns)));
   if (names.size === 0) return [];
   const rows = await source.query(
@@ -32,8 +34,9 @@ export async function checkRuleColumns({
     [...names],
   );
   const ruleOf = new Map(tables.all.map(({ name, rule }) => [name, rule]));
+  const unlisted = version.isMariaDb ? await addedColumns(source) : [];
   const there = new Set(
-    rows.map(
+    [...rows, ...unlisted].map(
       (row) =>
         `${ruleOf.get(`${row['s'] ?? ''}.${row['t'] ?? ''}`) ?? ''} ${folded(row['c'] ?? '')}`,
     ),
@@ -44,6 +47,22 @@ export async function checkRuleColumns({
     used.has(index) ? missingOf(rule, (name) => there.has(`${index} ${folded(name)}`)) : [],
   );
   return missing.length === 0 ? [] : [finding(missing)];
+}
+
+/** The period of a table with history that names none: the server adds its columns, and lists them nowhere. */
+async function addedColumns(source: Surroundings['source']): Promise<SourceRow[]> {
+  const own = await source.query(
+    `SELECT TABLE_SCHEMA AS s, TABLE_NAME AS t FROM information_schema.COLUMNS
+     WHERE GENERATION_EXPRESSION = 'ROW END' AND ${NOT_OF_THE_SYSTEM}`,
+  );
+  const versioned = await source.query(
+    `SELECT TABLE_SCHEMA AS s, TABLE_NAME AS t FROM information_schema.TABLES
+     WHERE TABLE_TYPE = '${VERSIONED}' AND ${NOT_OF_THE_SYSTEM}`,
+  );
+  const named = new Set(own.map(({ s, t }) => `${s ?? ''}.${t ?? ''}`));
+  return versioned
+    .filter(({ s, t }) => !named.has(`${s ?? ''}.${t ?? ''}`))
+    .flatMap((row) => ['row_start', 'row_end'].map((c) => ({ ...row, c })));
 }
 
 function missingOf(rule: Rule, isThere: (name: string) => boolean): string[] {
