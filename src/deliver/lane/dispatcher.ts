@@ -179,14 +179,14 @@ export class Dispatcher {
 
   /** A lane whose head is due, or is to be skipped; its id is in `busyLanes`. */
   offerLane(lane: DueLane): void {
-    if (!lane.skipAsked && !this.#gate.takesIn) {
+    if (lane.skipAsked) {
+      if (!this.#stopping) this.#work.run(() => this.#skip(lane));
+    } else if (!this.#gate.takesIn) {
       // Looked for before the gate shut: what a person does with it meanwhile, the store tells when it is fetched again.
       this.busyLanes.delete(lane.id);
-    } else if (!lane.skipAsked) {
+    } else if (!this.resends.holdsBack(lane)) {
       this.#due.push(lane);
       this.#pump();
-    } else if (!this.#stopping) {
-      this.#work.run(() => this.#skip(lane));
     }
   }
 
@@ -300,8 +300,19 @@ export class Dispatcher {
   #keyGoesOn(key: string): void {
     const queue = present(this.#keys.get(key), `the queue of ${key}`);
     if (queue.length === 0) {
-      if (!this.resends.holdNext(key)) this.#keys.delete(key);
+      if (this.#parts.lanes.has(key)) this.#laneGoesOn(key);
+      else if (!this.resends.holdNext(key)) this.#keys.delete(key);
     } else if (this.#coalescing?.holdsBack(key, queue) !== true) this.#ready.push(key);
+  }
+
+  /** A lane that came while a resend held its key: other resends of the key wait until it is empty. */
+  #laneGoesOn(key: string): void {
+    this.#keys.delete(key);
+    this.resends.keyLaned(key);
+    const lane = this.resends.laneOf(key);
+    if (lane === undefined) return;
+    this.busyLanes.delete(lane);
+    this.#parts.onLanes();
   }
 
   async #headFailed(

@@ -47,7 +47,8 @@ export interface ResendsParts {
 
 /**
  * Those in hand. Each is in one of three places: it waits for its key, holds its key and waits for a slot, or is in flight. Invariant: of a key one at most holds it, and then no event of the key is in flight; so a
- * resend goes between two events of its key, never beside one.
+ * resend goes between two events of its key, never beside one. What another callback hands over comes by a lane alone, so
+ * that its lane may begin while a resend holds its key: then the lane waits for that one.
  */
 export class Resends {
   /** Dead letters fetched or in flight. */
@@ -55,6 +56,8 @@ export class Resends {
   readonly #parts: ResendsParts;
   readonly #holding: DueResend[] = [];
   readonly #waiting = new Map<string, DueResend[]>();
+  /** Of keys that are held: their lane, which waits. */
+  readonly #lanes = new Map<string, number>();
   #turn = false;
 
   constructor(parts: ResendsParts) {
@@ -132,6 +135,22 @@ export class Resends {
     if (isResend) this.#holding.shift();
     this.#turn = !isResend;
     return isResend;
+  }
+
+  /** Whether the lane has to wait for a resend that holds its key: until `laneOf` tells of it. */
+  holdsBack(lane: DueLane): boolean {
+    const key = keyOf(lane);
+    // A key with a lane is in hand for a resend alone.
+    if (!this.#parts.keys.has(key)) return false;
+    this.#lanes.set(key, lane.id);
+    return true;
+  }
+
+  /** The lane that waited for this key, which nobody holds any more. */
+  laneOf(key: string): number | undefined {
+    const lane = this.#lanes.get(key);
+    this.#lanes.delete(key);
+    return lane;
   }
 
   /** The key went to a lane: what waits for it comes again once that is empty. */

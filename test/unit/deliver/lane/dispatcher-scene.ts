@@ -9,6 +9,7 @@ import { HANDING_OVER_NOTHING } from '../../../../src/deliver/lane/hand-overs.ts
 import { LaneIndex } from '../../../../src/deliver/lane/lane-index.ts';
 import { LaneWorker } from '../../../../src/deliver/lane/lane-worker.ts';
 import { ResendWorker } from '../../../../src/deliver/lane/resends.ts';
+import { laneKey } from '../../../../src/deliver/lane/order-key.ts';
 import { pendingEvent } from '../../../../src/deliver/lane/pending-event.ts';
 import { Turns } from '../../../../src/deliver/lane/turns.ts';
 import { Progress } from '../../../../src/deliver/settle/progress.ts';
@@ -16,7 +17,13 @@ import { Settler } from '../../../../src/deliver/settle/settler.ts';
 import { LargeWork } from '../../../../src/shared/large-work.ts';
 import { silentLogger } from '../../../../src/shared/logger.ts';
 import { openSqliteState } from '../../../../src/state/sqlite/sqlite-state.ts';
-import type { LedgerCounts, StateStore } from '../../../../src/state/state-store.ts';
+import {
+  handOverTopic,
+  type LaneEvent,
+  laneEventBytes,
+  type LedgerCounts,
+  type StateStore,
+} from '../../../../src/state/state-store.ts';
 import { callbackCalls } from '../../../support/callback-calls.ts';
 import { boundResends } from '../../../support/bound-resends.ts';
 import { PERSISTENCE } from '../../../support/engine-options.ts';
@@ -24,6 +31,8 @@ import { type Owner, Scheduler } from '../../../support/simulation-scheduler.ts'
 
 export const CALLBACK = 'billing';
 export const TOPIC = 'shop.orders';
+/** Who hands over to it. */
+const SOURCE = 'shipping';
 
 /** An attempt that waits for its answer. */
 export interface Attempt {
@@ -65,6 +74,9 @@ export class DispatcherScene {
   readonly #store: StateStore;
   readonly #progress: Progress;
   readonly #awaited: AwaitedWorker;
+  readonly #handedOver: LaneIndex;
+  readonly #wakeLanes: () => void;
+  #given = 0;
   #open: Attempt[] = [];
   #held: (() => void)[] | null = null;
   #next = 0;
@@ -73,20 +85,22 @@ export class DispatcherScene {
     const store = await openSqliteState({ path: ':memory:' });
     const at = { callback: CALLBACK, topic: TOPIC, topicId: 'id', partition: 0 };
     const cursor = { ...at, startOffset: 0, next: 0 };
-    await store.openCursors([cursor]);
-    const lanes = await LaneIndex.load(store, CALLBACK);
-    return new DispatcherScene(store, lanes, new Progress(fresh(cursor)), options);
+    await store.openCursors([cursor, { ...cursor, callback: SOURCE }]);
+    const handedOver = await LaneIndex.loadHandedOver(store, CALLBACK);
+    const lanes = await LaneIndex.load(store, CALLBACK, handedOver);
+    return new DispatcherScene(store, { lanes, handedOver }, new Progress(fresh(cursor)), options);
   }
 
   private constructor(
     store: StateStore,
-    lanes: LaneIndex,
+    { lanes, handedOver }: { readonly lanes: LaneIndex; readonly handedOver: LaneIndex },
     progress: Progress,
     options: SceneOptions,
   ) {
     this.#store = store;
     this.#progress = progress;
     this.lanes = lanes;
+    this.#handedOver = handedOver;
     const clock = this.#scheduler.clockOf(this.#owner);
     const onFailure = (error: unknown): void => {
       this.failures.push(error);
@@ -137,6 +151,9 @@ export class DispatcherScene {
       clock,
     });
     this.resends = resends;
+    this.#wakeLanes = () => {
+      worker.wake();
+    };
     worker.run(this.#abandon.signal).catch(onFailure);
     this.#awaited = new AwaitedWorker({
       ...{ callback: CALLBACK, state, dispatcher, lanes, clock },
@@ -168,6 +185,36 @@ export class DispatcherScene {
         this.#progress,
       ),
     );
+  }
+
+  /** Another callback gives an event up, and this one gets it: the first one as offset 0 of what was handed over. */
+  async handOver(key: string): Promise<void> {
+    const offset = this.#given;
+    this.#given += 1;
+    const event: LaneEvent = {
+      ...{ partition: 0, offset, id: `uuid:${offset}:shop/orders:1`, table: 'shop.orders' },
+      ...{ operation: 'c', timestampMs: 1_000, value: Buffer.from('{"before":null,"after":{}}') },
+    };
+    const at = { callback: SOURCE, topic: TOPIC, key: `{"id":"${key}"}` };
+    this.#handedOver.joined(
+      laneKey(handOverTopic('fallback', SOURCE, TOPIC), at.key),
+      laneEventBytes(event),
+    );
+    const failure = {
+      ...{ attempts: 1, usedAttempts: 1, firstAttemptAt: 1, nextAttemptAt: 1, error: 'HTTP 500' },
+      cause: 'endpoint' as const,
+    };
+    const handOvers = [{ origin: 'fallback', to: CALLBACK } as const];
+    await this.#store.commit([
+      { type: 'dead', ...at, event, failure, handOvers },
+      {
+        ...{ type: 'progress', callback: SOURCE, topic: TOPIC, partition: 0, next: this.#given },
+        ...{ beyond: [], counts: { read: 1, matched: 1 } },
+      },
+    ]);
+    this.#wakeLanes();
+    await turn();
+    await this.pass(0);
   }
 
   /** Offsets being sent now, in the order in which they were begun. */

@@ -18,4 +18,17 @@ describe('the index of lanes', () => {
     expect(index.taken('orders 7')).toBe(true);
     expect(index.has('orders 7')).toBe(false);
   });
+
+  it('has the keys of what other callbacks handed over from the moment on that they join', async () => {
+    const handedOver = await LaneIndex.loadHandedOver(EMPTY, 'audit');
+    const index = await LaneIndex.load(EMPTY, 'audit', handedOver);
+    const key = 'fallback:billing:orders {"id":7}';
+    expect(index.has(key)).toBe(false);
+    handedOver.joined(key, 10);
+    expect([index.has(key), index.has('orders {"id":7}')]).toEqual([true, false]);
+    index.left(key, 10);
+    expect(index.has(key)).toBe(true);
+    expect(index.taken(key)).toBe(true);
+    expect(index.has(key)).toBe(false);
+  });
 });

@@ -23,8 +23,24 @@ async function withDeadLetter(options: { concurrency?: number } = {}): Promise<D
   return scene;
 }
 
-async function resend(scene: DispatcherScene, deadLetter = 1): Promise<Resend> {
-  const asked = await scene.state.resendOne(deadLetter, null, ASKED);
+/** Of key `a`, which another callback handed over: offset 0 of that. */
+async function withHandedOverDeadLetter(
+  options: { concurrency?: number } = { concurrency: 8 },
+): Promise<DispatcherScene> {
+  const scene = await DispatcherScene.open({
+    ...{ onExhausted: 'dead-letter', retry: { ...RETRY, maximumAttempts: 1 } },
+    ...options,
+  });
+  await scene.handOver('a');
+  await scene.answer(0, FAILED);
+  return scene;
+}
+
+/** @param n counted from 1, among those of the callback */
+async function resend(scene: DispatcherScene, n = 1): Promise<Resend> {
+  const letters = await scene.state.deadLetters({ callback: CALLBACK, limit: 9 });
+  const ids = letters.map(({ id }) => id).sort((a, b) => a - b);
+  const asked = await scene.state.resendOne(ids[n - 1] ?? -1, null, ASKED);
   await scene.lookAtResends();
   return asked;
 }
@@ -136,5 +152,62 @@ describe('a dead letter that goes again', () => {
     expect(await scene.state.resends({ limit: 9 })).toMatchObject([
       { state: 'done', delivered: 2 },
     ]);
+  });
+
+  describe('of what another callback handed over', () => {
+    test('waits where its key has a lane', async () => {
+      const scene = await withHandedOverDeadLetter();
+      await scene.handOver('a');
+      expect(scene.sending).toEqual([1]);
+      await resend(scene);
+      expect(scene.sending).toEqual([1]);
+      await scene.answer(1, DELIVERED);
+      await scene.pass(6_000);
+      expect(scene.sending).toEqual([0]);
+      await scene.answer(0, DELIVERED);
+      expect(scene.failures).toEqual([]);
+    });
+
+    test('holds back a lane of its key that comes meanwhile, which goes before the next resend of the key', async () => {
+      const scene = await withHandedOverDeadLetter();
+      await scene.handOver('a');
+      await scene.answer(1, FAILED);
+      await resend(scene, 1);
+      await resend(scene, 2);
+      expect(scene.sending).toEqual([0]);
+      await scene.handOver('a');
+      await scene.handOver('b');
+      expect(scene.sending).toEqual([0, 3]);
+      scene.hold();
+      await scene.answer(0, DELIVERED);
+      expect(scene.sending).toEqual([3]);
+      await scene.release();
+      expect(scene.sending).toEqual([3, 2]);
+      await scene.answer(2, DELIVERED);
+      await scene.pass(6_000);
+      expect(scene.sending).toEqual([3, 1]);
+      await scene.answer(1, DELIVERED);
+      await scene.answer(3, DELIVERED);
+      expect(await scene.state.deadLetters({ callback: CALLBACK, limit: 9 })).toEqual([]);
+      expect(scene.failures).toEqual([]);
+    });
+
+    test('lets a lane of its key go when nothing is sent for a while', async () => {
+      const scene = await withHandedOverDeadLetter({ concurrency: 4 });
+      await scene.handOver('b');
+      await resend(scene);
+      await scene.handOver('a');
+      expect(scene.sending).toEqual([1]);
+      await scene.answer(1, UNREACHABLE);
+      expect(scene.sending).toEqual([]);
+      await scene.pass(120_000);
+      for (let left = 3; left > 0; left -= 1) {
+        expect(scene.sending).toHaveLength(1);
+        await scene.answer(scene.sending[0] ?? -1, DELIVERED);
+        await scene.pass(6_000);
+      }
+      expect(scene.sending).toEqual([]);
+      expect(scene.lanes.lanes).toBe(0);
+    });
   });
 });
