@@ -139,6 +139,29 @@ export function describeResends(
       expect(actions).toEqual(['dead-letter-resend', 'resend-pause', 'resend-resume']);
     });
 
+    test('one that a cancelled resend had in flight and delivered is none any more for the resend that was asked for since', async () => {
+      await die('a', 'b', 'c');
+      const first = await state.resendOne(1, null, asked(5));
+      await state.actOnResend(first.id, 'cancel', asked(6));
+      const second = await state.resendOne(1, null, asked(7));
+      await state.commit([failed(first.id, 1, false)]);
+      expect(await due(0, NONE)).toEqual([1]);
+      await state.commit([delivered(first.id, 1)]);
+      expect(await books(first.id)).toMatchObject({ state: 'cancelled', delivered: 1 });
+      expect(await books(second.id)).toMatchObject({ state: 'done', waiting: 0, delivered: 0 });
+      expect(await state.nextResendAt(CALLBACK)).toBeNull();
+      const some = await many(3);
+      expect(await due()).toEqual([2, 3]);
+      await state.actOnResend(some.id, 'cancel', asked(8));
+      const again = await many(3);
+      expect(await due()).toEqual([2, 3]);
+      await state.commit([delivered(some.id, 3)]);
+      expect(await books(again.id)).toMatchObject({ state: 'running', waiting: 1 });
+      await state.commit([delivered(again.id, 2)]);
+      expect(await books(again.id)).toMatchObject({ state: 'done', delivered: 1 });
+      expect(await letters()).toEqual([]);
+    });
+
     test('a cancelled one has ended; what was in flight counts as what it came to', async () => {
       await die('a', 'b', 'c');
       const { id } = await many(3);

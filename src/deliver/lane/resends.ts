@@ -76,10 +76,12 @@ export class Resends {
 
   /**
    * One that is in `busy`. It goes when no event of its key is in flight, and the next one waits for it. False where the
-   * key has a lane: it is to come again when that is empty.
+   * key has a lane: it is to come again when that is empty. And where nothing is to be sent since it was fetched: it may
+   * be cancelled before it may go.
    */
   offer(resend: DueResend): boolean {
-    const { keys, lanes, pump } = this.#parts;
+    const { keys, lanes, pump, isShut } = this.#parts;
+    if (isShut()) return false;
     const key = keyOf(resend);
     if (keys.has(key)) this.#await(key, resend);
     else if (lanes.has(key)) return false;

@@ -16,6 +16,8 @@ export interface ResendStatements {
   readonly take: StatementSync;
   readonly remove: StatementSync;
   readonly removeAll: StatementSync;
+  /** Which resend a dead letter waits in. */
+  readonly holder: StatementSync;
   readonly again: StatementSync;
   readonly postpone: StatementSync;
   readonly waiting: StatementSync;
@@ -53,6 +55,7 @@ export function resendStatements(db: DatabaseSync): ResendStatements {
     ),
     remove: db.prepare('DELETE FROM resend_letters WHERE dead_letter = ? AND resend = ?'),
     removeAll: db.prepare('DELETE FROM resend_letters WHERE resend = ?'),
+    holder: db.prepare('SELECT resend FROM resend_letters WHERE dead_letter = ?'),
     again: db.prepare(
       `UPDATE resend_letters SET used_attempts = ?, first_attempt_at = ?, next_attempt_at = ?
        WHERE dead_letter = ? AND resend = ?`,

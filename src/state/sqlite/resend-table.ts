@@ -152,6 +152,7 @@ export class ResendTable {
 
   #delivered({ resend, deadLetter, atMs }: Delivered): void {
     const waited = this.#leave(resend, deadLetter);
+    if (!waited) this.#goneFor(deadLetter, atMs);
     this.#letters.remove(deadLetter);
     this.#sql.counted.run(0, waited ? -1 : 0, 1, 0, waited ? 0 : -1, resend);
     this.#endIfDone(resend, atMs);
@@ -168,6 +169,19 @@ export class ResendTable {
     }
     const { usedAttempts, firstAttemptAt, nextAttemptAt } = failure;
     this.#sql.again.run(usedAttempts, firstAttemptAt, nextAttemptAt, deadLetter, resend);
+  }
+
+  /**
+   * A dead letter that a cancelled resend had in flight was delivered all the same. Where it was asked for anew since, it
+   * counts there as one that had gone before it was looked at: nothing would ever end what waits for it.
+   */
+  #goneFor(deadLetter: number, atMs: number): void {
+    const row = this.#sql.holder.get(deadLetter);
+    if (row === undefined) return;
+    const resend = numberOf(row, 'resend');
+    this.#leave(resend, deadLetter);
+    this.#sql.counted.run(-1, -1, 0, 0, 0, resend);
+    this.#endIfDone(resend, atMs);
   }
 
   /** False where it was cancelled meanwhile. */

@@ -117,6 +117,20 @@ describe('a dead letter that goes again', () => {
     expect(scene.failures).toEqual([]);
   });
 
+  test('that comes from the store when nothing is sent any more is let go, so that a person may still cancel it', async () => {
+    const scene = await withDeadLetter();
+    const asked = await scene.state.resendOne(1, null, ASKED);
+    const found = await scene.state.dueResends(CALLBACK, scene.now(), 1, new Set());
+    scene.offer('b');
+    await scene.answer(1, UNREACHABLE);
+    const { resends } = scene.dispatcher;
+    expect(found.map((one) => resends.offer(one))).toEqual([false]);
+    await scene.state.actOnResend(asked.id, 'cancel', ASKED);
+    await scene.pass(120_000);
+    await scene.answer(1, DELIVERED);
+    expect(scene.sending).toEqual([]);
+  });
+
   test('goes once its key has no lane any more', async () => {
     const scene = await DispatcherScene.open({
       ...{ onExhausted: 'dead-letter', retry: { ...RETRY, maximumAttempts: 2 } },
