@@ -1,6 +1,6 @@
 /** Delivery where several dispatchers may be started and one may deliver: it runs while this process has the turn. */
 
-import { RowcallError } from '../errors.ts';
+import { RowcallError, toRowcallError } from '../errors.ts';
 import type { ChangeLog } from '../log/change-log.ts';
 import { type ActiveMember, type Membership, runInTurn } from '../log/membership.ts';
 import { abortable } from '../shared/abort.ts';
@@ -14,17 +14,26 @@ import type { DeliverSnapshot } from './deliver.ts';
 const JUDGE_EVERY_MS = 5_000;
 
 /** The part of a delivery leg that lasts for one turn. */
-interface Turn {
+interface Leg {
   run(signal: AbortSignal): Promise<void>;
+  /** In the place of `run`: the turn was lost before. */
+  discard(): Promise<void>;
   snapshot(): DeliverSnapshot;
   change(callback: CallbackOptions | string): Promise<void>;
   lookAtHolds(): Promise<void>;
 }
 
+/** A leg from the moment on from which it knows the callbacks as they were. */
+interface Making {
+  readonly leg: Promise<Leg>;
+  /** Aborts when the turn is lost. */
+  readonly lost: AbortSignal;
+}
+
 export interface DeliverInTurnParts {
   readonly membership: Membership;
   /** A leg of its own for each turn. */
-  readonly make: () => Promise<Turn>;
+  readonly make: () => Promise<Leg>;
   readonly log: Pick<ChangeLog, 'lowWater'>;
   /** Identity of this process's state store. */
   readonly stateId: string;
@@ -42,9 +51,8 @@ export interface DeliverInTurnParts {
 export class DeliverInTurn implements Service {
   readonly name = 'deliver';
   readonly #parts: DeliverInTurnParts;
-  #deliver: Turn | null = null;
-  /** From the moment on from which it knows the callbacks as they were. */
-  #making: Promise<Turn> | null = null;
+  #deliver: Leg | null = null;
+  #making: Making | null = null;
   #standby: string | null = 'standby: the dispatcher has not joined its group yet';
 
   constructor(parts: DeliverInTurnParts) {
@@ -60,11 +68,22 @@ export class DeliverInTurn implements Service {
     return this.#deliver?.snapshot() ?? { running: false, commits: 0, callbacks: [] };
   }
 
-  /** As `Deliver.change`. Without a turn there is nothing to change: the next one begins with what is configured then. */
+  /**
+   * As `Deliver.change`. Without a turn there is nothing to change, nor where the turn is lost meanwhile: the next one
+   * begins with what is configured then.
+   */
   async change(callback: CallbackOptions | string): Promise<void> {
-    const deliver = await this.#making;
-    if (deliver !== null) return deliver.change(callback);
-    if (typeof callback !== 'string') await callback.sender.close();
+    const making = this.#making;
+    const leg = making === null ? null : await legOf(making);
+    if (making === null || leg === null) {
+      if (typeof callback !== 'string') await callback.sender.close();
+      return;
+    }
+    try {
+      await leg.change(callback);
+    } catch (error) {
+      if (!making.lost.aborted) throw error;
+    }
   }
 
   /** Resolves at once while another one delivers. */
@@ -89,14 +108,29 @@ export class DeliverInTurn implements Service {
 
   async #deliverIn(turn: AbortSignal): Promise<void> {
     this.#standby = null;
-    this.#making = this.#parts.make();
+    const leg = this.#parts.make();
+    this.#making = { leg, lost: turn };
     try {
-      const deliver = await abortable(this.#making, turn);
+      const deliver = await this.#made(leg, turn);
       this.#deliver = deliver;
       await deliver.run(turn);
     } finally {
       this.#deliver = null;
       this.#making = null;
+    }
+  }
+
+  /** A leg whose turn is over before it is made is not waited for: the next dispatcher is. */
+  async #made(leg: Promise<Leg>, turn: AbortSignal): Promise<Leg> {
+    try {
+      return await abortable(leg, turn);
+    } catch (error) {
+      leg
+        .then((late) => late.discard())
+        .catch((late: unknown) => {
+          this.#parts.logger.warn({ code: toRowcallError(late).code }, LATE);
+        });
+      throw error;
     }
   }
 
@@ -122,5 +156,17 @@ export class DeliverInTurn implements Service {
       `${by.client} delivers with another state store than this process`,
       { place: by.client },
     );
+  }
+}
+
+const LATE =
+  'What a turn needed could not be had, or not be closed, when the turn was over already';
+
+/** Null where its turn is lost, or it cannot be made: whoever makes it tells of that. */
+async function legOf({ leg, lost }: Making): Promise<Leg | null> {
+  try {
+    return await abortable(leg, lost);
+  } catch {
+    return null;
   }
 }

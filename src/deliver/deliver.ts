@@ -119,6 +119,12 @@ export class Deliver implements Service {
     if (this.#failure !== null) throw toRowcallError(this.#failure);
   }
 
+  /** In the place of `run`, where that is not wanted any more: what it holds is closed, and nobody waits for it. */
+  async discard(): Promise<void> {
+    this.#stopping.abort(new Error('Delivery does not begin'));
+    await Promise.all(this.#parts.callbacks.map(({ sender }) => sender.close()));
+  }
+
   snapshot(): DeliverSnapshot {
     return {
       running: this.#working && !this.#stopping.signal.aborted,

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { CallbackOptions } from '../../../src/deliver/callback-options.ts';
 import type { DeliverSnapshot } from '../../../src/deliver/deliver.ts';
 import { DeliverInTurn } from '../../../src/deliver/deliver-in-turn.ts';
 import type { ChangeLog } from '../../../src/log/change-log.ts';
@@ -20,7 +21,7 @@ interface Scene {
   tell(standing: Standing): void;
 }
 
-function begin(marks: Marks = []): Scene {
+function begin(marks: Marks = [], opened: () => Promise<void> = () => Promise.resolve()): Scene {
   const events: string[] = [];
   const group: { tell: (standing: Standing) => void } = { tell: () => undefined };
   const membership: Membership = {
@@ -33,19 +34,27 @@ function begin(marks: Marks = []): Scene {
   let turns = 0;
   const service = new DeliverInTurn({
     membership,
-    make: () => {
+    make: async () => {
       turns += 1;
       const turn = turns;
-      return Promise.resolve({
+      await opened();
+      return {
         run: async (signal: AbortSignal) => {
           events.push(`delivering ${turn}`);
           await aborted(signal);
           events.push(`drained ${turn}`);
         },
-        change: () => Promise.resolve(),
+        discard: () => {
+          events.push(`discarded ${turn}`);
+          return Promise.resolve();
+        },
+        change: (callback) => {
+          events.push(`changed ${typeof callback === 'string' ? callback : callback.name} ${turn}`);
+          return Promise.resolve();
+        },
         snapshot: (): DeliverSnapshot => ({ running: true, commits: turn, callbacks: [] }),
         lookAtHolds: () => Promise.resolve(),
-      });
+      };
     },
     log: { lowWater: () => Promise.resolve(marks) },
     stateId: 'ours',
@@ -135,6 +144,43 @@ describe('a dispatcher', () => {
     scene.tell({ active: true });
     await eventually(() => {
       expect(scene.events).toEqual(['delivering 1']);
+    });
+    scene.stop.abort(new Error('stop'));
+    await scene.done;
+  });
+
+  it('is told of changes also while a turn is lost that was being made', async () => {
+    const making = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
+    let next = 0;
+    const scene = begin([], () => {
+      next += 1;
+      return making[next - 1]?.promise ?? Promise.resolve();
+    });
+    scene.tell({ active: true });
+    await eventually(() => {
+      expect(next).toBe(1);
+    });
+    const closed: string[] = [];
+    const sender = {
+      send: () => Promise.reject(new Error('nothing is sent')),
+      close: () => {
+        closed.push('audit');
+        return Promise.resolve();
+      },
+    };
+    const changed = scene.service.change({ name: 'audit', sender } as unknown as CallbackOptions);
+    scene.tell({ active: false, by: null });
+    await changed;
+    expect(closed).toEqual(['audit']);
+    scene.tell({ active: true });
+    await eventually(() => {
+      expect(next).toBe(2);
+    });
+    making[1]?.resolve(undefined);
+    await scene.service.change('audit');
+    making[0]?.resolve(undefined);
+    await eventually(() => {
+      expect(scene.events).toEqual(['delivering 2', 'changed audit 2', 'discarded 1']);
     });
     scene.stop.abort(new Error('stop'));
     await scene.done;

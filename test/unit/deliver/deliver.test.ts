@@ -192,3 +192,21 @@ test('a log of no use ends the leg', async () => {
     code: 'LOG_CORRUPT',
   });
 });
+
+test('one that is not to run after all closes its senders, and lets nobody wait for it', async () => {
+  const state = await openSqliteState({ path: ':memory:' });
+  let closed = 0;
+  const sender: Sender = {
+    send: () => Promise.reject(new Error('nothing is sent')),
+    close: () => {
+      closed += 1;
+      return Promise.resolve();
+    },
+  };
+  const engine = await deliver(await logOf([]), state, sender);
+  const changed = expect(engine.change('billing')).rejects.toThrow('does not begin');
+  await engine.discard();
+  await changed;
+  expect(closed).toBe(1);
+  await state.close();
+});
