@@ -185,10 +185,13 @@ export class CallbackSet {
     const live = this.#live;
     this.#tell(async (leg) => {
       const changes = differing.map(({ name }) => live.get(name));
-      await Promise.all([
+      // What is told next may be of the same callbacks: it waits for the end of all of these, also where one fails.
+      const told = await Promise.allSettled([
         ...changes.map((one) => (one === undefined ? undefined : this.#change(leg, one))),
         ...removed.map((name) => leg.change(name)),
       ]);
+      const failed = told.find((one) => one.status === 'rejected');
+      if (failed !== undefined) throw failed.reason;
       logger.info(fields, 'The callbacks have changed');
       if (removed.length > 0) logger.warn({ callbacks: removed }, ORPHANED);
     });
@@ -247,6 +250,7 @@ export class CallbackSet {
 
   #decide<T>(work: () => Promise<T>): Promise<T> {
     const done = this.#deciding.then(work);
+    // That it failed is its caller's to hear: what is decided next waits for its end alone.
     this.#deciding = done.catch(() => undefined);
     return done;
   }

@@ -233,6 +233,12 @@ export class CallbackRunner {
     await this.#close();
   }
 
+  /** Ends one that reads nothing yet; its sender stays the caller's to close. */
+  async leave(): Promise<void> {
+    this.#leaveDesk();
+    await this.#dispatcher.stop();
+  }
+
   /**
    * Ends the callback while the others go on. Intake ends, attempts in flight end by themselves, and what they did is
    * durable when it resolves: nothing of this runner touches the state store any more, so that another one can go on

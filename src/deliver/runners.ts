@@ -23,6 +23,8 @@ export class Runners {
   /** Topics that every runner reads. */
   readonly #known = new Set<string>();
   #last: Promise<void> = Promise.resolve();
+  /** The newest change of each callback that is under way. */
+  readonly #changing = new Map<string, Promise<void>>();
 
   constructor(parts: RunnersParts) {
     this.#parts = parts;
@@ -51,7 +53,11 @@ export class Runners {
    *
    * @throws RowcallError as `openCursors`; then its sender is still the caller's to close
    */
-  async put(options: CallbackOptions): Promise<void> {
+  put(options: CallbackOptions): Promise<void> {
+    return this.#inTurn(options.name, () => this.#put(options));
+  }
+
+  async #put(options: CallbackOptions): Promise<void> {
     const { signal } = this.#parts;
     const before = this.#runners.get(options.name);
     if (before !== undefined) await abortable(before.retire(), signal);
@@ -59,18 +65,25 @@ export class Runners {
       signal.throwIfAborted();
       const opened = await openCursors([options], this.#parts);
       const runner = await CallbackRunner.open(options, this.#parts, before);
+      if (signal.aborted) {
+        // Whoever stops all of them may be done with that already.
+        await runner.leave();
+        signal.throwIfAborted();
+      }
       this.#runners.set(options.name, runner);
       runner.feed(opened.get(options.name) ?? []);
     });
   }
 
   /** Ends a callback; its cursors and lanes stay as they are. */
-  async take(name: string): Promise<void> {
-    const runner = this.#runners.get(name);
-    if (runner === undefined) return;
-    await abortable(runner.retire(), this.#parts.signal);
-    this.#runners.delete(name);
-    this.#parts.handOvers.forget(name);
+  take(name: string): Promise<void> {
+    return this.#inTurn(name, async () => {
+      const runner = this.#runners.get(name);
+      if (runner === undefined) return;
+      await abortable(runner.retire(), this.#parts.signal);
+      this.#runners.delete(name);
+      this.#parts.handOvers.forget(name);
+    });
   }
 
   /** Topics made since are read from their beginning. */
@@ -94,10 +107,25 @@ export class Runners {
     runner.feed(cursors.map(fresh));
   }
 
-  /** One piece of work after another; a failed one is its caller's. */
+  /** One change of a callback after another: two at once would both begin a runner in the place of the same one. */
+  #inTurn(name: string, change: () => Promise<void>): Promise<void> {
+    const done = (this.#changing.get(name) ?? Promise.resolve()).then(change);
+    const ended = settled(done);
+    this.#changing.set(name, ended);
+    return done.finally(() => {
+      if (this.#changing.get(name) === ended) this.#changing.delete(name);
+    });
+  }
+
+  /** One piece of work after another. */
   #alone(work: () => Promise<void>): Promise<void> {
     const done = this.#last.then(work);
-    this.#last = done.catch(() => undefined);
+    this.#last = settled(done);
     return done;
   }
+}
+
+/** When it has ended. That it failed is its caller's to hear: whoever comes next waits for its end alone. */
+function settled(work: Promise<void>): Promise<void> {
+  return work.catch(() => undefined);
 }

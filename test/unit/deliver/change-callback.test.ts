@@ -173,3 +173,39 @@ test('one that comes begins where it says, also beside a topic that is being mad
     expect(sent.map(({ offset }) => offset)).toEqual([3, 4]);
   });
 });
+
+test('two changes at once leave one version at work, the newer one', async () => {
+  await begin(version('old'));
+  await Promise.all([engine.change(version('new')), engine.change(version('newer'))]);
+  await append(KEYS);
+  await allDelivered();
+  expect(sent.map(({ by }) => by)).toEqual(Array.from({ length: KEYS }, () => 'newer'));
+  await Promise.all([engine.change('billing'), engine.change(version('newest'))]);
+  await append(KEYS);
+  await allDelivered();
+  expect(sent.slice(KEYS).map(({ by }) => by)).toEqual(
+    Array.from({ length: KEYS }, () => 'newest'),
+  );
+  expect(closed).toEqual(['old', 'new', 'newer']);
+});
+
+test('one that was about to begin when all end is closed', async () => {
+  await begin(version('old'));
+  await append(1);
+  await allDelivered();
+  const [reached, go] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
+  const callbackHolds = state.callbackHolds.bind(state);
+  state.callbackHolds = async () => {
+    reached.resolve(undefined);
+    await go.promise;
+    return callbackHolds();
+  };
+  const changed = engine.change(version('new'));
+  const ended = expect(changed).rejects.toThrow('stopping');
+  await reached.promise;
+  stop.abort();
+  await running;
+  go.resolve(undefined);
+  await ended;
+  expect(closed).toEqual(['old', 'new']);
+});
