@@ -9,7 +9,7 @@ import { boundedError } from './classify.ts';
 import type { ExchangeOptions } from './exchange.ts';
 import { unsendable } from './http-sender.ts';
 import type { BatchFormat } from './request-format.ts';
-import type { Outcome, OutgoingEvent, Sender } from './sender.ts';
+import type { MayGo, Outcome, OutgoingEvent, Sender } from './sender.ts';
 import { bodyBytes, callId, type WebhookBody } from './standard-webhook.ts';
 
 /** A request of several events. */
@@ -46,10 +46,12 @@ interface Encoded {
 }
 
 interface Waiting extends Encoded {
+  readonly mayGo: MayGo;
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (reason: unknown) => void;
 }
 
+const ALWAYS: MayGo = () => true;
 const OPEN = Buffer.from('[');
 const COMMA = Buffer.from(',');
 const CLOSE = Buffer.from(']');
@@ -75,7 +77,12 @@ export class BatchSender implements Sender {
     this.#options = options;
   }
 
-  async send(event: OutgoingEvent, attempt: number, signal: AbortSignal): Promise<Outcome> {
+  async send(
+    event: OutgoingEvent,
+    attempt: number,
+    signal: AbortSignal,
+    mayGo?: MayGo,
+  ): Promise<Outcome> {
     const { format, maxBodyBytes } = this.#options;
     let body: WebhookBody;
     try {
@@ -89,7 +96,7 @@ export class BatchSender implements Sender {
       return { kind: 'failed', error, cause: 'system' };
     }
     if (event.alone !== true && bytes < LARGE_EVENT_BYTES) {
-      return this.#join({ event, body }, signal);
+      return this.#join({ event, body, mayGo: mayGo ?? ALWAYS }, signal);
     }
     const outcomes = await this.#post([{ event, body }], attempt, signal);
     return outcomeOf(outcomes, event);
@@ -99,7 +106,7 @@ export class BatchSender implements Sender {
     return this.#endpoint.close();
   }
 
-  #join(encoded: Encoded, signal: AbortSignal): Promise<Outcome> {
+  #join(encoded: Encoded & Pick<Waiting, 'mayGo'>, signal: AbortSignal): Promise<Outcome> {
     const { maxEvents, maxBodyBytes } = this.#options;
     signal.throwIfAborted();
     const bytes = bodyBytes(encoded.body) + 1;
@@ -127,13 +134,18 @@ export class BatchSender implements Sender {
     };
   }
 
-  /** What waits goes. */
+  /** What waits goes, or goes back: since it came the callback may have been disabled, or told to wait. */
   #leave(signal: AbortSignal): void {
     this.#cancelTimer();
     this.#cancelTimer = () => undefined;
-    const batch = this.#waiting;
+    const waiting = this.#waiting;
     this.#waiting = [];
     this.#bytes = 0;
+    const batch: Waiting[] = [];
+    for (const one of waiting) {
+      if (one.mayGo()) batch.push(one);
+      else one.resolve({ kind: 'held' });
+    }
     if (batch.length === 0) return;
     this.#post(batch, 1, signal).then(
       (outcomes) => {

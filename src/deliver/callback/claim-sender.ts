@@ -2,7 +2,7 @@
 
 import { isClaim, resolveClaim } from '../../claim-reference.ts';
 import { RowcallError } from '../../errors.ts';
-import type { Outcome, OutgoingEvent, Sender } from './sender.ts';
+import type { MayGo, Outcome, OutgoingEvent, Sender } from './sender.ts';
 
 /** Where the values are. */
 export interface ClaimSource {
@@ -23,8 +23,13 @@ export class ClaimSender implements Sender {
     this.#source = source;
   }
 
-  async send(event: OutgoingEvent, attempt: number, signal: AbortSignal): Promise<Outcome> {
-    if (!isClaim(event.value)) return this.#sender.send(event, attempt, signal);
+  async send(
+    event: OutgoingEvent,
+    attempt: number,
+    signal: AbortSignal,
+    mayGo?: MayGo,
+  ): Promise<Outcome> {
+    if (!isClaim(event.value)) return this.#sender.send(event, attempt, signal, mayGo);
     let value: Uint8Array;
     try {
       value = await resolveClaim(event, event.value, (file) => this.#source.read(file));
@@ -36,7 +41,7 @@ export class ClaimSender implements Sender {
       return { kind: 'failed', error: text, cause: 'system' };
     }
     signal.throwIfAborted();
-    return this.#sender.send({ ...event, value }, attempt, signal);
+    return this.#sender.send({ ...event, value }, attempt, signal, mayGo);
   }
 
   close(): Promise<void> {

@@ -78,16 +78,19 @@ export interface AcceptedOutcome {
  * What an attempt came to. `unreachable`: the endpoint as a whole refuses or cannot be reached, so the
  * callback pauses and the event's attempts are not used up. `gone`: the endpoint wants no event any more, this one
  * neither: the callback is disabled and holds it. `filtered`: nothing was sent, since `when` does not hold; the event is
- * none of the callback's.
+ * none of the callback's. `held`: nothing was sent, since it might not be any more when its turn came; no attempt was made.
  */
 export type Outcome =
   | { readonly kind: 'delivered' }
   | { readonly kind: 'filtered' }
+  | { readonly kind: 'held' }
   | AcceptedOutcome
   | Failed
   | Throttled
   | { readonly kind: 'unreachable'; readonly error: string }
   | { readonly kind: 'gone'; readonly error: string };
+
+export type MayGo = () => boolean;
 
 export interface Sender {
   /**
@@ -95,8 +98,9 @@ export interface Sender {
    * rejects with the signal's reason, and the attempt's effect is unknown.
    *
    * @param attempt from 1
+   * @param mayGo whether it may still be sent, for who has it wait first: else its outcome is `held`
    */
-  send(event: OutgoingEvent, attempt: number, signal: AbortSignal): Promise<Outcome>;
+  send(event: OutgoingEvent, attempt: number, signal: AbortSignal, mayGo?: MayGo): Promise<Outcome>;
 
   /** Closes idle connections; attempts in flight have ended before. */
   close(): Promise<void>;

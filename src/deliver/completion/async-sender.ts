@@ -1,7 +1,7 @@
 /** Gives each attempt its completion URL, and takes what ended it early for its answer. */
 
 import { boundedError } from '../callback/classify.ts';
-import type { Outcome, OutgoingEvent, Sender } from '../callback/sender.ts';
+import type { MayGo, Outcome, OutgoingEvent, Sender } from '../callback/sender.ts';
 import { present } from '../../shared/assert.ts';
 import type { HttpAnswer } from '../../expression/answer-expression.ts';
 import type { AttemptKey, Ending } from '../../state/completion.ts';
@@ -33,14 +33,19 @@ export class AsyncSender implements Sender {
     this.#options = options;
   }
 
-  async send(event: OutgoingEvent, attempt: number, signal: AbortSignal): Promise<Outcome> {
+  async send(
+    event: OutgoingEvent,
+    attempt: number,
+    signal: AbortSignal,
+    mayGo?: MayGo,
+  ): Promise<Outcome> {
     const { attempts, callback } = this.#options;
     const { topic, partition, offset, id: eventId } = event;
     const key = { callback, topic, partition, offset, attempt, eventId };
     attempts.began(key, attempt);
     let outcome: Outcome | null = null;
     try {
-      const answer = await this.#sender.send(this.#withUrl(event, key), attempt, signal);
+      const answer = await this.#sender.send(this.#withUrl(event, key), attempt, signal, mayGo);
       outcome = this.#withStatusUrl(answer);
       if (mayBeOverruled(outcome) && (await this.#hasEnded(key))) {
         outcome = { kind: 'accepted', statusUrl: null };

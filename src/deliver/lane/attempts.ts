@@ -14,7 +14,7 @@ const LANE_SHARE = 0.25;
 export interface AttemptParts {
   readonly options: Pick<CallbackOptions, 'sender'>;
   readonly large: LargeWork;
-  readonly gate: Pick<Gate, 'limit' | 'begin' | 'ended'>;
+  readonly gate: Pick<Gate, 'limit' | 'begin' | 'ended' | 'probing'>;
   readonly abandon: AbortSignal;
   /** Whether no attempt begins any more. */
   readonly isStopping: () => boolean;
@@ -35,6 +35,8 @@ export class Attempts {
   readonly #parts: AttemptParts;
   #inFlight = 0;
   #fromLanes = 0;
+  /** Those in flight that wait for no turn. */
+  #sending = 0;
 
   constructor(parts: AttemptParts) {
     this.#parts = parts;
@@ -51,7 +53,8 @@ export class Attempts {
 
   /**
    * A large event waits for its turn in its slot, before its request is made; whoever asked ends the turn. Null when
-   * we are to stop by then: no attempt was made, and the event comes again as if it had not been read.
+   * we are to stop by then: no attempt was made, and the event comes again as if it had not been read. `held` where the
+   * callback may not be called any more by then, or not by so many.
    */
   async make({ event, attempt, turn, fromLane }: ToSend): Promise<Outcome | null> {
     const { options, abandon, large, gate, isStopping } = this.#parts;
@@ -63,11 +66,26 @@ export class Attempts {
       const bytes = bytesToSend(event.value);
       if (bytes >= LARGE_EVENT_BYTES) turn.leave = await large.enter(bytes);
       if (isStopping()) return null;
-      const outcome = await options.sender.send(event, attempt, abandon);
-      return gate.ended(outcome, event, begun);
+      if (this.#sending >= gate.limit) return { kind: 'held' };
+      let { probing } = gate;
+      const mayGo = (): boolean => {
+        ({ probing } = gate);
+        return this.#sending <= gate.limit;
+      };
+      const outcome = await this.#send(() => options.sender.send(event, attempt, abandon, mayGo));
+      return gate.ended(outcome, event, { ...begun, probe: probing });
     } finally {
       this.#inFlight -= 1;
       this.#fromLanes -= share;
+    }
+  }
+
+  async #send(send: () => Promise<Outcome>): Promise<Outcome> {
+    this.#sending += 1;
+    try {
+      return await send();
+    } finally {
+      this.#sending -= 1;
     }
   }
 }

@@ -264,6 +264,7 @@ export class Dispatcher {
     switch (outcome.kind) {
       case 'unreachable':
       case 'gone':
+      case 'held':
         // The head stays the head: it is the first to go when the endpoint is back.
         this.#ready.unshift(key);
         this.#pump();
@@ -400,6 +401,7 @@ export class Dispatcher {
     switch (outcome.kind) {
       case 'unreachable':
       case 'gone':
+      case 'held':
         this.#letGo(lane);
         return;
       case 'failed':

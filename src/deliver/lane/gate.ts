@@ -143,6 +143,7 @@ export class Gate {
     const key = laneKey(event.topic, event.key ?? event.table);
     switch (outcome.kind) {
       case 'filtered':
+      case 'held':
         return outcome;
       case 'gone':
         this.#gone(outcome.error);

@@ -166,6 +166,7 @@ export class OutcomeChanges {
     switch (outcome.kind) {
       case 'unreachable':
       case 'gone':
+      case 'held':
         return;
       case 'delivered':
         counters.delivered(clock.now() - resend.event.timestampMs);

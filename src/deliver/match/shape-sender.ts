@@ -6,7 +6,7 @@ import { type Payload, payloadOf } from '../../expression/payload.ts';
 import { When } from '../../expression/when.ts';
 import type { CallbackOptions } from '../callback-options.ts';
 import { boundedError } from '../callback/classify.ts';
-import type { Outcome, OutgoingEvent, Sender } from '../callback/sender.ts';
+import type { MayGo, Outcome, OutgoingEvent, Sender } from '../callback/sender.ts';
 import { partsOf } from './matcher.ts';
 
 /**
@@ -27,14 +27,21 @@ export class ShapeSender implements Sender {
     this.#metadata = shape.metadata === undefined ? null : JSON.stringify(shape.metadata);
   }
 
-  async send(event: OutgoingEvent, attempt: number, signal: AbortSignal): Promise<Outcome> {
+  async send(
+    event: OutgoingEvent,
+    attempt: number,
+    signal: AbortSignal,
+    mayGo?: MayGo,
+  ): Promise<Outcome> {
     let shaped: OutgoingEvent | null;
     try {
       shaped = this.#shape(event);
     } catch (error) {
       return shapeFailed(error);
     }
-    return shaped === null ? { kind: 'filtered' } : this.#sender.send(shaped, attempt, signal);
+    return shaped === null
+      ? { kind: 'filtered' }
+      : this.#sender.send(shaped, attempt, signal, mayGo);
   }
 
   close(): Promise<void> {

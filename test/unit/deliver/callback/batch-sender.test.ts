@@ -82,6 +82,18 @@ describe('a batch', () => {
     expect(headers['rowcall-sequence']).toBeUndefined();
   });
 
+  test('that waited has only those that may still go when it goes', async () => {
+    const endpoint = await httpEndpoint();
+    const sender = batchSender(endpoint.url, { maxEvents: 10, maxWaitMs: 20 });
+    let open = true;
+    const outcomes = [1, 2, 3].map((n) => sender.send(eventOf(n), 1, never, () => open || n === 2));
+    open = false;
+    expect(await Promise.all(outcomes)).toEqual([{ kind: 'held' }, DELIVERED, { kind: 'held' }]);
+    expect(bodies(endpoint)).toEqual([[{ id: 2 }]]);
+    expect(await sender.send(eventOf(4), 1, never, () => open)).toEqual({ kind: 'held' });
+    expect(endpoint.arrivals).toHaveLength(1);
+  });
+
   test('of the same events has the same id and bytes, and of others another', async () => {
     const endpoint = await httpEndpoint();
     const sender = batchSender(endpoint.url, { maxEvents: 2 });

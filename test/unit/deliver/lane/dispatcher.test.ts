@@ -45,6 +45,25 @@ describe('order per key', () => {
 });
 
 describe('a large event', () => {
+  test('that waited for its turn is not sent where the callback pauses by then, and is the first to go afterwards', async () => {
+    const scene = await DispatcherScene.open();
+    for (const key of ['a', 'b', 'b']) scene.offer(key, LARGE_EVENT_BYTES);
+    await scene.pass(0);
+    expect(scene.sending).toEqual([0]);
+    await scene.answer(0, UNREACHABLE);
+    expect(scene.sending).toEqual([]);
+    expect(scene.dispatcher.inFlight).toBe(0);
+    await scene.pass(1_000);
+    expect(scene.sending).toHaveLength(1);
+    for (const offset of [1, 0, 2]) {
+      await scene.answer(offset, DELIVERED);
+      await scene.pass(0);
+    }
+    expect(scene.sending).toEqual([]);
+    expect(await scene.ledger()).toEqual({ read: 3, matched: 3, delivered: 3 });
+    expect(scene.failures).toEqual([]);
+  });
+
   test('has the turn to itself until its outcome is durable; small ones do not wait for it', async () => {
     const scene = await DispatcherScene.open();
     scene.offer('a', LARGE_EVENT_BYTES);
