@@ -1,15 +1,12 @@
 /** Lists in pages: `?limit=&cursor=` → `{"items":[…],"next":…}`. */
 
 import { z } from 'zod';
+import { wholeNumber } from './schemas.ts';
 
 const MAX_LIMIT = 1_000;
 const USUAL_LIMIT = 100;
 
-const limit = z.coerce
-  .number()
-  .int()
-  .min(1)
-  .max(MAX_LIMIT)
+const limit = wholeNumber({ min: 1, max: MAX_LIMIT })
   .default(USUAL_LIMIT)
   .describe('Items at most.');
 const FROM = '`next` of the page before.';
@@ -28,7 +25,7 @@ export const pageQuery = z.object({
 /** Of a list in the order of ids. */
 export const idPageQuery = z.object({
   limit,
-  cursor: z.coerce.number().int().min(0).optional().describe(FROM),
+  cursor: wholeNumber().optional().describe(FROM),
 });
 
 export function pageOf<T extends z.ZodType>(

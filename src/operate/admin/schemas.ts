@@ -26,6 +26,23 @@ export const reason = z.strictObject({
   reason: z.string().min(1).max(1_000).regex(NOT_BLANK).trim(),
 });
 
-export const itemId = z.object({
-  id: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
-});
+const DIGITS = /^\d+$/;
+
+/**
+ * A whole number as a query or a path has it: its digits. Coercion would take an empty text, or blanks, for 0, and a list
+ * would begin where nobody asked.
+ */
+export function wholeNumber({
+  min = 0,
+  max = Number.MAX_SAFE_INTEGER,
+}: {
+  readonly min?: number;
+  readonly max?: number;
+} = {}): z.ZodType<number> {
+  return z.preprocess(
+    (text) => (typeof text === 'string' && DIGITS.test(text) ? Number(text) : text),
+    z.number().int().min(min).max(max),
+  );
+}
+
+export const itemId = z.object({ id: wholeNumber() });

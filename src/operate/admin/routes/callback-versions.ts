@@ -7,7 +7,7 @@ import { RowcallError } from '../../../errors.ts';
 import type { CallbackVersion } from '../../../state/callback-store.ts';
 import type { ApiServer } from '../api.ts';
 import { type ApiParts, requireState } from '../api-parts.ts';
-import { isoOf, problems, timestamp } from '../schemas.ts';
+import { isoOf, problems, timestamp, wholeNumber } from '../schemas.ts';
 import { answer, askedOf, changeable, expectedVersion, ifMatch } from './callback-changes.ts';
 import { callbackName, callbackSchema } from './callbacks.ts';
 
@@ -29,7 +29,7 @@ export const differenceSchema = z
   })
   .meta({ id: 'Difference' });
 
-const versionNumber = z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
+const versionNumber = wholeNumber({ min: 1 });
 
 export function routeCallbackVersions(api: ApiServer, parts: ApiParts): void {
   const common = { tags: ['callbacks'], params: callbackName };

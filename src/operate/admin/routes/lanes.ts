@@ -5,7 +5,7 @@ import type { LaneSummary } from '../../../state/state-store.ts';
 import type { ApiServer } from '../api.ts';
 import { type ApiParts, askedBy, requireState } from '../api-parts.ts';
 import { idPageQuery, pageOf, pageOfIds } from '../page.ts';
-import { isoOf, problems, reason, timestamp } from '../schemas.ts';
+import { isoOf, itemId, problems, reason, timestamp } from '../schemas.ts';
 
 const awaitedSchema = z
   .object({
@@ -58,8 +58,6 @@ const laneEventSchema = z
   })
   .meta({ id: 'LaneEvent' });
 
-const laneId = z.object({ id: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER) });
-
 export function laneItem(lane: LaneSummary): z.output<typeof laneSchema> {
   const { id, callback, topic, key, state, depth, bytes, attempts, firstAttemptAt } = lane;
   return {
@@ -96,7 +94,7 @@ export function routeLanes(api: ApiServer, parts: ApiParts): void {
         operationId: 'getLane',
         tags: ['lanes'],
         summary: 'One lane with its first 1,000 events, head first',
-        params: laneId,
+        params: itemId,
         response: {
           200: laneSchema.extend({ events: z.array(laneEventSchema) }),
           ...problems,
@@ -122,7 +120,7 @@ export function routeLanes(api: ApiServer, parts: ApiParts): void {
         operationId: 'retryLane',
         tags: ['lanes'],
         summary: 'Try the head now; that of a parked lane with a new budget',
-        params: laneId,
+        params: itemId,
         response: { 200: laneSchema, ...problems },
       },
     },
@@ -148,7 +146,7 @@ function routeHeld(api: ApiServer, parts: ApiParts, action: keyof typeof HELD): 
       schema: {
         ...HELD[action],
         tags: ['lanes'],
-        params: laneId,
+        params: itemId,
         body: reason,
         response: { 202: laneSchema, ...problems },
       },

@@ -59,7 +59,9 @@ const REQUESTED = z
     expected: count
       .max(Number.MAX_SAFE_INTEGER)
       .optional()
-      .describe('`count` of the dry run; needed unless this is one.'),
+      .describe(
+        '`count` of the dry run. Unless this is one: without it, or where there are more or fewer, RESEND_COUNT_CHANGED (409).',
+      ),
     up_to: count
       .max(Number.MAX_SAFE_INTEGER)
       .optional()

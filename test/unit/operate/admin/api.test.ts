@@ -41,6 +41,12 @@ afterAll(async () => {
   await scene.close();
 });
 
+interface Parameter {
+  readonly name: string;
+  readonly in: string;
+  readonly schema: { readonly type?: string };
+}
+
 /** fetch refuses some methods by itself. */
 function request(options: RequestOptions): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
@@ -127,6 +133,29 @@ describe('the API', () => {
     expect(openapi).toBe('3.1.0');
     expect(Object.keys(paths)).toContain('/v1/lanes/{id}/retry');
     expect(Object.keys(paths).filter((path) => !path.startsWith('/v1/'))).toEqual([]);
+  });
+
+  it('takes digits alone for the whole numbers that it describes', async () => {
+    const { body } = await scene.ask('/openapi.json', { role: null });
+    const { paths } = body as { paths: Record<string, { get?: { parameters?: Parameter[] } }> };
+    const asked = Object.entries(paths).flatMap(([path, { get }]) =>
+      (get?.parameters ?? [])
+        .filter((one) => one.in === 'query' && one.schema.type === 'integer')
+        .map(({ name }) => ({ path: path.replaceAll(/\{\w+\}/g, '1'), name })),
+    );
+    expect(asked).toContainEqual({ path: '/v1/lanes', name: 'cursor' });
+    expect(asked).toContainEqual({ path: '/v1/callbacks/1/diff', name: 'from' });
+    for (const { path, name } of asked) {
+      for (const text of ['', '%20', '0x1', '1e1', '1.0', '-1', '+1']) {
+        const answer = await scene.ask(`${path}?${name}=${text}`);
+        expect({ path, text, ...answer }).toMatchObject({
+          ...{ status: 400, body: { code: 'API_REQUEST_INVALID' } },
+        });
+        expect((answer.body as { detail: string }).detail).toContain(name);
+      }
+    }
+    expect((await scene.ask('/v1/lanes?cursor=0&limit=01')).status).toBe(200);
+    expect(await scene.ask('/v1/resends/0x1')).toEqual(problem(400, 'API_REQUEST_INVALID'));
   });
 
   it('tells where capture and each callback stand', async () => {
