@@ -100,7 +100,10 @@ export class EventHandler {
 
   #takeNow(event: Exclude<BinlogEvent, RowsEvent | QueryEvent>): void {
     const { place } = this.#parts;
-    if (isAside(event)) return;
+    if (isAside(event)) {
+      if (event.type !== 'rotate' && event.type !== 'stop') place.pass(event);
+      return;
+    }
     switch (event.type) {
       case 'format-description':
         this.#tables.clear(event.serverVersion);

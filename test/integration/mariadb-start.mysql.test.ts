@@ -79,6 +79,17 @@ describe.each(MARIADB_VERSIONS)('MariaDB %s', (version) => {
     await from({ file, position }, expected);
   });
 
+  it('is read from before any of the events that the server writes of itself', async () => {
+    const { file = '' } = places[1] ?? {};
+    const own = await withConnection(server.url, async (connection) => {
+      const [rows] = await connection.query<RowDataPacket[]>(`SHOW BINLOG EVENTS IN '${file}'`);
+      const first = rows.findIndex((row) => row['Event_type'] === 'Gtid');
+      return rows.slice(0, first).map((row) => Number(row['Pos']));
+    });
+    expect(own.length).toBeGreaterThan(2);
+    for (const position of own) await from({ file, position }, [2, 3]);
+  });
+
   it('is read from a time on', async () => {
     await from({ timestampMs: between * 1000 }, [3]);
   });

@@ -129,6 +129,18 @@ export class Place {
   }
 
   /**
+   * An event between two transactions that says nothing of rows. MariaDB writes such events late, behind the last
+   * transaction, and an idle source's end would never be reached. One that is not in the file leaves us where we are.
+   */
+  pass(event: EventPlace): void {
+    const isInFile = event.endPosition > event.position;
+    if (!isInFile || this.#open !== null || this.#elsewhere || event.file !== this.#file) return;
+    if (event.endPosition <= this.#position) return;
+    this.#position = event.endPosition;
+    this.#dirty = true;
+  }
+
+  /**
    * @throws RowcallError POSITION_UNPROVEN: a transaction that was cut has another commit time now.
    *   GTID_MODE_CHANGED: transactions have GTIDs now, and our place has none.
    *   GTID_OUT_OF_ORDER

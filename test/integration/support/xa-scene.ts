@@ -110,7 +110,11 @@ export async function caughtUp(scene: Scene, run: CaptureRun): Promise<void> {
     return (rows as { File: string; Position: number }[])[0];
   });
   await eventually(() => {
-    expect(run.capture.snapshot()).toMatchObject({ file: end?.File, position: end?.Position });
+    const { file, position } = run.capture.snapshot();
+    // Of itself MariaDB writes events behind the last transaction, also after it was asked.
+    expect({ file, isRead: (position ?? 0) >= (end?.Position ?? Infinity) }).toEqual({
+      ...{ file: end?.File, isRead: true },
+    });
   });
 }
 

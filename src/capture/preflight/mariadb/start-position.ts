@@ -84,12 +84,13 @@ async function findByFile(start: FilePosition, asked: Asked): Promise<FoundPlace
   requireFile(start, state);
   const begin = { file: start.file, position: FIRST_POSITION };
   const passed = new Passed(begin, state.purged);
+  let reached = false;
   for await (const event of readEvents(access, begin, signal)) {
     if (event.file !== start.file) break;
-    // The first events of a file only describe it: a start among them is one before its first transaction.
     if (event.endPosition > start.position && isInFile(event)) {
-      if (event.position === start.position && BETWEEN_TRANSACTIONS.has(event.type)) break;
-      if (!HEAD.has(event.type)) throw insidePlace(start);
+      reached ||= event.position === start.position;
+      if (reached && BETWEEN_TRANSACTIONS.has(event.type)) break;
+      if (!reached || !isOfServer(event)) throw insidePlace(start);
     }
     passed.take(event);
   }
@@ -98,7 +99,17 @@ async function findByFile(start: FilePosition, asked: Asked): Promise<FoundPlace
 }
 
 const BETWEEN_TRANSACTIONS: ReadonlySet<string> = new Set(['mariadb-gtid', 'rotate', 'stop']);
-const HEAD: ReadonlySet<string> = new Set(['format-description', 'gtid-list', 'harmless']);
+const HEAD: ReadonlySet<string> = new Set(['format-description', 'gtid-list']);
+/** By name, as a look at the binlog takes row events for harmless, too. */
+const OF_SERVER: ReadonlySet<string> = new Set([
+  'MARIADB_START_ENCRYPTION',
+  'MARIADB_BINLOG_CHECKPOINT',
+]);
+
+/** Those that describe a file, and those that the server writes late, behind the transactions of before. */
+function isOfServer(event: BinlogEvent): boolean {
+  return HEAD.has(event.type) || (event.type === 'harmless' && OF_SERVER.has(event.name));
+}
 
 function isInFile(event: BinlogEvent): boolean {
   return event.endPosition > event.position;

@@ -68,6 +68,31 @@ describe('the place in the binlog', () => {
     });
   });
 
+  it('moves over what stands between two transactions, and never within one', () => {
+    const place = new Place(start, server);
+    const at = (position: number, endPosition: number): typeof end => ({
+      ...{ file: 'binlog.000001', position, endPosition },
+    });
+    place.pass(at(157, 197));
+    expect(place.dirty).toBe(true);
+    expect(place.checkpoint()).toMatchObject({ position: 197, gtidSet: `${UUID}:1-4` });
+    // What was made for the dump has no place; what is read again is behind us; another file is not entered yet.
+    for (const event of [at(300, 300), at(157, 197), { ...at(4, 900), file: 'binlog.000002' }]) {
+      place.pass(event);
+      expect(place.filePosition.position).toBe(197);
+    }
+    expect(place.dirty).toBe(false);
+    place.begin(gtidEvent(5n, 197));
+    place.pass(at(276, 300));
+    expect(place.checkpoint().position).toBe(197);
+    place.commit(end);
+    place.pass(at(431, 471));
+    expect(place.checkpoint().position).toBe(471);
+    const elsewhere = new Place(start, { ...server, uuid: '4e11fa47-71ca-11e1-9e33-c80aa9429562' });
+    elsewhere.pass(at(157, 197));
+    expect(elsewhere.filePosition.position).toBe(157);
+  });
+
   it('names the rows of the open transaction that are in the log', () => {
     const place = new Place(start, server);
     place.begin(gtidEvent(5n, 157));
