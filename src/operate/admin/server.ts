@@ -18,6 +18,7 @@ import { type ApiParts, fixedCallbacks } from './api-parts.ts';
 import { notFound, sendError } from './problem.ts';
 import { RunToken } from './run-token.ts';
 import { Tokens } from './tokens.ts';
+import { MAX_HEADER_BYTES, refuseUnreadable } from './unreadable.ts';
 
 export interface AdminParts extends Pick<ApiParts, 'config' | 'state' | 'deliver'> {
   readonly host: string;
@@ -81,6 +82,8 @@ export class AdminServer implements Service {
       logger: false,
       routerOptions: { maxParamLength: 1_024 },
       bodyLimit: MAX_BODY_BYTES,
+      http: { maxHeaderSize: MAX_HEADER_BYTES },
+      clientErrorHandler: refuseUnreadable,
       forceCloseConnections: true,
       // A path that cannot be decoded is one that is not there.
       frameworkErrors: (_error, request, reply) => {

@@ -135,6 +135,17 @@ describe('the API', () => {
     expect(Object.keys(paths).filter((path) => !path.startsWith('/v1/'))).toEqual([]);
   });
 
+  it('takes every address that it describes, and refuses a longer one with a problem', async () => {
+    const longest = encodeURIComponent('\u{ffff}'.repeat(4_096));
+    expect((await scene.ask(`/v1/dead-letters?key=${longest}`)).status).toBe(200);
+    expect(await scene.ask(`/v1/dead-letters?key=${longest}%00`)).toEqual(
+      problem(400, 'API_REQUEST_INVALID'),
+    );
+    expect(await scene.ask(`/v1/dead-letters?key=${longest.repeat(4)}`)).toEqual(
+      problem(431, 'API_REQUEST_INVALID'),
+    );
+  });
+
   it('takes digits alone for the whole numbers that it describes', async () => {
     const { body } = await scene.ask('/openapi.json', { role: null });
     const { paths } = body as { paths: Record<string, { get?: { parameters?: Parameter[] } }> };
