@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { PLANTED_ASYNC_BUGS } from '../support/simulation-async-bugs.ts';
 import { PLANTED_BUGS } from '../support/simulation-bugs.ts';
 import { embeddedHome, memoryHome } from '../support/simulation-homes.ts';
 import { PLANTED_KAFKA_BUGS } from '../support/simulation-kafka-bugs.ts';
@@ -43,7 +44,7 @@ describe('the simulation', () => {
 });
 
 describe('the simulation finds', () => {
-  test.for(Object.entries(PLANTED_BUGS))('%s', async ([, bug]) => {
+  test.for(Object.entries({ ...PLANTED_BUGS, ...PLANTED_ASYNC_BUGS }))('%s', async ([, bug]) => {
     const failure = await firstFailure(SEEDS_TO_FIND, () => [memoryHome(), bug()]);
     expectReplayable(failure, 'memory');
   });

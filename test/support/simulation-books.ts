@@ -11,6 +11,9 @@ import type {
   StateStore,
 } from '../../src/state/state-store.ts';
 import { handOverOf } from '../../src/state/state-store.ts';
+import type { AttemptKey, Completion } from '../../src/state/completion.ts';
+import { ToldEnds, waitOf } from './simulation-completions.ts';
+import { failedAgain, type Lane, laneOfFirst, newLane } from './simulation-lane.ts';
 import type { LogCheck } from './simulation-log-check.ts';
 import { HandedOver } from './simulation-hand-over.ts';
 import { SimulatedHolds } from './simulation-holds.ts';
@@ -27,20 +30,6 @@ export interface CallbackSelection {
   readonly changedName: boolean;
   /** Of a key's events within so many ms only the newest; 0: each. */
   readonly coalesceMs: number;
-}
-
-interface Lane {
-  /** Offsets, head first. */
-  readonly offsets: number[];
-  partition: number;
-  attempts: number;
-  nextAttemptAt: number;
-  parked: boolean;
-  lastCoalesces: boolean;
-  /** By its budget, not by a person: those have a second or two in which an attempt may begin. */
-  exhausted: boolean;
-  /** A person asked that the head be skipped. */
-  skip: boolean;
 }
 
 /** How an event may end, but by its delivery. */
@@ -71,6 +60,7 @@ const OPERATIONS: Readonly<Record<string, string>> = {
 export class Books {
   readonly holds = new SimulatedHolds();
   readonly handedOver = new HandedOver();
+  readonly ends = new ToldEnds();
   readonly #log: LogCheck;
   readonly #selections: ReadonlyMap<string, CallbackSelection>;
   readonly #progress = new Map<string, Progress>();
@@ -169,6 +159,20 @@ export class Books {
     return this.#fates.get(`${callback} ${topic}/${partition}@${offset}`);
   }
 
+  /** The store took the end of an attempt. */
+  ended(at: AttemptKey, completion: Completion, nowMs: number): void {
+    this.ends.taken(at, completion);
+    if (completion.status !== 'overdue') return;
+    const lane = [...this.#lanes].find(
+      ([name, { offsets, partition }]) =>
+        name.startsWith(`${at.callback} ${at.topic} `) &&
+        partition === at.partition &&
+        offsets[0] === at.offset,
+    )?.[1];
+    const from = lane?.awaiting?.earliestOverdue ?? Infinity;
+    require(from <= nowMs, 'deadline', () => `${at.eventId} is overdue ${from - nowMs} ms early`);
+  }
+
   /** A person acted on a lane. */
   acted({ callback, topic, key }: LaneKey, action: LaneAction, atMs: number): void {
     const lane = this.#lanes.get(`${callback} ${topic} ${key}`);
@@ -176,6 +180,7 @@ export class Books {
     lane.parked = action === 'park';
     lane.exhausted &&= lane.parked;
     lane.skip ||= action === 'skip';
+    if (action === 'retry') this.#giveUp({ callback, topic }, lane);
     if (action !== 'park') lane.nextAttemptAt = Math.min(lane.nextAttemptAt, atMs);
   }
 
@@ -268,23 +273,8 @@ export class Books {
   ): void {
     const lane = this.#lanes.get(key);
     if (change.type === 'lane-append') {
-      const { offset, partition } = change.event;
-      if (lane === undefined) {
-        const { attempts = 0, nextAttemptAt = 0 } = change.failure ?? {};
-        const parked = change.exhausted === true;
-        this.#lanes.set(key, {
-          offsets: [offset],
-          partition,
-          attempts,
-          nextAttemptAt,
-          parked,
-          skip: false,
-          lastCoalesces: change.coalesces === true,
-          exhausted: parked,
-        });
-      } else {
-        this.#joined(lane, change);
-      }
+      if (lane === undefined) this.#lanes.set(key, laneOfFirst(change));
+      else this.#joined(lane, change);
       return;
     }
     if (change.type === 'dead') {
@@ -296,8 +286,35 @@ export class Books {
     if (lane === undefined) throw new Violation(`G6: ${change.type} without the lane ${key}`);
     require(lane.offsets[0] === change.offset, 'G3', () =>
       `${change.offset} is not the head of ${key}`);
+    if (change.type === 'lane-awaiting') {
+      lane.awaiting = waitOf(change.accepted);
+      return;
+    }
+    this.#ended(lane, change);
     if (change.type === 'lane-failed') failedAgain(lane, change);
     else this.#headLeft(key, lane, change);
+  }
+
+  /** An end that was taken already stands. */
+  #giveUp({ callback, topic }: { callback: string; topic: string }, lane: Lane): void {
+    const { awaiting, partition } = lane;
+    const offset = lane.offsets[0] ?? -1;
+    if (awaiting === null) return;
+    const { attempt } = awaiting;
+    if (this.ends.has({ callback, topic, partition, offset, attempt })) return;
+    lane.attempts = attempt;
+    lane.awaiting = null;
+  }
+
+  /** The head is settled, or tried again: by the end of its attempt, where that was awaited. */
+  #ended(lane: Lane, change: LaneKey & { type: string; offset: number }): void {
+    const { awaiting, partition } = lane;
+    lane.awaiting = null;
+    if (awaiting === null || change.type === 'lane-skipped') return;
+    const { callback, topic, offset } = change;
+    const how = change.type === 'lane-delivered' ? 'delivered' : 'failed';
+    const { attempt } = awaiting;
+    this.ends.requireEnd({ callback, topic, partition, offset, attempt }, how);
   }
 
   #joined(lane: Lane, change: Extract<StateChange, { type: 'lane-append' }>): void {
@@ -417,30 +434,12 @@ export class Books {
         if (fate !== undefined) counts[fate] += 1;
         else if (lane === undefined) counts.delivered += 1;
         else if (lane.parked) counts.parked += 1;
-        else if (lane.offsets[0] === offset) counts.retrying += 1;
+        else if (lane.offsets[0] === offset) counts[lane.awaiting ? 'awaiting' : 'retrying'] += 1;
         else counts.pending += 1;
       }
     }
     return counts;
   }
-}
-
-/** Of an event that is due at once. */
-function newLane({ partition, offset }: Place): Lane {
-  return {
-    ...{ offsets: [offset], partition, attempts: 0, nextAttemptAt: 0, parked: false },
-    ...{ skip: false, lastCoalesces: false, exhausted: false },
-  };
-}
-
-function failedAgain(lane: Lane, change: Extract<StateChange, { type: 'lane-failed' }>): void {
-  const { attempts, nextAttemptAt } = change.failure;
-  require(attempts > lane.attempts, 'attempts', () => `fell to ${attempts} of ${change.key}`);
-  lane.attempts = attempts;
-  lane.nextAttemptAt = nextAttemptAt;
-  if (change.exhausted !== true || lane.skip) return;
-  lane.exhausted ||= !lane.parked;
-  lane.parked = true;
 }
 
 function isSettled(at: Pick<Cursor, 'next' | 'beyond'>, offset: number): boolean {

@@ -98,7 +98,7 @@ export class HandedOver {
       const saved = ledger[field as keyof LedgerCounts];
       require(saved === wanted, 'G6', () => `${place}: ${field} is ${saved}, counted ${wanted}`);
     }
-    const waits = ledger.retrying + ledger.pending + ledger.parked;
+    const waits = ledger.retrying + ledger.awaiting + ledger.pending + ledger.parked;
     require(waits === count('waits'), 'G6', () => `${place}: ${waits} wait`);
   }
 }

@@ -7,12 +7,16 @@ import type {
   StateStore,
 } from '../../src/state/state-store.ts';
 import type { Books } from './simulation-books.ts';
+import { require } from './simulation-log-check.ts';
 import type { Receiver } from './simulation-receiver.ts';
 import { EPOCH_MS, type Owner, type Scheduler } from './simulation-scheduler.ts';
 import type { Dice } from './workload-random.ts';
 
 /** Virtual ms between two looks, at the most. */
 const LONGEST_REST_MS = 4_000;
+
+/** Of a deadline: processes stand still and start again meanwhile. */
+const LATEST_MS = 30_000;
 
 export interface OperatorParts {
   readonly state: StateStore;
@@ -61,12 +65,19 @@ export class SimulatedOperator {
     const { state, dice } = this.#parts;
     await this.#lookAtCallbacks();
     for (const lane of await state.lanes({ limit: 1_000 })) {
+      this.#requireTimely(lane);
       if (lane.state === 'parked') {
         await this.#act(lane, this.#resting || dice.chance(0.7) ? 'retry' : 'skip');
       } else if (!this.#resting && dice.chance(0.1)) {
         await this.#act(lane, dice.pick(['park', 'retry', 'skip']));
       }
     }
+  }
+
+  /** Whatever happens to processes: what is awaited is not awaited for ever. */
+  #requireTimely({ key, awaiting }: LaneSummary): void {
+    const lateMs = EPOCH_MS + this.#parts.scheduler.now - (awaiting?.deadlineAt ?? Infinity);
+    require(lateMs < LATEST_MS, 'deadline', () => `${key} is awaited ${lateMs} ms too long`);
   }
 
   /** Disables and resumes now and then; what is disabled is enabled again, or the simulation would not end. */
@@ -100,6 +111,9 @@ export class SimulatedOperator {
     const atMs = EPOCH_MS + scheduler.now;
     if (known.lane.state === 'parked') {
       receivers.get(lane.callback)?.renewed({ ...head, topic: lane.topic });
+    }
+    if (action === 'retry' && known.lane.awaiting !== null) {
+      receivers.get(lane.callback)?.gaveUp({ ...head, topic: lane.topic });
     }
     await state.actOnLane(lane.id, action, { actor: 'somebody', reason: 'a dice', atMs });
     books.acted(lane, action, atMs);

@@ -6,6 +6,7 @@ import type { CallbackSelection } from './simulation-books.ts';
 import type { FaultShape } from './simulation-faults.ts';
 import { formOf, type RecordForm } from './simulation-forms.ts';
 import type { HistoryShape } from './simulation-history.ts';
+import type { AsyncPlan } from './simulation-completions.ts';
 import type { ReceiverShape } from './simulation-receiver.ts';
 import type { Dice } from './workload-random.ts';
 
@@ -43,9 +44,14 @@ const ALL: readonly Operation[] = [...ROWS, 'truncate'];
 /**
  * @param ends of what events can come to, by dice of their own: the rest of a seed's plan does not depend on them
  * @param wishes of how callbacks want to be called, likewise
- * @param forms of how records are written, likewise
+ * @param forms of how records are written, likewise; `waits` of who answers with 202
  */
-export function planOf(dice: Dice, ends: Dice, wishes: Dice, forms: Dice): SimulationPlan {
+export function planOf(
+  dice: Dice,
+  ends: Dice,
+  wishes: Dice,
+  { forms, waits }: { readonly forms: Dice; readonly waits: Dice },
+): SimulationPlan {
   const history = {
     gtids: dice.chance(0.7),
     transactions: dice.between(6, 20),
@@ -63,6 +69,7 @@ export function planOf(dice: Dice, ends: Dice, wishes: Dice, forms: Dice): Simul
     coalesceMs: wishes.pick([0, 0, 50, 1_000, 5_000]),
     ...{ fallback: undefined, compensate: undefined },
   }))
+    .map((one) => ({ ...one, receiver: { ...one.receiver, async: asyncPlan(waits) } }))
     .map((one, n, all) => handingOver(one, all.slice(n + 1), forms))
     .map((one) => (form.format === 'flat' ? withoutUpdates(one) : one));
   const partitions = dice.between(1, 3);
@@ -93,7 +100,11 @@ function handingOver(
 
 type Without = 'coalesceMs' | 'fallback' | 'compensate';
 
-function callback(dice: Dice, ends: Dice, n: number): Omit<CallbackPlan, Without> {
+function callback(
+  dice: Dice,
+  ends: Dice,
+  n: number,
+): Omit<CallbackPlan, Without | 'receiver'> & { receiver: Omit<ReceiverShape, 'async'> } {
   // Few keys, or it would never open here.
   const breaker = { minimumKeys: ends.pick([2, 4, 20]), openForMs: ends.pick([200, 2_000]) };
   const everything = dice.chance(0.5);
@@ -120,6 +131,11 @@ function callback(dice: Dice, ends: Dice, n: number): Omit<CallbackPlan, Without
       }),
     },
   };
+}
+
+function asyncPlan(dice: Dice): AsyncPlan | null {
+  if (dice.chance(0.65)) return null;
+  return { deadlineMs: dice.pick([500, 2_000, 4_000]), heartbeatMs: dice.pick([null, null, 400]) };
 }
 
 /** An update in a flat record does not hold the row as it was: delivery refuses it. */

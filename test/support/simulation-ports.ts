@@ -9,7 +9,7 @@ import type { Books } from './simulation-books.ts';
 import type { Faults } from './simulation-faults.ts';
 import type { LogCheck } from './simulation-log-check.ts';
 import { require } from './simulation-log-check.ts';
-import type { BeforeAttempt, Receiver } from './simulation-receiver.ts';
+import { type BeforeAttempt, keyAtReceiver, type Receiver } from './simulation-receiver.ts';
 import type { Owner, Scheduler } from './simulation-scheduler.ts';
 import type { Dice } from './workload-random.ts';
 
@@ -151,7 +151,11 @@ export function faultyState(inner: StateStore, parts: PortParts): StateStore {
     awaitedLanes: (callback, now, limit, busy) =>
       read('awaitedLanes', () => inner.awaitedLanes(callback, now, limit, busy)),
     complete: (attempt, completion, at) =>
-      call('complete', 'STATE_WRITE_FAILED', () => inner.complete(attempt, completion, at)),
+      call('complete', 'STATE_WRITE_FAILED', async () => {
+        const answer = await inner.complete(attempt, completion, at);
+        if (answer === 'taken') books.ended(attempt, completion, at.nowMs);
+        return answer;
+      }),
     endingOf: (attempt) => read('endingOf', () => inner.endingOf(attempt)),
     completions: (filter) => read('completions', () => inner.completions(filter)),
     completionKey: () => call('completionKey', 'STATE_WRITE_FAILED', () => inner.completionKey()),
@@ -187,7 +191,7 @@ export class SimulatedSender implements Sender {
 
   async send(event: OutgoingEvent, attempt: number, signal: AbortSignal): Promise<Outcome> {
     const { scheduler, faults } = this.#parts;
-    const key = `${event.topic} ${event.key ?? event.table}`;
+    const key = `${event.topic} ${keyAtReceiver(event)}`;
     try {
       this.#receiver.sending(event, attempt, scheduler.now);
       require(!this.#keys.has(key), 'G3', () => `two events of ${key} are in flight`);
@@ -266,6 +270,8 @@ function outcomeOf(answer: ReturnType<Receiver['arrived']>): Outcome | null {
   switch (answer) {
     case 'ok':
       return { kind: 'delivered' };
+    case 'accepts':
+      return { kind: 'accepted' };
     case 'fails':
       return { kind: 'failed', error: 'HTTP 500' };
     case 'throttles':

@@ -3,6 +3,9 @@ import { claimCheck, type ClaimStore } from '../../src/capture/append/claim-chec
 import type { Place } from '../../src/capture/append/place.ts';
 import type { CallbackOptions } from '../../src/deliver/callback-options.ts';
 import type { Sender } from '../../src/deliver/callback/sender.ts';
+import { AsyncSender } from '../../src/deliver/completion/async-sender.ts';
+import { AttemptsInFlight } from '../../src/deliver/completion/attempts-in-flight.ts';
+import { CompletionDesk } from '../../src/deliver/completion/completion-desk.ts';
 import { Deliver } from '../../src/deliver/deliver.ts';
 import { RowcallError } from '../../src/errors.ts';
 import type { ChangeLog, ChangeLogWriter } from '../../src/log/change-log.ts';
@@ -13,9 +16,11 @@ import { LargeWork } from '../../src/shared/large-work.ts';
 import { silentLogger } from '../../src/shared/logger.ts';
 import type { Service } from '../../src/shared/service.ts';
 import { supervise } from '../../src/shared/supervise.ts';
+import type { AttemptKey } from '../../src/state/completion.ts';
 import type { StateStore } from '../../src/state/state-store.ts';
 import { BREAKER, RETRY } from './engine-options.ts';
 import { type CaptureShape, SimulatedCapture } from './simulation-capture.ts';
+import type { SimulatedCompletions } from './simulation-completions.ts';
 import type { ClaimFiles } from './simulation-forms.ts';
 import { CONFIG_NAME } from './simulation-expected.ts';
 import type { History } from './simulation-history.ts';
@@ -61,6 +66,7 @@ export interface ProcessParts {
   readonly claimFiles: ClaimFiles;
   /** By callback. */
   readonly receivers: ReadonlyMap<string, Receiver>;
+  readonly completions: SimulatedCompletions;
   readonly bug: PlantedBug;
   readonly clock: Clock;
   readonly random: Random;
@@ -102,14 +108,19 @@ function shapeOf(
   return { format, claimCheck: claimCheck(bug.claims?.(store) ?? store, claimOverBytes) };
 }
 
-function deliverLeg(log: ChangeLog, large: LargeWork, parts: ProcessParts): Promise<Deliver> {
+async function deliverLeg(log: ChangeLog, large: LargeWork, parts: ProcessParts): Promise<Deliver> {
   const { ports, plan, bug, clock, random } = parts;
-  const state = faultyState(parts.state, ports);
+  const right = faultyState(parts.state, ports);
+  const state = bug.state?.(right) ?? right;
+  const key = await state.completionKey();
+  const desk = new CompletionDesk({ state, clock, key, publicUrl: 'http://simulated' });
+  parts.completions.opened(ports.owner, desk);
   return Deliver.open({
     name: CONFIG_NAME,
     ...{ log, large, clock, random },
-    state: bug.state?.(state) ?? state,
-    callbacks: plan.callbacks.map((callback) => optionsOf(callback, parts)),
+    state,
+    desk,
+    callbacks: plan.callbacks.map((callback) => optionsOf(callback, desk, parts)),
     logger: silentLogger,
     acceptLostState: false,
     drainTimeoutMs: 3_000,
@@ -125,7 +136,11 @@ function bugged(right: ChangeLog, { writer: wrap, log: replace }: PlantedBug): C
   };
 }
 
-function optionsOf(plan: CallbackPlan, { receivers, ports, bug }: ProcessParts): CallbackOptions {
+function optionsOf(
+  plan: CallbackPlan,
+  desk: CompletionDesk,
+  { receivers, ports, bug }: ProcessParts,
+): CallbackOptions {
   const receiver = receivers.get(plan.name);
   if (receiver === undefined) throw new Error(`No receiver for ${plan.name}`);
   const sender = new SimulatedSender(receiver, plan.concurrency, ports);
@@ -150,6 +165,24 @@ function optionsOf(plan: CallbackPlan, { receivers, ports, bug }: ProcessParts):
     fallback: plan.fallback,
     compensate: plan.compensate,
     lanes: plan.lanes,
-    sender: bug.sender?.(sender) ?? sender,
+    ...asynchronous(bug.sender?.(sender) ?? sender, plan, desk),
   };
+}
+
+function asynchronous(
+  sender: Sender,
+  { name, receiver }: CallbackPlan,
+  desk: CompletionDesk,
+): Pick<CallbackOptions, 'sender' | 'async'> {
+  if (receiver.async === null) return { sender };
+  const attempts = new AttemptsInFlight();
+  const options = {
+    callback: name,
+    attempts,
+    endingOf: (attempt: AttemptKey) => desk.endingOf(attempt),
+    urlOf: (attempt: AttemptKey) => desk.urlOf(attempt),
+    statusUrlOf: null,
+  };
+  const async = { ...receiver.async, attempts, poller: null };
+  return { sender: new AsyncSender(sender, options), async };
 }

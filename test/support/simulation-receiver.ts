@@ -3,15 +3,18 @@ import type { OutgoingEvent } from '../../src/deliver/callback/sender.ts';
 import type { StoredRecord } from '../../src/log/change-log.ts';
 import { KEYLESS_TABLE } from './simulation-expected.ts';
 import { EPOCH_MS } from './simulation-scheduler.ts';
+import type { AsyncPlan, SimulatedCompletions } from './simulation-completions.ts';
 import type { Books } from './simulation-books.ts';
 import type { LogCheck } from './simulation-log-check.ts';
 import { require, Violation } from './simulation-log-check.ts';
 import type { Dice } from './workload-random.ts';
 
 /** What the endpoint does with a request. `lost`: it does its work, and the answer never arrives. */
-export type Answer = 'ok' | 'fails' | 'throttles' | 'hangs' | 'lost' | 'gone';
+export type Answer = 'ok' | 'accepts' | 'fails' | 'throttles' | 'hangs' | 'lost' | 'gone';
 
 export interface ReceiverShape {
+  /** Answers some events with 202. */
+  readonly async: AsyncPlan | null;
   /** Share of events that fail, hang or lose their answer at first. */
   readonly trouble: number;
   /** Times an event does so. */
@@ -45,6 +48,7 @@ export class Receiver {
   readonly #dice: Dice;
   readonly #log: LogCheck;
   readonly #books: Books;
+  readonly #completions: SimulatedCompletions;
   /** Per topic and key: the event that came last. */
   readonly #last = new Map<string, number>();
   readonly #troubles = new Map<string, number>();
@@ -60,13 +64,19 @@ export class Receiver {
   constructor(
     name: string,
     shape: ReceiverShape,
-    parts: { readonly dice: Dice; readonly log: LogCheck; readonly books: Books },
+    parts: {
+      readonly dice: Dice;
+      readonly log: LogCheck;
+      readonly books: Books;
+      readonly completions: SimulatedCompletions;
+    },
   ) {
     this.name = name;
     this.#shape = shape;
     this.#dice = parts.dice;
     this.#log = parts.log;
     this.#books = parts.books;
+    this.#completions = parts.completions;
   }
 
   isReachable(now: number): boolean {
@@ -82,6 +92,7 @@ export class Receiver {
     if (event.handedOver !== undefined) {
       this.#books.handedOver.sending(this.name, event, attempt);
       this.#requireBudget(event, attempt);
+      this.#requireNotAwaited(event, attempt);
       return;
     }
     this.#requireSame(event);
@@ -97,6 +108,7 @@ export class Receiver {
       `${id}: ${last}, then ${attempt}`);
     require(last > 0 || attempt === 1, 'attempts', () => `${id} begins with ${attempt}`);
     this.#requireBudget(event, attempt);
+    this.#requireNotAwaited(event, attempt);
     const lane = this.#books.laneOf(this.name, topic, event);
     require(lane?.exhausted !== true || lane.offsets[0] !== offset, 'parked', () =>
       `${id} is sent although its key is parked`);
@@ -105,13 +117,34 @@ export class Receiver {
       `${id} is tried ${due - EPOCH_MS - now} ms early`);
   }
 
+  #requireNotAwaited(event: OutgoingEvent, attempt: number): void {
+    const { topic, partition, offset, id } = event;
+    this.#books.ends.requireUnpromised({ callback: this.name, topic, partition, offset, attempt });
+    const lane = this.#books.laneOf(this.name, topic, event);
+    require((lane?.awaiting ?? null) === null, 'G3', () =>
+      `${id} is sent although its end is awaited`);
+  }
+
   /** A request arrives. */
   arrived(event: OutgoingEvent, attempt: number, before: BeforeAttempt): Answer {
     const key = `${event.topic} ${keyAtReceiver(event)}`;
     const last = this.#last.get(key);
     this.requests += 1;
     if (last === event.offset) this.repeats += 1;
-    else if (event.handedOver !== undefined) {
+    else this.#requireOrder(event, last);
+    this.#last.set(key, event.offset);
+    this.#attempts.set(attemptsOf(event), attempt);
+    const answer = this.#answer(event.id);
+    if (this.#isFree(answer, before)) this.#addFree(event, 1);
+    this.#tellLater(answer, event, attempt);
+    if (answer !== 'ok' && answer !== 'accepts') this.#failedKeys.add(key);
+    // What is accepted will be done, whenever that is told.
+    if (answer === 'ok' || answer === 'accepts' || answer === 'lost') this.#done(event);
+    return answer;
+  }
+
+  #requireOrder(event: OutgoingEvent, last: number | undefined): void {
+    if (event.handedOver !== undefined) {
       require(last === undefined || last < event.offset, 'G3', () =>
         `${event.id} came after number ${last}`);
     } else if (this.#books.coalesces(this.name, event)) {
@@ -122,18 +155,18 @@ export class Receiver {
       require(earlier?.offset === last, 'G3', () =>
         `${event.id} came after offset ${last}, not ${earlier?.offset}`);
     }
-    this.#last.set(key, event.offset);
-    this.#attempts.set(attemptsOf(event), attempt);
-    const answer = this.#answer(event.id);
-    if (this.#isFree(answer, before)) this.#addFree(event, 1);
-    if (answer !== 'ok') this.#failedKeys.add(key);
-    if (answer === 'ok' || answer === 'lost') this.#done(event);
-    return answer;
   }
 
   #done(event: OutgoingEvent): void {
     if (event.handedOver === undefined) this.#books.done(this.name, event.id);
     else this.#books.handedOver.entry(this.name, event).done = true;
+  }
+
+  #tellLater(answer: Answer, event: OutgoingEvent, attempt: number): void {
+    const { async } = this.#shape;
+    if (async !== null && (answer === 'accepts' || answer === 'lost')) {
+      this.#completions.accepted(this.name, event, attempt, async);
+    }
   }
 
   /** Everything that matches and stands before `next` was received and done. */
@@ -153,6 +186,11 @@ export class Receiver {
   /** A person gave the event another budget. */
   renewed(at: Pick<OutgoingEvent, 'topic' | 'partition' | 'offset'>): void {
     this.#addFree(at, this.#shape.maximumAttempts);
+  }
+
+  /** A person did not want to wait for the end of the attempt any more: it uses up nothing. */
+  gaveUp(at: Pick<OutgoingEvent, 'topic' | 'partition' | 'offset'>): void {
+    this.#addFree(at, 1);
   }
 
   #addFree(at: Pick<OutgoingEvent, 'topic' | 'partition' | 'offset'>, more: number): void {
@@ -178,7 +216,7 @@ export class Receiver {
   #answer(id: string): Answer {
     const left = this.#troubles.get(id) ?? this.#newTrouble();
     this.#troubles.set(id, Math.max(0, left - 1));
-    if (left <= 0) return 'ok';
+    if (left <= 0) return this.#shape.async !== null && this.#dice.chance(0.6) ? 'accepts' : 'ok';
     if (this.#dice.chance(0.02)) return 'gone';
     return this.#dice.pick(['fails', 'fails', 'fails', 'throttles', 'hangs', 'lost']);
   }
@@ -288,7 +326,7 @@ function orderKey(event: Pick<StoredRecord, 'key' | 'table' | 'operation'>): str
 }
 
 /** What is handed over does not keep a truncate in order with the rows of its table (ADR 28). */
-function keyAtReceiver(event: OutgoingEvent): string {
+export function keyAtReceiver(event: OutgoingEvent): string {
   const isApart = event.handedOver !== undefined && event.operation === 't';
   return isApart ? `!${event.table}` : orderKey(event);
 }

@@ -5,6 +5,7 @@ import type { ChangeLog } from '../../src/log/change-log.ts';
 import { openSqliteState } from '../../src/state/sqlite/sqlite-state.ts';
 import type { StateStore } from '../../src/state/state-store.ts';
 import { Books } from './simulation-books.ts';
+import { SimulatedCompletions } from './simulation-completions.ts';
 import { Faults } from './simulation-faults.ts';
 import { ClaimFiles } from './simulation-forms.ts';
 import { History } from './simulation-history.ts';
@@ -117,6 +118,7 @@ class Simulation {
   readonly #claimFiles = new ClaimFiles();
   readonly #logCheck: LogCheck;
   readonly #books: Books;
+  readonly #completions: SimulatedCompletions;
   readonly #receivers: ReadonlyMap<string, Receiver>;
   readonly #state: StateStore;
   readonly #operator: SimulatedOperator;
@@ -140,7 +142,7 @@ class Simulation {
     this.#home = home;
     this.#bug = bug;
     this.#state = state;
-    this.#plan = planOf(dice(0), dice(11), dice(12), dice(13));
+    this.#plan = planOf(dice(0), dice(11), dice(12), { forms: dice(13), waits: dice(14) });
     this.#dice = dice(1);
     this.#faultDice = dice(2);
     this.#scheduler = new Scheduler(seededRandom(seed * 16 + 3));
@@ -148,6 +150,16 @@ class Simulation {
     this.#history = new History(dice(4), dice(10), { ...history, xa });
     this.#logCheck = new LogCheck(this.#history, this.#claimFiles);
     this.#books = new Books(this.#logCheck, this.#plan.callbacks);
+    const onViolation = (error: unknown): void => {
+      this.#broke(error);
+    };
+    this.#completions = new SimulatedCompletions({
+      scheduler: this.#scheduler,
+      world: this.#world,
+      dice: dice(15),
+      ends: this.#books.ends,
+      onViolation,
+    });
     this.#receivers = new Map(
       this.#plan.callbacks.map((callback, index) => [
         callback.name,
@@ -155,6 +167,7 @@ class Simulation {
           dice: dice(5 + index),
           log: this.#logCheck,
           books: this.#books,
+          completions: this.#completions,
         }),
       ]),
     );
@@ -165,9 +178,7 @@ class Simulation {
       scheduler: this.#scheduler,
       owner: this.#world,
       dice: dice(10),
-      onViolation: (error) => {
-        this.#broke(error);
-      },
+      onViolation,
     });
     this.#faults = new Faults(this.#plan.faults, {
       dice: this.#faultDice,
@@ -175,9 +186,7 @@ class Simulation {
       crash: (owner) => {
         this.#crash(owner);
       },
-      onViolation: (violation) => {
-        this.#broke(violation);
-      },
+      onViolation,
     });
     this.#home.begin({
       dice: dice(8),
@@ -324,6 +333,7 @@ class Simulation {
       history: this.#history,
       claimFiles: this.#claimFiles,
       receivers: this.#receivers,
+      completions: this.#completions,
       bug: this.#bug,
       clock,
       random: seededRandom(this.#seed + this.#processes),
