@@ -30,6 +30,9 @@ export interface CallbackSelection {
   readonly changedName: boolean;
   /** Of a key's events within so many ms only the newest; 0: each. */
   readonly coalesceMs: number;
+  /** The callbacks that get what it gives up. */
+  readonly fallback: string | undefined;
+  readonly compensate: string | undefined;
 }
 
 /** How an event may end, but by its delivery. */
@@ -334,7 +337,12 @@ export class Books {
     change: LaneKey & { readonly handOvers?: readonly HandOver[] },
     event: { readonly id: string; readonly partition: number },
   ): void {
-    for (const handOver of change.handOvers ?? []) {
+    const { fallback, compensate } = this.#selections.get(change.callback) ?? {};
+    const wanted = [fallback, compensate].filter((to) => to !== undefined);
+    const given = change.handOvers ?? [];
+    require(given.map(({ to }) => to).join() === wanted.join(), 'G1', () =>
+      `${event.id} is not handed over to ${wanted.join()}`);
+    for (const handOver of given) {
       const { lane: key, offset } = this.handedOver.add(change, handOver, event);
       const lane = this.#lanes.get(key);
       if (lane !== undefined) lane.offsets.push(offset);
@@ -356,7 +364,7 @@ export class Books {
     const id = isHandedOver
       ? this.handedOver.entry(change.callback, at).id
       : this.#log.record(change.topic, at)?.id;
-    this.#handOver(change, { id: id ?? 'unknown', partition });
+    if (type === 'lane-dead') this.#handOver(change, { id: id ?? 'unknown', partition });
     if (type === 'lane-skipped') this.#end(change, { ...lane, offset }, 'skipped');
     lane.offsets.shift();
     lane.attempts = 0;

@@ -66,6 +66,13 @@ function withoutForm(record: LogRecord): LogRecord {
   return { ...copy, headers };
 }
 
+/** What was given up is given up for good: nobody else gets it. */
+function withoutHandOver(change: StateChange): StateChange {
+  return change.type === 'dead' || change.type === 'lane-dead'
+    ? { ...change, handOvers: [] }
+    : change;
+}
+
 export const PLANTED_BUGS: Readonly<Record<string, () => PlantedBug>> = {
   'a GTID set that grows at BEGIN': () => ({
     place: (checkpoint) => new HastyPlace(checkpoint, { uuid: SERVER_UUID, routing: 'r' }),
@@ -78,6 +85,12 @@ export const PLANTED_BUGS: Readonly<Record<string, () => PlantedBug>> = {
   }),
   'a budget that never ends': () => ({
     state: (state) => ({ ...state, commit: (changes) => state.commit(changes.map(withoutEnd)) }),
+  }),
+  'a hand-over that is lost': () => ({
+    state: (state) => ({
+      ...state,
+      commit: (changes) => state.commit(changes.map(withoutHandOver)),
+    }),
   }),
   'a reference that is in the log before its file': () => ({
     claims: (store) => ({

@@ -17,9 +17,6 @@ export interface CallbackPlan extends CallbackSelection {
   readonly lanes: { readonly maxEvents: number; readonly maxBytes: number };
   readonly receiver: ReceiverShape;
   readonly onExhausted: 'park-key' | 'dead-letter';
-  /** Callbacks that get what this one gives up. */
-  readonly fallback: string | undefined;
-  readonly compensate: string | undefined;
   readonly breaker: Pick<BreakerOptions, 'minimumKeys' | 'openForMs'>;
 }
 
