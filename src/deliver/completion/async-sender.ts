@@ -39,6 +39,8 @@ export class AsyncSender implements Sender {
     signal: AbortSignal,
     mayGo?: MayGo,
   ): Promise<Outcome> {
+    // A dead letter that goes again stands in no lane, where its end could be told of: whoever gets it is given no URL.
+    if (event.resend === true) return this.#sender.send(event, attempt, signal, mayGo);
     const { attempts, callback } = this.#options;
     const { topic, partition, offset, id: eventId } = event;
     const key = { callback, topic, partition, offset, attempt, eventId };

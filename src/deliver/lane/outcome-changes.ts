@@ -34,12 +34,6 @@ const NOT_ASKED_FOR: Failed = {
   final: true,
 };
 
-const NOT_AWAITED: Failed = {
-  kind: 'failed',
-  error: 'answered with 202, whose end is not awaited of a dead letter that is sent again',
-  final: true,
-};
-
 export interface OutcomeParts {
   readonly options: Pick<
     CallbackOptions,
@@ -168,6 +162,8 @@ export class OutcomeChanges {
       case 'gone':
       case 'held':
         return;
+      // It stands in no lane, where an end could be told of: it was sent as to a callback that awaits none.
+      case 'accepted':
       case 'delivered':
         counters.delivered(clock.now() - resend.event.timestampMs);
         settler.change({ type: 'resend-delivered', ...at });
@@ -175,10 +171,6 @@ export class OutcomeChanges {
       case 'filtered':
         // It was matched once and is a dead letter: it stays one rather than be called delivered.
         settler.change({ type: 'resend-failed', ...at, ...this.judge(NOT_ASKED_FOR, before) });
-        return;
-      case 'accepted':
-        // Its end would be told of a lane, and it stands in none.
-        settler.change({ type: 'resend-failed', ...at, ...this.judge(NOT_AWAITED, before) });
         return;
       case 'failed':
       case 'throttled':

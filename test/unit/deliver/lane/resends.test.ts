@@ -105,6 +105,13 @@ describe('a dead letter that goes again', () => {
     expect(await scene.state.deadLetters({ limit: 9 })).toHaveLength(1);
   });
 
+  test('is delivered by a 202, since no end of it is awaited', async () => {
+    const scene = await withDeadLetter();
+    const asked = await resend(scene);
+    await scene.answer(0, { kind: 'accepted' });
+    expect(await found(scene, asked)).toMatchObject({ state: 'done', delivered: 1 });
+  });
+
   test('uses nothing up while the endpoint is down, and a cancelled one is not sent after that', async () => {
     const scene = await withDeadLetter();
     const asked = await resend(scene);
