@@ -3,9 +3,16 @@
 import { comparePlaces, type FilePosition } from '../position.ts';
 import { mayChangeTypes } from './binlog/may-change-types.ts';
 import type { Column } from './decode/column.ts';
-import { isOfOpenWidth, type ToldTypes, withToldTypes } from './decode/mariadb-columns.ts';
+import {
+  isOfOpenWidth,
+  mayBePeriod,
+  type ToldTypes,
+  toldByRule,
+  withToldTypes,
+} from './decode/mariadb-columns.ts';
 import type { TableVersion } from './decode/table-map.ts';
 import type { ColumnTypeSource } from './open-columns.ts';
+import type { Router } from './route/router.ts';
 
 /** Tables kept; the one longest unused is asked for again. */
 const MAX_KNOWN = 2_000;
@@ -70,4 +77,16 @@ export class TypedTables {
     this.#known.set(table, { typed, since, times: table.columns.some(isOfOpenWidth) });
     return typed;
   }
+}
+
+/** For who counts rows: which are history, and where each value ends. */
+export function countedTypes(
+  source: ColumnTypeSource,
+  router: Pick<Router, 'ruleOf'>,
+): TypedTables {
+  return new TypedTables({
+    source,
+    told: (table) => toldByRule(router.ruleOf(table)?.columnTypes ?? {}),
+    wanted: (column) => mayBePeriod(column) || isOfOpenWidth(column),
+  });
 }

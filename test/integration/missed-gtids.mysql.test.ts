@@ -20,6 +20,7 @@ import { startOwnMysql, withConnection } from '../support/mysql.ts';
 import { asked, run } from '../support/replication.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { runCapture } from './support/capture-run.ts';
+import { NOTHING_OPEN } from './support/nothing-open.ts';
 
 let server: MysqlServer;
 const signal = AbortSignal.timeout(300_000);
@@ -177,7 +178,12 @@ it('is counted and shown by those who only look', async () => {
     surveyMove(
       now,
       next,
-      { server: await readServerPlace(source), access: access(), captured: () => true },
+      {
+        server: await readServerPlace(source),
+        access: access(),
+        captured: () => true,
+        types: NOTHING_OPEN,
+      },
       signal,
     ),
   );

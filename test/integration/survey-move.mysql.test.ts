@@ -8,6 +8,7 @@ import type { Checkpoint } from '../../src/position.ts';
 import { systemClock } from '../../src/shared/clock.ts';
 import { startOwnMysql } from '../support/mysql.ts';
 import { run } from '../support/replication.ts';
+import { NOTHING_OPEN } from './support/nothing-open.ts';
 
 const signal = AbortSignal.timeout(120_000);
 
@@ -38,7 +39,13 @@ describe.each(['ON', 'OFF'])('what lies between two places, with gtid_mode %s', 
     withSource({ uri: server.url }, signal, async (source) => {
       const captured = (schema: string, table: string): boolean => `${schema}.${table}` !== 'd.b';
       const limit = maxBytes === undefined ? {} : { maxBytes };
-      const at = { server: await readServerPlace(source), access: access(), captured, ...limit };
+      const at = {
+        server: await readServerPlace(source),
+        access: access(),
+        captured,
+        types: NOTHING_OPEN,
+        ...limit,
+      };
       return surveyMove(now, next, at, signal);
     });
 

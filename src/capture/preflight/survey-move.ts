@@ -10,6 +10,7 @@ import type { DumpStart } from '../binlog/dump-request.ts';
 import { decodeRows } from '../decode/rows.ts';
 import { TableMaps, type TableVersion } from '../decode/table-map.ts';
 import { readXaStatement, xidOf } from '../xa/xid.ts';
+import type { TypedTables } from '../typed-tables.ts';
 import { othersThan, startOfPassed } from './gtid-start.ts';
 import { type DumpAccess, readEvents } from './read-place.ts';
 import { commonPosition, MariadbBetween } from './mariadb/between.ts';
@@ -74,6 +75,8 @@ export interface SurveyAccess {
   readonly access: DumpAccess;
   /** Whether a rule could capture the table. */
   readonly captured: (schema: string, table: string) => boolean;
+  /** Tells history from rows of MariaDB's tables that keep it. */
+  readonly types: TypedTables;
   /** Default: 256 MiB. */
   readonly maxBytes?: number;
 }
@@ -122,7 +125,7 @@ async function count(
   if (start === null) return survey;
   try {
     for await (const event of readEvents(at.access, start, signal, 'all')) {
-      if (!survey.take(event)) break;
+      if (!(await survey.take(event))) break;
     }
   } catch (error) {
     if (signal.aborted || !(error instanceof RowcallError) || error.code === 'INTERNAL') {
@@ -253,14 +256,14 @@ class Survey {
   }
 
   /** False when nothing further is to be counted. */
-  take(event: BinlogEvent): boolean {
+  async take(event: BinlogEvent): Promise<boolean> {
     this.#bytes += event.bytes;
     if (event.type === 'gtid' || event.type === 'mariadb-gtid') return this.#begin(event);
     if (event.type === 'format-description') this.#tables.clear(event.serverVersion);
     else if (event.type === 'table-map') this.#tables.put(event);
     else if (event.type === 'query') this.#query(event.sql);
     else if (event.type === 'xa-prepare') this.#prepare(event.onePhase);
-    else if (event.type === 'rows') this.#rows(event);
+    else if (event.type === 'rows') await this.#rows(event);
     return true;
   }
 
@@ -282,6 +285,7 @@ class Survey {
   }
 
   #query(sql: string): void {
+    this.#at.types.statement(sql);
     const statement = readXaStatement(sql);
     if (statement === null) return;
     const { verb, xid } = statement;
@@ -306,10 +310,12 @@ class Survey {
     for (const [table, count] of counts ?? []) add(tally.rows, table, count);
   }
 
-  #rows(event: RowsEvent): void {
-    const table = this.#tables.get(event.tableId);
-    if (this.#fate === null || table === undefined) return;
-    if (!this.#at.captured(table.schema, table.table)) return;
+  /** Of a table with history what becomes of its current rows, as the capture delivers it. */
+  async #rows(event: RowsEvent): Promise<void> {
+    const version = this.#tables.get(event.tableId);
+    if (this.#fate === null || version === undefined) return;
+    if (!this.#at.captured(version.schema, version.table)) return;
+    const table = await this.#at.types.typed(version, event);
     let columns = this.#none.get(table);
     if (columns === undefined) this.#none.set(table, (columns = []));
     let count = 0;

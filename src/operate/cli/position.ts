@@ -2,11 +2,13 @@
 
 import { formatCheckpoint, parseCheckpoint } from '../../checkpoint.ts';
 import { withSource } from '../../capture/binlog/source-connection.ts';
+import { AskedColumnTypes } from '../../capture/preflight/mariadb/column-types.ts';
 import { chooseServer } from '../../capture/preflight/choose-server.ts';
 import { readAnyServer } from '../../capture/preflight/any-server.ts';
 import { type Start, startPlace } from '../../capture/preflight/start-place.ts';
 import { type MoveSurvey, surveyMove } from '../../capture/preflight/survey-move.ts';
 import { createRouter } from '../../capture/route/router.ts';
+import { countedTypes } from '../../capture/typed-tables.ts';
 import { routingHash } from '../../capture/route/table-rule.ts';
 import type { Config } from '../../config/schema.ts';
 import { parseTimestamp } from '../../config/timestamp.ts';
@@ -14,6 +16,7 @@ import { RowcallError } from '../../errors.ts';
 import type { ChangeLog } from '../../log/change-log.ts';
 import { type Checkpoint, type FilePosition, formatPlace } from '../../position.ts';
 import { systemClock } from '../../shared/clock.ts';
+import { silentLogger } from '../../shared/logger.ts';
 import { sourceServers } from '../../source-connection.ts';
 import type { CliIo } from './io.ts';
 import { lockLogForCapture } from '../../stores.ts';
@@ -169,7 +172,8 @@ async function findPlace(
       const place = await startPlace(start, routingHash(config.tables), at, signal);
       if (now === null) return { found: place, survey: null };
       // Asked again: the new place may be ahead of what the server had before.
-      const between = { server: await readAnyServer(source), access, captured };
+      const types = countedTypes(new AskedColumnTypes(access, silentLogger, signal), router);
+      const between = { server: await readAnyServer(source), access, captured, types };
       const survey = await surveyMove(now, place, between, signal);
       return { found: place, survey };
     }),
