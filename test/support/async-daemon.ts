@@ -8,8 +8,8 @@ import { freePort } from '../../services/free-port.ts';
 import { eventually } from './eventually.ts';
 import { readLedger } from './ledger.ts';
 import { freshAccount, freshDatabase, mysqlUrl, withConnection } from './mysql.ts';
-import { writeConfig } from './rowcall-process-config.ts';
-import { RowcallProcess } from './rowcall-process.ts';
+import { ADMIN_TOKEN, writeConfig } from './rowcall-process-config.ts';
+import { rowcall, RowcallProcess } from './rowcall-process.ts';
 import { tempDir } from './temp-dir.ts';
 import { SECRET, SOURCE_GRANTS } from './workload-scene.ts';
 
@@ -92,6 +92,19 @@ export class AsyncDaemon {
       },
       { timeoutMs: 60_000, intervalMs: 500 },
     );
+  }
+
+  /** Any command beside it, which must succeed: what it prints with --json. */
+  async command(...args: readonly string[]): Promise<unknown> {
+    const { code, stdout, stderr } = await rowcall([...args, '--json', '-c', this.#configFile]);
+    expect(code, stderr).toBe(0);
+    return JSON.parse(stdout);
+  }
+
+  /** What the API answers to whoever may do all. */
+  async ask(path: string): Promise<unknown> {
+    const headers = { authorization: `Bearer ${ADMIN_TOKEN}` };
+    return (await fetch(`http://${this.#admin}/v1${path}`, { headers })).json();
   }
 
   async close(): Promise<void> {

@@ -45,6 +45,9 @@ test('what is awaited lives through kill -9 with its order, and its old URLs are
   await daemon.start();
   await daemon.ledgerIs({ awaiting: 3, pending: 3 });
   expect(came.toSorted()).toEqual(['1/0 1', '2/0 1', '3/0 1']);
+  expect(await daemon.command('status')).toMatchObject({
+    callbacks: [{ callback: 'work', awaiting: 3, retrying: 0, pending: 3 }],
+  });
   expect(await accepted.get('1/0')?.succeed()).toBe('taken');
   // Taken is durable: whether it was settled before the kill is all the same.
   await daemon.kill();
@@ -59,5 +62,8 @@ test('what is awaited lives through kill -9 with its order, and its old URLs are
     expect(await accepted.get(name)?.succeed()).toBe('taken');
   }
   await daemon.ledgerIs({ read: 6, delivered: 6, awaiting: 0, pending: 0 });
+  const { items } = (await daemon.ask('/completions')) as { items: readonly object[] };
+  expect(items).toHaveLength(6);
+  for (const item of items) expect(item).toMatchObject({ status: 'succeeded', late: false });
   expect(came.filter((one) => one.includes('/0'))).toHaveLength(3);
 });

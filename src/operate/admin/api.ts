@@ -15,6 +15,7 @@ import { routeAudit } from './routes/audit.ts';
 import { routeCallbacks } from './routes/callbacks.ts';
 import { routeCallbackChanges } from './routes/callback-changes.ts';
 import { routeCallbackVersions } from './routes/callback-versions.ts';
+import { routeCompletions } from './routes/completions.ts';
 import { routeDeadLetters } from './routes/dead-letters.ts';
 import { routeEvents } from './routes/events.ts';
 import { routeLanes } from './routes/lanes.ts';
@@ -96,6 +97,7 @@ export async function registerApi(server: FastifyInstance, parts: ApiParts): Pro
       routeDeadLetters(api, parts);
       routeResends(api, parts);
       routeEvents(api, parts);
+      routeCompletions(api, parts);
       routeAudit(api, parts);
       refuseOtherMethods(api, methods);
       done();

@@ -25,6 +25,8 @@ interface PartitionStatus {
   readonly paused: boolean | null;
   readonly delivered: number;
   readonly retrying: number;
+  /** Answered with 202: their ends have yet to be told. */
+  readonly awaiting: number;
   readonly pending: number;
 }
 
@@ -69,7 +71,10 @@ export async function printStatus(
     io.out('\n');
     io.out(
       formatTable(
-        ['callback', 'topic', 'partition', 'next', 'end', 'lag', 'delivered', 'in lanes', 'paused'],
+        [
+          ...['callback', 'topic', 'partition', 'next', 'end', 'lag', 'delivered', 'in lanes'],
+          ...['awaiting', 'paused'],
+        ],
         callbacks.map((row) => [
           row.callback,
           row.topic,
@@ -79,6 +84,7 @@ export async function printStatus(
           row.lag,
           row.delivered,
           row.retrying + row.pending,
+          row.awaiting,
           row.paused === null ? 'unknown' : row.paused ? 'yes' : 'no',
         ]),
       ),
@@ -128,6 +134,7 @@ function partitionStatus(cursor: Cursor, end: number, paused: boolean | null): P
     paused,
     delivered: cursor.ledger.delivered,
     retrying: cursor.ledger.retrying,
+    awaiting: cursor.ledger.awaiting,
     pending: cursor.ledger.pending,
   };
 }
