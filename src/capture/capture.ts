@@ -25,10 +25,12 @@ export interface CaptureSnapshot extends Readonly<CaptureCounters>, Omit<Session
 }
 
 export interface BinlogLeft {
-  /** How long the server keeps a file; Infinity where nothing expires by itself. */
+  /** How long the server keeps a file, by age or size; Infinity where nothing expires by itself. */
   readonly keptMs: number;
   /** Until what is needed may be purged; Infinity while reading keeps ahead of that. */
   readonly leftMs: number;
+  /** What the source can write until a limit of its size has it purge that; Infinity without a limit. */
+  readonly leftBytes: number;
   /** The oldest file that is needed: that of the place, or of an XA transaction that is prepared; null: it is purged. */
   readonly oldestFile: string | null;
   /** The prepared XA transaction that would lose its rows first; null where none would. */

@@ -5,10 +5,16 @@ import { fileNumber, type PreparedTransaction } from '../position.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { Logger } from '../shared/logger.ts';
 import { FIRST_POSITION } from './binlog/event-parser.ts';
-import { answerLimit, withSource } from './binlog/source-connection.ts';
+import { answerLimit, type SourceConnection, withSource } from './binlog/source-connection.ts';
 import type { SourceServer } from './binlog/source-server.ts';
 import { retentionSeconds } from './preflight/check-retention.ts';
-import { forecastPurge, type PurgeForecast, ReadingPace } from './preflight/purge-forecast.ts';
+import { SIZE_LIMITS, sizeLimit, WritingPace } from './preflight/purge-by-size.ts';
+import {
+  forecastPurge,
+  type PurgeForecast,
+  ReadingPace,
+  unreadOf,
+} from './preflight/purge-forecast.ts';
 import { type DumpAccess, readPlace } from './preflight/read-place.ts';
 import { readAnyServer } from './preflight/any-server.ts';
 import type { BinlogFile } from './preflight/server-place.ts';
@@ -60,6 +66,7 @@ export function isUrgent(leftMs: number, keptMs: number): boolean {
 export class PurgeWatch {
   readonly #parts: PurgeWatchParts;
   readonly #pace = new ReadingPace(LOOKS_OF_PACE);
+  readonly #writing = new WritingPace(LOOKS_OF_PACE);
   readonly #oldest: OldestPreparedSearch;
   #begun = new Map<string, number>();
   readonly #purged: PurgedPrepared;
@@ -115,13 +122,7 @@ export class PurgeWatch {
         const seen = await readAnyServer(source);
         const { files } = seen;
         this.#purged.look(open, seen);
-        const settings = await source.query(
-          "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('binlog_expire_logs_seconds'," +
-            " 'binlog_expire_logs_auto_purge', 'expire_logs_days')",
-        );
-        const kept = retentionSeconds(
-          new Map(settings.map((row) => [row['Variable_name'] ?? '', row['Value'] ?? ''])),
-        );
+        const settings = await readSettings(source);
         const nowMs = Number(await source.value('SELECT UNIX_TIMESTAMP(NOW(6))')) * 1000;
         const oldest = await this.#oldest.look(open, seen, signal);
         // Asked last: what is read meanwhile is not unread.
@@ -131,8 +132,11 @@ export class PurgeWatch {
         const begun = await this.#begunMs([next, behind], signal);
         const prepared = oldest === null ? null : { ...oldest, nextBegunMs: begun(behind) };
         const pace = this.#pace.seen(nowMs, at.committedMs);
-        const ages = { nowMs, keptMs: kept * 1000, nextBegunMs: begun(next), prepared };
-        return forecastPurge({ ...ages, files, ...at, pace });
+        const kept = retentionSeconds(settings) * 1000;
+        const ages = { nowMs, keptMs: kept, nextBegunMs: begun(next), prepared };
+        const paces = this.#writing.seen(nowMs, files, unreadOf({ files, ...at }));
+        const space = { limitBytes: sizeLimit(settings), ...paces };
+        return forecastPurge({ ...ages, files, ...at, pace, space });
       },
       answerLimit(heartbeatMs),
     );
@@ -164,7 +168,7 @@ export class PurgeWatch {
     return { connection: server.connection, serverId, heartbeatMs, clock };
   }
 
-  #warn({ leftMs, keptMs, unreadBytes, oldestFile, preparedXid }: PurgeForecast): void {
+  #warn({ leftMs, keptMs, unreadBytes, oldestFile, preparedXid, bySize }: PurgeForecast): void {
     const { clock, logger, server, place } = this.#parts;
     if (!isUrgent(leftMs, keptMs)) {
       this.#saidAt = -Infinity;
@@ -176,7 +180,9 @@ export class PurgeWatch {
     const level = leftMs < keptMs * ERROR_BELOW ? 'error' : 'warn';
     const left = Math.round(leftMs / 1000);
     const fields = { server: server.name, file, position, oldestFile, leftSeconds: left };
-    const longer = `set binlog_expire_logs_seconds to more than ${Math.round(keptMs / 1000)}`;
+    const longer = bySize
+      ? `raise ${SIZE_LIMITS.join(' or ')}, by which the server purges`
+      : `set binlog_expire_logs_seconds to more than ${Math.round(keptMs / 1000)}`;
     if (preparedXid === null) {
       logger[level](
         { ...fields, unreadBytes },
@@ -193,6 +199,14 @@ export class PurgeWatch {
       `${rows} the rows of XA transaction ${preparedXid}, which is prepared: end it with XA COMMIT or XA ROLLBACK, or ${longer}`,
     );
   }
+}
+
+async function readSettings(source: SourceConnection): Promise<ReadonlyMap<string, string>> {
+  const rows = await source.query(
+    "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('binlog_expire_logs_seconds'," +
+      ` 'binlog_expire_logs_auto_purge', 'expire_logs_days', '${SIZE_LIMITS.join("', '")}')`,
+  );
+  return new Map(rows.map((row) => [row['Variable_name'] ?? '', row['Value'] ?? '']));
 }
 
 function nextFile(file: string | null, files: readonly BinlogFile[]): string | null {

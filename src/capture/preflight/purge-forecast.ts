@@ -1,6 +1,7 @@
-/** When the server will purge binlog that is not read yet, from its expiry, our lag and our pace. */
+/** When the server will purge binlog that is not read yet, from its expiry, the limit of its size, our lag and our pace. */
 
 import { fileNumber } from '../../position.ts';
+import { bytesLeft, type SpaceLook, untilWritten } from './purge-by-size.ts';
 import type { BinlogFile } from './server-place.ts';
 
 /** One look at source and place. Times in milliseconds, by the clock of the source. */
@@ -21,6 +22,7 @@ export interface PurgeLook {
   readonly pace: number | null;
   /** Where the rows of the oldest prepared XA transaction stand; null where none is open. */
   readonly prepared: PreparedLook | null;
+  readonly space: SpaceLook;
 }
 
 export interface PreparedLook {
@@ -32,7 +34,12 @@ export interface PreparedLook {
 }
 
 export interface PurgeForecast {
+  /** How long the server keeps a file, by its age, or by the limit of the size at the pace of writing. */
   readonly keptMs: number;
+  /** What the server can write until a limit of the size has it purge the oldest file that is needed; Infinity without one. */
+  readonly leftBytes: number;
+  /** The limit of the size comes before the age. */
+  readonly bySize: boolean;
   /** Binlog that is not read yet. */
   readonly unreadBytes: number;
   /** How long until what we need may be purged at the present pace; Infinity while we keep ahead. */
@@ -54,22 +61,58 @@ export interface PurgeForecast {
  * dump holds that one, and no pace of ours brings the XA COMMIT nearer.
  */
 export function forecastPurge(look: PurgeLook): PurgeForecast {
-  const { keptMs, nextBegunMs } = look;
-  const unreadBytes = unread(look);
-  const standingMs = untilPurged(nextBegunMs, look);
-  const leftMs = unreadBytes === 0 ? Infinity : Math.max(standingMs, atPace(look));
-  const read = { keptMs, unreadBytes, leftMs, standingMs, oldestFile: look.file };
-  const { prepared } = look;
-  if (prepared === null) return { ...read, preparedXid: null };
+  const { nextBegunMs, prepared, space } = look;
+  const unreadBytes = unreadOf(look);
+  const left = bytesLeft(look.file, look.files, space);
+  const standing = sooner(untilPurged(nextBegunMs, look), untilWritten(left, space.written));
+  const reading = unreadBytes === 0 ? NEVER : sooner(aged(look), filled(left, space));
+  const keptMs = Math.min(look.keptMs, untilWritten(space.limitBytes, space.written));
+  const read = { keptMs, unreadBytes, oldestFile: look.file };
+  if (prepared === null) {
+    const { ms: leftMs, bySize } = reading;
+    return {
+      ...read,
+      ...{ leftMs, standingMs: standing.ms, leftBytes: left },
+      ...{ bySize: unreadBytes === 0 ? standing.bySize : bySize, preparedXid: null },
+    };
+  }
   const { xid, file } = prepared;
-  const preparedMs = file === null ? 0 : untilPurged(prepared.nextBegunMs, look);
+  const rest = bytesLeft(file, look.files, space);
+  const open =
+    file === null
+      ? { ms: 0, bySize: false }
+      : sooner(untilPurged(prepared.nextBegunMs, look), untilWritten(rest, space.written));
   return {
     ...read,
-    leftMs: Math.min(leftMs, preparedMs),
-    standingMs: Math.min(standingMs, preparedMs),
+    leftMs: Math.min(reading.ms, open.ms),
+    standingMs: Math.min(standing.ms, open.ms),
+    leftBytes: Math.min(left, rest),
+    bySize: open.ms < reading.ms ? open.bySize : reading.bySize,
     oldestFile: file === null || fileNumber(file) < fileNumber(look.file) ? file : look.file,
-    preparedXid: preparedMs < leftMs ? xid : null,
+    preparedXid: open.ms < reading.ms ? xid : null,
   };
+}
+
+interface Until {
+  readonly ms: number;
+  readonly bySize: boolean;
+}
+
+const NEVER: Until = { ms: Infinity, bySize: false };
+
+function sooner(byAgeMs: number, bySizeMs: number): Until {
+  return bySizeMs < byAgeMs ? { ms: bySizeMs, bySize: true } : { ms: byAgeMs, bySize: false };
+}
+
+/** What is read now is never the file that is begun to age: the later of the two counts. */
+function aged(look: PurgeLook): number {
+  return Math.max(untilPurged(look.nextBegunMs, look), atPace(look));
+}
+
+/** At the pace at which what is not read grows; as for one who stands still while that is not known. */
+function filled(left: number, { written, growing }: SpaceLook): number {
+  if (growing === null) return untilWritten(left, written);
+  return growing <= 0 ? Infinity : untilWritten(left, growing);
 }
 
 /** The newest file must be rotated before it begins to age. */
@@ -84,7 +127,11 @@ function atPace({ nowMs, keptMs, committedMs, pace }: PurgeLook): number {
   return (keptMs - (nowMs - committedMs)) / (1 - pace);
 }
 
-function unread({ files, file, position }: PurgeLook): number {
+export function unreadOf({
+  files,
+  file,
+  position,
+}: Pick<PurgeLook, 'files' | 'file' | 'position'>): number {
   const ours = fileNumber(file);
   let bytes = 0;
   for (const { name, bytes: size } of files) {

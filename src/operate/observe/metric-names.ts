@@ -59,7 +59,7 @@ export const METRICS = {
   },
   rowcall_capture_binlog_retention_seconds: {
     type: 'gauge',
-    help: 'How long the source keeps a binlog file; +Inf where none expires by itself.',
+    help: 'How long the source keeps a binlog file, by age or size; +Inf where none expires.',
   },
   rowcall_capture_unread_bytes: {
     type: 'gauge',
@@ -68,6 +68,10 @@ export const METRICS = {
   rowcall_capture_purge_forecast_seconds: {
     type: 'gauge',
     help: 'Until the source may purge binlog that is needed; +Inf while reading keeps ahead.',
+  },
+  rowcall_capture_purge_left_bytes: {
+    type: 'gauge',
+    help: 'What the source can write until its size limit purges what is needed; +Inf without one.',
   },
   rowcall_deliver_commits_total: { type: 'counter', help: 'Transactions of the state store.' },
   rowcall_callback_delivered_total: { type: 'counter', help: 'Events delivered.' },

@@ -98,11 +98,12 @@ function captureSamples(capture: CaptureSnapshot, nowMs: number): Sample[] {
   ];
 }
 
-function binlogSamples({ keptMs, leftMs, unreadBytes }: BinlogLeft): Sample[] {
+function binlogSamples({ keptMs, leftMs, leftBytes, unreadBytes }: BinlogLeft): Sample[] {
   return [
     ['rowcall_capture_binlog_retention_seconds', keptMs / 1000],
     ['rowcall_capture_unread_bytes', unreadBytes],
     ['rowcall_capture_purge_forecast_seconds', leftMs / 1000],
+    ['rowcall_capture_purge_left_bytes', leftBytes],
   ];
 }
 

@@ -5,7 +5,9 @@ import {
   type PurgeLook,
   ReadingPace,
 } from '../../../../src/capture/preflight/purge-forecast.ts';
+import { sizeLimit, WritingPace } from '../../../../src/capture/preflight/purge-by-size.ts';
 
+const NO_LIMIT = { limitBytes: Infinity, written: null, growing: null };
 const HOUR = 3_600_000;
 const NOW = 1_000 * HOUR;
 
@@ -25,9 +27,75 @@ function forecast(change: Partial<PurgeLook>): PurgeForecast {
     committedMs: NOW - 2 * HOUR,
     pace: 1,
     prepared: null,
+    space: NO_LIMIT,
     ...change,
   });
 }
+
+describe('the time until a limit of the size purges what is not read', () => {
+  // From the second file on there are 1500 bytes.
+  const space = { limitBytes: 5100, written: 100 / HOUR, growing: 10 / HOUR };
+
+  it('is when the files from ours on have grown to it', () => {
+    expect(forecast({ keptMs: Infinity, pace: 0, space })).toMatchObject({
+      ...{ leftBytes: 3600, standingMs: 36 * HOUR, keptMs: 51 * HOUR, bySize: true },
+      leftMs: expect.closeTo(360 * HOUR, 0) as number,
+    });
+    const still = { ...space, growing: null };
+    expect(forecast({ keptMs: Infinity, pace: null, space: still }).leftMs).toBe(36 * HOUR);
+  });
+
+  it('never ends while reading keeps ahead, or nothing is written', () => {
+    expect(forecast({ keptMs: Infinity, space: { ...space, growing: 0 } }).leftMs).toBe(Infinity);
+    const idle = { ...space, written: 0, growing: 0 };
+    expect(forecast({ keptMs: Infinity, pace: 0, space: idle })).toMatchObject({
+      ...{ leftMs: Infinity, standingMs: Infinity, keptMs: Infinity, leftBytes: 3600 },
+    });
+    const end = { file: 'binlog.000010', position: 500, nextBegunMs: null, pace: 0 };
+    expect(forecast({ ...end, keptMs: Infinity, space })).toMatchObject({
+      ...{ leftMs: Infinity, standingMs: 46 * HOUR, leftBytes: 4600 },
+    });
+  });
+
+  it('is the age where that comes before', () => {
+    expect(forecast({ pace: 0, space })).toMatchObject({
+      ...{ leftMs: 23 * HOUR, standingMs: 23 * HOUR, keptMs: 24 * HOUR, bySize: false },
+    });
+  });
+
+  it('is over where the files are larger by now', () => {
+    const full = { ...space, limitBytes: 1400 };
+    expect(forecast({ pace: 0, space: full })).toMatchObject({ leftMs: 0, leftBytes: 0 });
+  });
+
+  it('counts from where an XA transaction is prepared', () => {
+    const prepared = { xid: 'x', file: 'binlog.000008', nextBegunMs: NOW };
+    expect(forecast({ keptMs: Infinity, space, prepared })).toMatchObject({
+      ...{ leftMs: 26 * HOUR, leftBytes: 2600, preparedXid: 'x', bySize: true },
+    });
+  });
+
+  it('is told by what the server writes, over rotations and purges too', () => {
+    const pace = new WritingPace(3);
+    const file = (number: number, bytes: number): { name: string; bytes: number } => {
+      return { name: `binlog.00000${number}`, bytes };
+    };
+    expect(pace.seen(0, [file(1, 100)], 10)).toEqual({ written: null, growing: null });
+    expect(pace.seen(10, [file(1, 150), file(2, 50)], 30)).toEqual({ written: 10, growing: 2 });
+    expect(pace.seen(20, [file(3, 100)], 10)).toEqual({ written: 10, growing: 0 });
+    // The first look is forgotten.
+    expect(pace.seen(30, [file(3, 100)], 10)).toEqual({ written: 5, growing: -1 });
+  });
+
+  it.each([
+    [{}, Infinity],
+    [{ max_binlog_total_size: '0' }, Infinity],
+    [{ max_binlog_total_size: '1000', binlog_space_limit: '1000' }, 1000],
+    [{ binlog_space_limit: '5' }, 5],
+  ])('has the limit that the server names: %j', (settings, limit) => {
+    expect(sizeLimit(new Map(Object.entries(settings)))).toBe(limit);
+  });
+});
 
 describe('the time until what is not read may be purged', () => {
   it('never ends while reading keeps its lag, or has read all', () => {

@@ -28,7 +28,13 @@ export const CAPTURE: CaptureSnapshot = {
   reconnects: 3,
   heartbeatMs: 10_000,
   binlog: {
-    ...{ keptMs: 604_800_000, leftMs: Infinity, unreadBytes: 4096, urgent: false },
+    ...{
+      keptMs: 604_800_000,
+      leftBytes: Infinity,
+      leftMs: Infinity,
+      unreadBytes: 4096,
+      urgent: false,
+    },
     ...{ oldestFile: 'binlog.000009', preparedXid: null },
   },
 };
