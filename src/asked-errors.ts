@@ -51,7 +51,12 @@ export const ASKED_ERRORS = {
     http: 404,
     cure: 'See rowcall events; the retention of the log may have taken it.',
   },
-  API_CLOSED: { retriable: false, exit: 2, http: 403, cure: 'Configure admin.tokens.' },
+  API_CLOSED: {
+    retriable: false,
+    exit: 2,
+    http: 403,
+    cure: 'Ask by rowcall … -c FILE, as the user that runs the daemon; or configure admin.tokens, and start it again.',
+  },
   API_UNAUTHENTICATED: {
     retriable: false,
     exit: 2,

@@ -16,6 +16,8 @@ import { has, problem, section } from './written.ts';
 
 /** What would reach into this machine or its network: only the file, whose owner runs the process, may say it. */
 const FILE_ONLY = ['module', 'thread', 'tls', 'proxy'];
+/** One of the file is whole only with those that it names, and so would one of these be; nothing keeps them together. */
+const HAND_OVER = ['fallback', 'compensate'];
 const schema = z.object({ callbacks: callbacksSchema });
 
 export type CheckedCallback =
@@ -26,7 +28,7 @@ export type CheckedCallback =
 /** @param written with the names of the YAML; texts stand as they are, `${…}` is refused */
 export function checkRegistered(written: unknown, config: Config): CheckedCallback {
   const root = {
-    callbacks: [written],
+    callbacks: [without(written, HAND_OVER)],
     // As far as callbacks are judged by them.
     tables: config.tables.map(({ match, format }) => ({ match, format })),
     ...(config.completions === null ? {} : { completions: {} }),
@@ -53,7 +55,7 @@ export function registeredJsonSchema(): Readonly<Record<string, unknown>> {
     type: 'object',
     additionalProperties: false,
     properties: {
-      ...described.properties,
+      ...section(without(described.properties, HAND_OVER)),
       deliver: { ...deliver, properties: Object.fromEntries(allowed), required: ['url'] },
     },
     // Nobody names one of these as fallback, so that it must say itself what it is called for.
@@ -67,6 +69,10 @@ function restrictions(written: unknown, config: Config): Problem[] {
   const found = FILE_ONLY.filter((key) => has(deliver, key)).map((key) =>
     problem(at(key), 'is only for callbacks of the configuration file; remove it', 'key'),
   );
+  for (const key of HAND_OVER.filter((one) => has(section(written), one))) {
+    const text = 'is only for callbacks of the configuration file; remove it';
+    found.push(problem(['callbacks', 0, key], text, 'key'));
+  }
   if (deliver['allow_private_network'] === true && !config.admin.privateCallbacks) {
     const text =
       'is only for callbacks of the configuration file, unless that says admin.private_callbacks: true';
@@ -84,6 +90,11 @@ function references(value: unknown, path: OptionPath): Problem[] {
   return Object.entries(value).flatMap(([key, item]) =>
     references(item, [...path, Array.isArray(value) ? Number(key) : key]),
   );
+}
+
+function without(written: unknown, keys: readonly string[]): unknown {
+  if (typeof written !== 'object' || written === null) return written;
+  return Object.fromEntries(Object.entries(written).filter(([key]) => !keys.includes(key)));
 }
 
 function sentence({ path, message }: Problem): string {

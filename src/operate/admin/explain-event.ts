@@ -40,6 +40,8 @@ interface Place {
   readonly cursors: readonly Cursor[];
   /** As it runs in this process; null where it does not. */
   readonly running: CallbackSnapshot | null;
+  /** Of the callback. */
+  readonly version: number;
 }
 
 type Found = Pick<Explanation, 'outcome' | 'reason'> & Partial<Explanation>;
@@ -84,13 +86,20 @@ export async function explainEvent(
       return { outcome: 'before-start', reason: `It begins at offset ${cursor.startOffset}` };
     }
     if (cursor !== undefined && isSettled(cursor, record.offset)) {
-      const reason =
-        coalesceMs === undefined
-          ? 'Delivered'
-          : 'Delivered, or superseded by a newer event of its key (coalesce)';
-      return { outcome: 'settled', reason };
+      return { outcome: 'settled', reason: settledAs(coalesceMs) };
     }
     return notSettled(cursor, place.running);
+  }
+
+  /** The store keeps no record of an event that is settled: all that it may have come to is told. */
+  function settledAs(coalesceMs: number | undefined): string {
+    const other = [
+      ...(coalesceMs === undefined ? [] : ['superseded by a newer event of its key (coalesce)']),
+      ...(place.version > 1 || match.by === 'undecided'
+        ? ['filtered, where the callback did not ask for it when its turn came']
+        : []),
+    ];
+    return ['Delivered', ...other].join(', or ');
   }
 }
 

@@ -35,10 +35,13 @@ const MAX_PROBLEM_CHARS = 64 * 1024;
 export class ApiClient {
   readonly #url: string;
   readonly #token: string;
+  /** Where the token was found, if it is one of a run. */
+  readonly #file: string | null;
 
-  private constructor(url: string, token: string) {
+  private constructor(url: string, token: string, file: string | null = null) {
     this.#url = url.replace(/\/+$/, '');
     this.#token = token;
+    this.#file = file;
   }
 
   /** @throws RowcallError USAGE, CONFIG_INVALID */
@@ -57,8 +60,11 @@ export class ApiClient {
       // The token of the run is for the daemon of this machine, and told to no other address.
       return new ApiClient(options.url, token ?? tokenOf(config));
     }
-    const own = token === undefined ? await readRunToken(runTokenFile(config)) : null;
-    return new ApiClient(urlOf(config), token ?? own ?? tokenOf(config));
+    const file = runTokenFile(config);
+    const own = token === undefined ? await readRunToken(file) : null;
+    return own === null
+      ? new ApiClient(urlOf(config), token ?? tokenOf(config))
+      : new ApiClient(urlOf(config), own, file);
   }
 
   /** @throws RowcallError DAEMON_UNREACHABLE; with the code of the problem that was answered */
@@ -70,7 +76,7 @@ export class ApiClient {
     }
     const { status, text } = await this.#send(url, method, body);
     const json = parsed(text);
-    if (status >= 300) throw failureOf(status, json, text);
+    if (status >= 300) throw this.#failureOf(status, json, text);
     const read = answer.safeParse(json);
     if (read.success) return read.data;
     throw new RowcallError(
@@ -81,6 +87,17 @@ export class ApiClient {
         cure: 'Use the rowcall of the version that runs there.',
       },
     );
+  }
+
+  #failureOf(status: number, json: unknown, text: string): RowcallError {
+    const failure = failureOf(status, json, text);
+    // Without any other token configured the API is closed to a wrong one, and would say to use the command that was used.
+    const isStale = failure.code === 'API_UNAUTHENTICATED' || failure.code === 'API_CLOSED';
+    if (!isStale || this.#file === null) return failure;
+    return new RowcallError('API_UNAUTHENTICATED', failure.message, {
+      place: this.#file,
+      cure: `The token in this file is of a run that was killed, or of another daemon than the one at ${this.#url}: delete the file and start the daemon of this configuration again; or give --token.`,
+    });
   }
 
   async #send(

@@ -101,7 +101,10 @@ export const METRICS = {
     type: 'gauge',
     help: 'Events read whose outcome is not durable yet.',
   },
-  rowcall_callback_lanes: { type: 'gauge', help: 'Keys that wait for a retry.' },
+  rowcall_callback_lanes: {
+    type: 'gauge',
+    help: 'Keys that wait for a retry, for the end of what was answered with 202, or, parked, for a person.',
+  },
   rowcall_callback_lane_events: { type: 'gauge', help: 'Events in lanes.' },
   rowcall_callback_lane_bytes: { type: 'gauge', help: 'Bytes of the events in lanes.' },
   rowcall_callback_lanes_full: { type: 'gauge', help: '1 while full lanes stop the cursor.' },

@@ -92,7 +92,7 @@ function routeReplace(api: ApiServer, parts: ApiParts): void {
         if (there?.origin !== 'api' && (method === 'PATCH' || there !== undefined)) {
           // Says which: unknown, orphaned, or of the file.
           await findCallback(name, parts);
-          throw new RowcallError('CALLBACK_READ_ONLY', `The callback ${name} was not made here`);
+          throw notMadeHere(name, there !== undefined);
         }
         const before = there?.written ?? null;
         const body = method === 'PATCH' ? mergePatch(before, request.body) : request.body;
@@ -211,7 +211,16 @@ export async function changeable(
     return { ...there, written: there.written };
   }
   await findCallback(name, parts);
-  throw new RowcallError('CALLBACK_READ_ONLY', `The callback ${name} was not made here`);
+  throw notMadeHere(name, there !== undefined);
+}
+
+/** Of the file, or of nobody any more. */
+function notMadeHere(name: string, configured: boolean): RowcallError {
+  return configured
+    ? new RowcallError('CALLBACK_READ_ONLY', `The callback ${name} was not made here`)
+    : new RowcallError('CALLBACK_READ_ONLY', `The callback ${name} is not configured any more`, {
+        cure: 'Configure it again, in the file or whole by PUT, and it goes on from where it stood; or remove it (DELETE).',
+      });
 }
 
 export function askedOf(

@@ -5,7 +5,12 @@ import { printCallback } from '../../../config/print.ts';
 import type { CallbackSnapshot } from '../../../deliver/callback-runner.ts';
 import { RowcallError } from '../../../errors.ts';
 import { lagRecords, type PartitionEnds } from '../../observe/lag.ts';
-import { type CallbackAction, type Cursor, handOverOf } from '../../../state/state-store.ts';
+import {
+  type CallbackAction,
+  type Cursor,
+  handOverOf,
+  type StateStore,
+} from '../../../state/state-store.ts';
 import type { ApiServer } from '../api.ts';
 import { type ApiParts, askedBy, type ListedCallback, requireState } from '../api-parts.ts';
 import { pageOf, pageOfSorted, pageQuery } from '../page.ts';
@@ -29,7 +34,11 @@ export const callbackSchema = z
       .nullable()
       .describe('By whom: a token, a user of the command line, or `endpoint` (it answered 410).'),
     in_flight: z.int(),
-    lanes: z.int().describe('Keys that wait for a retry.'),
+    lanes: z
+      .int()
+      .describe(
+        'Keys whose events wait: for a retry, for the end of what was answered with 202, or, parked, for a person.',
+      ),
     lane_events: z.int(),
     lag: z.int().nullable().describe('Records behind the end of the log; null while unknown.'),
     config: z
@@ -60,7 +69,9 @@ export function routeCallbacks(api: ApiServer, parts: ApiParts): void {
       const ends = await parts.ends();
       const all = [
         ...parts.callbacks.all.map((callback) => describe(callback, parts, ends)),
-        ...(await orphans(parts)).map((cursors) => describeOrphan(cursors, parts, ends)),
+        ...(await Promise.all(
+          (await orphans(parts)).map((cursors) => describeOrphan(cursors, parts, ends)),
+        )),
       ];
       return pageOfSorted(all, query, ({ name }) => name);
     },
@@ -86,6 +97,8 @@ export function routeCallbacks(api: ApiServer, parts: ApiParts): void {
 }
 
 export const callbackName = z.object({ name: z.string().max(200) });
+
+const LANES_AT_ONCE = 1_000;
 
 const ACTIONS = {
   enable: { operationId: 'enableCallback', summary: 'Go on where it was disabled' },
@@ -175,15 +188,16 @@ async function orphans({ state, callbacks }: ApiParts): Promise<Cursors[]> {
   return [...byName.values()];
 }
 
-function describeOrphan(
+async function describeOrphan(
   cursors: Cursors,
-  { callbacks }: ApiParts,
+  { callbacks, state }: ApiParts,
   ends: PartitionEnds | null,
-): Callback {
+): Promise<Callback> {
   const [{ callback: name }] = cursors;
   // What was handed over stands nowhere in the log.
   const inLog = cursors.filter(({ topic }) => handOverOf(topic) === null);
   const inLanes = cursors.reduce((sum, { ledger }) => sum + laned(ledger), 0);
+  const lanes = state === null || inLanes === 0 ? 0 : await countLanes(state, name);
   return {
     ...{ name, origin: 'file', version: 0, resumes_at: null, config: null, disabled: null },
     ...(callbacks.isRemoving(name)
@@ -193,9 +207,21 @@ function describeOrphan(
           reason: 'It is not configured any more; configured again, it goes on from where it stood',
         }),
     ...{ in_flight: 0, lane_events: inLanes },
-    lanes: cursors.reduce((sum, { ledger }) => sum + ledger.retrying, 0),
+    lanes,
     lag: ends === null ? null : lagRecords({ partitions: inLog.map(standing) }, ends),
   };
+}
+
+/** The books count events; of those who are at work it is the process that knows their keys. */
+async function countLanes(state: StateStore, callback: string): Promise<number> {
+  let [count, afterId] = [0, 0];
+  for (;;) {
+    const page = await state.lanes({ callback, afterId, limit: LANES_AT_ONCE });
+    count += page.length;
+    const last = page.at(-1);
+    if (last === undefined || page.length < LANES_AT_ONCE) return count;
+    afterId = last.id;
+  }
 }
 
 function laned({ pending, retrying, parked, awaiting }: Cursor['ledger']): number {

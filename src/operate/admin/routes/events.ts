@@ -2,10 +2,9 @@
 
 import { z } from 'zod';
 import { eventPlace, OPERATION_OF } from '../../../change-event.ts';
-import type { CallbackConfig } from '../../../config/schema.ts';
 import { RowcallError } from '../../../errors.ts';
 import type { ApiServer } from '../api.ts';
-import { type ApiParts, requireState } from '../api-parts.ts';
+import { type ApiParts, type ListedCallback, requireState } from '../api-parts.ts';
 import { instant } from '../dead-letter-filter.ts';
 import { explainEvent, type Explanation, OUTCOMES } from '../explain-event.ts';
 import {
@@ -157,8 +156,7 @@ export function routeEvents(api: ApiServer, parts: ApiParts): void {
     async ({ params, query: { cursor, topic }, caller }) => {
       const look = await findOne(parts, { id: params.id, topic }, cursor);
       const [found] = look.found;
-      const configs = parts.callbacks.all.map(({ config }) => config);
-      const callbacks = found === undefined ? [] : await explain(parts, configs, found);
+      const callbacks = found === undefined ? [] : await explain(parts, parts.callbacks.all, found);
       const value = found === undefined ? null : shownValue(found.record.value, caller);
       const event = found === undefined ? null : { ...eventItem(found), value };
       return { event, callbacks, ...lookedOf(look) };
@@ -189,7 +187,7 @@ function routeExplain(api: ApiServer, parts: ApiParts): void {
       },
     },
     async ({ query: { callback: name, id, topic, cursor } }) => {
-      const callback = parts.callbacks.get(name)?.config;
+      const callback = parts.callbacks.get(name);
       if (callback === undefined) {
         throw new RowcallError('CALLBACK_UNKNOWN', `There is no callback ${name}`);
       }
@@ -203,17 +201,17 @@ function routeExplain(api: ApiServer, parts: ApiParts): void {
 
 async function explain(
   parts: ApiParts,
-  callbacks: readonly CallbackConfig[],
+  callbacks: readonly ListedCallback[],
   found: FoundEvent,
 ): Promise<Explanation[]> {
   const state = requireState(parts);
   const cursors = await state.cursors();
   const running = parts.deliver?.snapshot().callbacks ?? [];
   return Promise.all(
-    callbacks.map((callback) =>
-      explainEvent(callback, found, {
-        ...{ state, cursors },
-        running: running.find(({ name }) => name === callback.name) ?? null,
+    callbacks.map(({ config, version }) =>
+      explainEvent(config, found, {
+        ...{ state, cursors, version },
+        running: running.find(({ name }) => name === config.name) ?? null,
       }),
     ),
   );

@@ -169,7 +169,7 @@ function routeList(api: ApiServer, parts: ApiParts): void {
       schema: {
         operationId: 'listLanes',
         tags: ['lanes'],
-        summary: 'Keys that wait for a retry, oldest first',
+        summary: 'Keys whose events wait (retried, awaited or parked), oldest first',
         querystring: idPageQuery.extend({ callback: z.string().max(200).optional() }),
         response: { 200: pageOf(laneSchema), ...problems },
       },

@@ -99,7 +99,9 @@ describe('who may ask', () => {
 
   it('without any token configured the API is closed, and says how it opens', async () => {
     const closed = await openAdmin({ config: adminConfig({ admin: { listen: '127.0.0.1:0' } }) });
-    expect(await closed.ask('/v1/status')).toEqual(problem(403, 'API_CLOSED'));
+    const refused = await closed.ask('/v1/status');
+    expect(refused).toEqual(problem(403, 'API_CLOSED'));
+    expect((refused.body as { cure: string }).cure).toMatch(/-c FILE.*admin\.tokens/);
     expect((await closed.ask('/healthz', { role: null })).status).toBe(200);
     await closed.close();
   });

@@ -64,7 +64,7 @@ describe('events', () => {
 
 describe('why an event did not come', () => {
   it.each<[string, number, object]>([
-    ['it came', 3, { outcome: 'settled' }],
+    ['it came', 3, { outcome: 'settled', reason: 'Delivered' }],
     ['it stands before where the callback begins', 0, { outcome: 'before-start' }],
     ['it is retried', 2, { outcome: 'retrying', attempts: 1, lane: 1 }],
     ['it waits behind another', 5, { outcome: 'behind', lane: 1 }],

@@ -1,5 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { newCursor, progress } from '../../../contract/state-store-samples.ts';
+import type { StateChange } from '../../../../src/state/state-store.ts';
+import {
+  append,
+  FAILURE,
+  newCursor,
+  progress,
+  TOPIC,
+} from '../../../contract/state-store-samples.ts';
 import { type AdminScene, openAdmin } from '../../../support/admin-api.ts';
 import { eventually } from '../../../support/eventually.ts';
 
@@ -53,6 +60,16 @@ describe('a callback made through the API', () => {
     expect((await scene.state.registered())[0]?.written).toContain(secret);
     await eventually(() => {
       expect(scene.told).toContain('made@1');
+    });
+  });
+
+  it('hands nothing over, and says so of whatever it names', async () => {
+    const handing = mail('handing', { fallback: 'audit', on_exhausted: 'park-key' });
+    expect(await ask('POST', '', handing)).toMatchObject({
+      ...{ status: 422, body: { code: 'CALLBACK_INVALID' } },
+      body: {
+        detail: 'fallback: is only for callbacks of the configuration file; remove it',
+      },
     });
   });
 
@@ -168,7 +185,22 @@ it('one that is removed with events pending asks first, with their count', async
   await ask('POST', '', mail('busy'));
   await scene.state.openCursors([newCursor(0, { callback: 'gone' })]);
   await scene.state.commit([{ ...progress(1, { read: 1, filtered: 1 }), callback: 'gone' }]);
-  expect((await ask('GET', '/gone')).body).toMatchObject({ state: 'orphaned', config: null });
+  const busy = { callback: 'gone', topic: TOPIC };
+  await scene.state.commit([
+    { ...progress(4, { read: 3, matched: 3 }), callback: 'gone' },
+    { ...append('parked', 1, FAILURE), ...busy },
+    { ...append('parked', 2), ...busy },
+    { ...append('retried', 3, FAILURE), ...busy },
+  ] as StateChange[]);
+  const [lane] = await scene.state.lanes({ callback: 'gone', limit: 1 });
+  await scene.state.actOnLane(lane?.id ?? 0, 'park', { actor: 'a', reason: 'b', atMs: 1 });
+  expect((await ask('GET', '/gone')).body).toMatchObject({
+    ...{ state: 'orphaned', config: null, lanes: 2, lane_events: 3 },
+  });
+  expect(await ask('PATCH', '/gone', { concurrency: 2 })).toMatchObject({
+    ...{ status: 409, body: { code: 'CALLBACK_READ_ONLY' } },
+    body: { cure: expect.stringMatching(/again, in the file or whole by PUT/) as string },
+  });
   expect(await ask('DELETE', '/busy')).toMatchObject(refusal(409, 'CALLBACK_PENDING', 'unknown'));
   expect((await ask('DELETE', '/busy?confirm=true&reason=done')).status).toBe(202);
   expect((await ask('DELETE', '/gone?confirm=true')).status).toBe(202);
