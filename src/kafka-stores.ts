@@ -13,6 +13,7 @@ import type { KafkaLogOptions } from './log/kafka/kafka-options.ts';
 import { makeCheckpointTopic } from './log/kafka/make-checkpoint-topic.ts';
 import type { ActiveMember, Membership } from './log/membership.ts';
 import { logConnection } from './log-connection.ts';
+import { pause } from './shared/abort.ts';
 import type { Clock } from './shared/clock.ts';
 import { closeAfter } from './shared/close-after.ts';
 import { type Logger, silentLogger } from './shared/logger.ts';
@@ -146,7 +147,7 @@ async function waitForTopic(options: KafkaLogOptions, signal: AbortSignal): Prom
       logger.debug({ code: failure.code }, failure.message);
     }
     // A stop ends the wait; the loop then ends.
-    await clock.sleep(TOPIC_RETRY_MS, signal).catch(() => undefined);
+    await pause(clock, TOPIC_RETRY_MS, signal);
   }
 }
 

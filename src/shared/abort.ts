@@ -29,3 +29,16 @@ export function aborted(signal: AbortSignal): Promise<void> {
     else signal.addEventListener('abort', onAbort, { once: true });
   });
 }
+
+/** Waits, and ends early when the signal aborts: whoever loops looks at the signal next. Rejects with all else. */
+export async function pause(
+  clock: { sleep(ms: number, signal: AbortSignal): Promise<void> },
+  ms: number,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await clock.sleep(ms, signal);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}

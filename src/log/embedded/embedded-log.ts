@@ -155,7 +155,7 @@ export class EmbeddedLog implements ChangeLog {
   /** One run at a time: a second call waits for the first. */
   applyRetention(nowMs: number, consumers: readonly string[]): Promise<number> {
     const run = this.#retention.then(() => this.#retain(nowMs, consumers));
-    // The caller is told of a failure; the next run must not be.
+    // The caller is told of a failure; the next run only waits for the end of this one.
     this.#retention = run.catch(() => undefined);
     return run;
   }

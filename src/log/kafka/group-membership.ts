@@ -13,7 +13,7 @@ import {
   type PartitionAssigner,
   logLevel,
 } from 'kafkajs';
-import { abortable } from '../../shared/abort.ts';
+import { abortable, pause } from '../../shared/abort.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { ActiveMember, Membership, Standing } from '../membership.ts';
@@ -113,7 +113,7 @@ export class GroupMembership implements Membership {
         logger.warn({ group: groupId, waitMs, reason: message }, what);
       }
       // A stop ends the wait; the next try then ends at once.
-      await clock.sleep(waitMs, signal).catch(() => undefined);
+      await pause(clock, waitMs, signal);
     }
   }
 
@@ -124,7 +124,7 @@ export class GroupMembership implements Membership {
     const consumer = this.#makeConsumer(sockets);
     const stopWatching = this.#watch();
     const { ended, stopListening } = this.#listen(consumer, signal);
-    // It may reject while we still wait for the steps before it.
+    // It may reject while we still wait for the steps before it: if those end well it is awaited next, else they tell why.
     ended.catch(() => undefined);
     try {
       await abortable(this.#join(consumer), signal);

@@ -213,6 +213,7 @@ export class KafkaWriter implements ChangeLogWriter {
       this.#failure ?? (this.#closed && new RowcallError('WRITER_FENCED', 'The writer was closed'));
     if (ended !== undefined) return Promise.reject(ended);
     const turn = this.#last.then(() => this.#alive(work));
+    // Whoever asked is told of a failure; what follows must only wait for the end, and finds a dead writer by itself.
     this.#last = turn.catch(() => undefined);
     return turn;
   }

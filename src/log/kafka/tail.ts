@@ -9,6 +9,7 @@ import { fetchApi } from './fetch.ts';
 import type { FetchAnswer, FetchedPartition } from './fetch.ts';
 import type { Polled } from './fetch-session.ts';
 import { FetchSession } from './fetch-session.ts';
+import { pause } from '../../shared/abort.ts';
 import { BrokerRefusal, isPassing, KAFKA } from './kafka-error.ts';
 import { TAIL_WAIT_MS } from './kafka-options.ts';
 import type { Patience } from './patience.ts';
@@ -147,7 +148,7 @@ export class Tail {
         session.reset();
         if (await this.#recovered(error, those)) continue;
         this.#giveUp(those.map(({ at }) => at));
-        await clock.sleep(PAUSE_MS, signal).catch(() => undefined);
+        await pause(clock, PAUSE_MS, signal);
       }
     }
   }
