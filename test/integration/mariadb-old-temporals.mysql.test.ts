@@ -137,6 +137,27 @@ describe.each(MARIADB_VERSIONS)('MariaDB %s', (version) => {
     expect(await scene.images()).toEqual(wanted);
   });
 
+  it.runIf(version === '11.8')('gives times after 2038, in old formats and new ones', async () => {
+    const scene = await opened();
+    const columns = 'id INT PRIMARY KEY, a TIMESTAMP NULL, b TIMESTAMP(6) NULL';
+    await scene.sql(...old(`CREATE TABLE t (${columns}, c TIMESTAMP(3) NULL)`));
+    const run = await streaming(scene.run());
+    const time = "'2106-02-07 06:28:15'";
+    await scene.sql(`INSERT INTO t VALUES (1, ${time}, ${time}, ${time})`);
+    await appended(run, 1);
+    await scene.sql('ALTER TABLE t FORCE', `INSERT INTO t SELECT 2, a, b, c FROM t`);
+    await appended(run, 2);
+    expect(await run.stop()).toBeNull();
+    const values = {
+      ...{ a: '2106-02-07T06:28:15Z', b: '2106-02-07T06:28:15.000000Z' },
+      c: '2106-02-07T06:28:15.000Z',
+    };
+    expect(await scene.images()).toEqual([
+      { id: 1, ...values },
+      { id: 2, ...values },
+    ]);
+  });
+
   it('reads them past what is masked and excluded, and as Debezium encodes them', async () => {
     const scene = await opened();
     await scene.sql(
