@@ -1,5 +1,6 @@
 /** What is MariaDB's own about a server. */
 import type { MysqlOptions, ServerKind } from '../mysql/mysql-server.ts';
+import { ENCRYPTING, ENCRYPTION_IN_IMAGE } from './encryption-key.ts';
 
 /** Those that the tests run on, oldest first. */
 export const MARIADB_VERSIONS = ['10.11', '11.4', '11.8'] as const;
@@ -33,6 +34,7 @@ function mariadbSettings(options: MysqlOptions, random: number): string[] {
     ...(options.fast === true
       ? ['--sync-binlog=0', '--innodb-flush-log-at-trx-commit=2', '--innodb-doublewrite=OFF']
       : ['--sync-binlog=1']),
+    ...(options.encrypted === true ? ENCRYPTING : []),
     ...(options.args ?? []),
   ];
 }
@@ -40,6 +42,9 @@ function mariadbSettings(options: MysqlOptions, random: number): string[] {
 export const MARIADB: ServerKind = {
   title: 'MariaDB',
   urlVariable: 'ROWCALL_MARIADB_URL',
-  docker: { image: 'mariadb', newest: '11.4', variablePrefix: 'MARIADB' },
+  docker: {
+    ...{ image: 'mariadb', newest: '11.4', variablePrefix: 'MARIADB' },
+    encryption: ENCRYPTION_IN_IMAGE,
+  },
   settings: mariadbSettings,
 };

@@ -11,6 +11,7 @@ import type { MysqlOptions, MysqlServer } from '../mysql/mysql-server.ts';
 import { MysqldProcess } from '../mysql/mysqld-process.ts';
 import { unpackedLoader } from '../mysql/programs.ts';
 import { ServiceError } from '../service-error.ts';
+import { encryptionFromDebian } from './encryption.ts';
 import { MARIADB } from './mariadb-server.ts';
 import type { MariadbVersion } from './mariadb-server.ts';
 import { MariadbPrograms } from './programs.ts';
@@ -38,9 +39,19 @@ export async function packagesMariadb(
   const folder = join(cacheFolder(), `mariadb-${version}-${arch()}`);
   const programs = await PROGRAMS[version](folder, progress);
   const template = await templateData(programs, folder, progress);
-  return MysqldProcess.create({ kind: MARIADB, programs, options }, async (dataDir) => {
+  const further = options.encrypted === true ? await encryption(version, progress) : [];
+  const args = [...further, ...(options.args ?? [])];
+  const plan = { kind: MARIADB, programs, options: { ...options, args } };
+  return MysqldProcess.create(plan, async (dataDir) => {
     await cp(template, dataDir, { recursive: true });
   });
+}
+
+function encryption(version: MariadbVersion, progress: Progress): Promise<string[]> {
+  if (version !== '11.4') {
+    return encryptionFromDebian({ version, debianSuite: DEBIAN[version].suite }, progress);
+  }
+  throw new ServiceError(`The MariaDB ${version} at hand cannot encrypt.`, 'Start Docker.');
 }
 
 const PROGRAMS: Readonly<

@@ -42,6 +42,7 @@ export async function dockerMysql(
     .withCommand(settings(options, Math.random()))
     .withStartupTimeout(START_TIMEOUT_MS)
     .withAutoCleanup(options.keep !== true);
+  if (options.encrypted === true) container.withCopyContentToContainer([...docker.encryption]);
   if (options.dataDir !== undefined) {
     container.withBindMounts([{ source: options.dataDir, target: '/var/lib/mysql', mode: 'rw' }]);
   }

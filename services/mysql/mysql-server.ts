@@ -1,4 +1,5 @@
 /** What tests, demo and benchmarks know of a MySQL server, wherever it came from. */
+import { KEYRING_IN_IMAGE } from './keyring-files.ts';
 
 export interface MysqlOptions {
   /** Told what goes on while something takes long; nothing by default. */
@@ -15,6 +16,8 @@ export interface MysqlOptions {
   readonly version?: string;
   /** Commits are not flushed to disk one by one: faster, and a power cut may lose some. */
   readonly fast?: boolean;
+  /** Its binlog files are encrypted, with a key that it has at hand. */
+  readonly encrypted?: boolean;
   /** The server goes on after this process has ended. */
   readonly keep?: boolean;
 }
@@ -68,6 +71,8 @@ export interface ServerKind {
     readonly newest: string;
     /** Of the variables that set the administrator's password, and from where it is let in. */
     readonly variablePrefix: string;
+    /** What must lie in a container whose server is `encrypted`. */
+    readonly encryption: readonly { readonly target: string; readonly content: string }[];
   };
   /** Options of the server itself, given before its own. @param random as in `serverSettings` */
   readonly settings: (options: MysqlOptions, random: number) => string[];
@@ -116,6 +121,7 @@ function serverSettings(options: MysqlOptions, random: number): string[] {
     ...(options.fast === true
       ? ['--sync-binlog=0', '--innodb-flush-log-at-trx-commit=2', '--innodb-doublewrite=OFF']
       : []),
+    ...(options.encrypted === true ? ['--binlog-encryption=ON'] : []),
     ...(options.args ?? []),
   ];
 }
@@ -127,7 +133,10 @@ export function adminUrl(host: string, port: number): string {
 export const MYSQL: ServerKind = {
   title: 'MySQL',
   urlVariable: 'ROWCALL_MYSQL_URL',
-  docker: { image: 'mysql', newest: '9', variablePrefix: 'MYSQL' },
+  docker: {
+    ...{ image: 'mysql', newest: '9', variablePrefix: 'MYSQL' },
+    encryption: KEYRING_IN_IMAGE,
+  },
   settings: serverSettings,
 };
 

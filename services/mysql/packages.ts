@@ -5,6 +5,7 @@ import { unpackedPackages } from '../apt-packages.ts';
 import { builtOnce } from '../built-once.ts';
 import { runCommand } from '../command.ts';
 import { ServiceError } from '../service-error.ts';
+import { addKeyring, keyringPrograms } from './keyring.ts';
 import { packagesFolder } from './installed-tool.ts';
 import { MysqldProcess } from './mysqld-process.ts';
 import { ADMIN, MYSQL, otherWays } from './mysql-server.ts';
@@ -43,11 +44,24 @@ export async function packagesMysql(options: MysqlOptions): Promise<MysqlServer>
   const programs = new MysqlPrograms(root);
   const initial = (options.args ?? []).filter((option) => INITIAL_OPTION.test(option));
   const template = await templateData(programs, { folder, initial }, progress);
-  return MysqldProcess.create({ kind: MYSQL, programs, options }, async (dataDir) => {
+  const encrypted = options.encrypted === true;
+  const plan = {
+    kind: MYSQL,
+    programs: encrypted ? await keyringPrograms(root, folder, waiting(progress)) : programs,
+    options,
+  };
+  return MysqldProcess.create(plan, async (dataDir) => {
     await cp(template, dataDir, { recursive: true });
     // Each copy makes a server_uuid of its own: GTIDs of two servers must never look alike.
     await rm(join(dataDir, 'auto.cnf'), { force: true });
+    if (encrypted) await addKeyring(dataDir);
   });
+}
+
+function waiting(progress: (line: string) => void): () => void {
+  return () => {
+    progress('MySQL: another run is setting it up, waiting');
+  };
 }
 
 /** An initialised data folder to copy: initialising takes seconds, copying a fraction of one. */
@@ -56,9 +70,7 @@ async function templateData(
   { folder, initial }: { readonly folder: string; readonly initial: readonly string[] },
   progress: (line: string) => void,
 ): Promise<string> {
-  const onWait = (): void => {
-    progress('MySQL: another run is initialising a data folder, waiting');
-  };
+  const onWait = waiting(progress);
   const name = [`template-${TEMPLATE_EDITION}`, ...initial].join('');
   return builtOnce({ folder, name, onWait }, async (work) => {
     progress('MySQL: initialising a data folder');

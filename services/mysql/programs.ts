@@ -54,30 +54,45 @@ export function unpackedLoader(root: string, kind: ServerKind): ToolCommand {
   return { command, args: ['--library-path', libraries] };
 }
 
+/** Where the server's program is, and the folder that it takes its plugins from. */
+export interface MysqldPlaces {
+  readonly mysqld: string;
+  readonly plugins: string;
+}
+
 /** Programs of an unpacked root, run through its own loader. */
 export class MysqlPrograms implements ServerPrograms {
   readonly #root: string;
+  readonly #places: MysqldPlaces;
   readonly #loader: ToolCommand;
 
-  constructor(root: string) {
+  /** @param places Default: those of the root */
+  constructor(root: string, places?: MysqldPlaces) {
     this.#root = root;
+    this.#places = places ?? {
+      mysqld: join(root, 'usr/sbin/mysqld'),
+      plugins: join(root, 'usr/lib/mysql/plugin'),
+    };
     this.#loader = unpackedLoader(root, MYSQL);
   }
 
   server(): ToolCommand {
-    return this.#program('usr/sbin/mysqld', [
+    return this.#program(this.#places.mysqld, [
       '--no-defaults',
       `--basedir=${join(this.#root, 'usr')}`,
       `--lc-messages-dir=${join(this.#root, 'usr/share/mysql')}`,
       `--character-sets-dir=${this.#characterSets}`,
-      `--plugin-dir=${join(this.#root, 'usr/lib/mysql/plugin')}`,
+      `--plugin-dir=${this.#places.plugins}`,
       '--secure-file-priv=',
       ...(process.getuid?.() === 0 ? ['--user=root'] : []),
     ]);
   }
 
   tool(name: MysqlTool, first: string): ToolCommand {
-    return this.#program(`usr/bin/${name}`, [first, `--character-sets-dir=${this.#characterSets}`]);
+    return this.#program(join(this.#root, `usr/bin/${name}`), [
+      first,
+      `--character-sets-dir=${this.#characterSets}`,
+    ]);
   }
 
   get #characterSets(): string {
@@ -86,6 +101,6 @@ export class MysqlPrograms implements ServerPrograms {
 
   #program(path: string, args: readonly string[]): ToolCommand {
     const { command, args: own } = this.#loader;
-    return { command, args: [...own, join(this.#root, path), ...args] };
+    return { command, args: [...own, path, ...args] };
   }
 }

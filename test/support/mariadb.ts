@@ -20,7 +20,7 @@ export const SOURCES = ['MySQL', ...MARIADB_VERSIONS] as const;
 /** One of the test's own, as `startOwnMariadb`. */
 export function startOwnSource(
   kind: (typeof SOURCES)[number],
-  options: Pick<MariadbOptions, 'args' | 'fast'> = {},
+  options: Pick<MariadbOptions, 'args' | 'fast' | 'encrypted'> = {},
 ): Promise<MysqlServer> {
   const { fast = true, ...rest } = options;
   return kind === 'MySQL'

@@ -221,7 +221,9 @@ export class EventParser {
   /** Counts the event in. The header's position must agree with ours, gaps apart. */
   #place(length: number, raw: RawHeader, name: string): EventHeader {
     const { timestamp, serverId } = raw;
-    if ((raw.flags & FLAG_ARTIFICIAL) !== 0) {
+    // Where a dump begins within an encrypted file, MariaDB sends its START_ENCRYPTION again, without a flag that says so.
+    const isAgain = raw.code === CODE.START_ENCRYPTION && raw.end === 0;
+    if ((raw.flags & FLAG_ARTIFICIAL) !== 0 || isAgain) {
       // Not in the file: it stands at our place and takes no room.
       const { file, position } = this.place;
       return { file, position, endPosition: position, timestamp, serverId, bytes: length };

@@ -70,7 +70,7 @@ export async function readPlace(
     for await (const event of readEvents(access, start, signal)) {
       if (event.type === 'format-description' && found === undefined) {
         found = { file: event.file, fileCreated: event.created, event: undefined };
-      } else if (event.type !== 'rotate' && event.type !== 'heartbeat' && found !== undefined) {
+      } else if (isThere(event) && found !== undefined) {
         return { ...found, event };
       }
     }
@@ -80,6 +80,11 @@ export async function readPlace(
   }
   if (found === undefined) throw unproven('No format description came', start);
   return found;
+}
+
+/** It stands at the place: nothing that was made, or sent again, for the dump. */
+function isThere(event: BinlogEvent): boolean {
+  return event.type !== 'rotate' && event.endPosition > event.position;
 }
 
 function gtidsOf(start: Exclude<DumpStart, DumpPlace>): string {

@@ -1,5 +1,6 @@
 /** The capture leg alone: from a real server into a log in memory. */
 import { randomUUID } from 'node:crypto';
+import { expect } from 'vitest';
 import type { ClaimCheck } from '../../../src/capture/append/claim-check.ts';
 import { Capture } from '../../../src/capture/capture.ts';
 import type { Start } from '../../../src/capture/preflight/start-place.ts';
@@ -9,6 +10,7 @@ import type { RowcallError } from '../../../src/errors.ts';
 import { systemClock } from '../../../src/shared/clock.ts';
 import { LargeWork } from '../../../src/shared/large-work.ts';
 import type { Logger } from '../../../src/shared/logger.ts';
+import { eventually } from '../../support/eventually.ts';
 import { MemoryChangeLog, MemoryLogStore } from '../../support/memory-change-log.ts';
 
 export interface Told {
@@ -111,4 +113,15 @@ export function runCapture(options: {
       return ended;
     },
   };
+}
+
+/** Waits until events come; throws what ended the run before that, which nothing else would tell. */
+export async function streaming({ capture, ended }: CaptureRun): Promise<void> {
+  const reached = await eventually(() => {
+    const { state, failure } = capture.snapshot();
+    const isOver = state === 'stopped';
+    if (!isOver) expect({ state, failure }).toEqual({ state: 'streaming', failure: null });
+    return isOver ? 'stopped' : 'streaming';
+  });
+  if (reached === 'stopped') throw (await ended) ?? new Error('The capture was stopped');
 }

@@ -1,12 +1,10 @@
 /** A database of a MariaDB server whose tables are captured into a log in memory, by several runs in turn. */
-import { expect } from 'vitest';
 import type { MysqlServer } from '../../../services/mysql.ts';
 import type { TableRule } from '../../../src/capture/route/table-rule.ts';
 import { systemClock } from '../../../src/shared/clock.ts';
-import { eventually } from '../../support/eventually.ts';
 import { MemoryChangeLog, MemoryLogStore } from '../../support/memory-change-log.ts';
 import { freshDatabase, withConnection } from '../../support/mysql.ts';
-import { type CaptureRun, runCapture } from './capture-run.ts';
+import { type CaptureRun, runCapture, streaming } from './capture-run.ts';
 
 const MIB = 1024 * 1024;
 
@@ -47,9 +45,7 @@ export async function openMariadbScene(server: MysqlServer, prefix: string): Pro
     ...{ name, url, sql, run },
     start: async (rule, as) => {
       const started = run(rule, as);
-      await eventually(() => {
-        expect(started.capture.snapshot()).toMatchObject({ state: 'streaming', failure: null });
-      });
+      await streaming(started);
       return started;
     },
     changes: (table = 't') => changesOf(store, `${name}.${table}`),

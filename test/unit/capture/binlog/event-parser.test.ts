@@ -151,6 +151,17 @@ describe('places', () => {
     expect(parser.place.position).toBe(200);
   });
 
+  it('are not moved by a START_ENCRYPTION that is sent again where a dump begins within the file', () => {
+    for (const gapsAllowed of [false, true]) {
+      const parser = parserAt(200, gapsAllowed);
+      const again = parser.parse(makeEvent({ code: 164, flags: 0x80, end: 0 }));
+      expect(again).toMatchObject({ type: 'harmless', position: 200, endPosition: 200 });
+      expect(parser.place.position).toBe(200);
+    }
+    const own = makeEvent({ code: 164, flags: 0x80, end: 223 });
+    expect(parserAt(200).parse(own)).toMatchObject({ position: 200, endPosition: 223 });
+  });
+
   it('are not known before the format description', () => {
     const parser = new EventParser({ file: FILE, position: 4 }, true);
     parser.parse(makeRotate(FILE, 4));
