@@ -51,6 +51,12 @@ export const ASKED_ERRORS = {
     http: 404,
     cure: 'See rowcall events; the retention of the log may have taken it.',
   },
+  TAIL_FULL: {
+    retriable: true,
+    exit: 1,
+    http: 503,
+    cure: 'End another rowcall tail, or GET /v1/tail, of this process.',
+  },
   API_CLOSED: {
     retriable: false,
     exit: 2,

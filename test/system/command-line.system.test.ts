@@ -230,6 +230,38 @@ describe('beside a running daemon', () => {
   });
 });
 
+describe('what comes', () => {
+  test('is shown by tail as it comes, with its value, and by callback', async () => {
+    const here = await openOrders({
+      callbackOptions: { when: 'after.status == "PAID"' },
+    });
+    scene = here;
+    await here.start().ready();
+    let tailed: Awaited<ReturnType<typeof here.command>> | undefined;
+    const asked = here.command('tail', '--callback', 'audit', '--limit', '2', '--json');
+    const tailing = asked.then((result) => {
+      tailed = result;
+    });
+    let id = 0;
+    await eventually(
+      async () => {
+        id += 2;
+        await sql(here, `INSERT INTO orders VALUES (${id}, 'NEW'), (${id + 1}, 'PAID')`, 2);
+        expect(tailed).toBeDefined();
+      },
+      { timeoutMs: 60_000, intervalMs: 200 },
+    );
+    await tailing;
+    expect(tailed?.code, tailed?.stderr).toBe(0);
+    const lines = (tailed?.stdout ?? '').trim().split('\n');
+    const events = lines.map((line) => JSON.parse(line) as { key: string; value: string });
+    const keys = events.map(({ key }) => (JSON.parse(key) as { id: number }).id);
+    expect(keys[0] ?? 0).toBeGreaterThan(1);
+    expect(keys[1]).toBe((keys[0] ?? 0) + 2);
+    for (const { value } of events) expect(value).toContain('"status":"PAID"');
+  });
+});
+
 describe('what became of an event', () => {
   test('is told by events, explain and audit, and a dead letter goes again', async () => {
     let failing = true;

@@ -22,6 +22,7 @@ import { routeLanes } from './routes/lanes.ts';
 import { routeLedger } from './routes/ledger.ts';
 import { routeResends } from './routes/resends.ts';
 import { routeStatus } from './routes/status.ts';
+import { routeTail } from './routes/tail.ts';
 import { keepAnswers } from './idempotency.ts';
 import { sendProblem } from './problem.ts';
 import { USER_HEADER } from './run-token.ts';
@@ -97,6 +98,7 @@ export async function registerApi(server: FastifyInstance, parts: ApiParts): Pro
       routeDeadLetters(api, parts);
       routeResends(api, parts);
       routeEvents(api, parts);
+      routeTail(api, parts);
       routeCompletions(api, parts);
       routeAudit(api, parts);
       refuseOtherMethods(api, methods);

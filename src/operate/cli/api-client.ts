@@ -10,6 +10,7 @@ import { type ErrorCode, RowcallError } from '../../errors.ts';
 import { problemSchema } from '../admin/problem.ts';
 import { readRunToken, runTokenFile, USER_HEADER } from '../admin/run-token.ts';
 import type { CliIo } from './io.ts';
+import { type ServerSentEvent, serverSentEvents } from './server-sent-events.ts';
 
 /** Options by which every client of the API finds it. */
 export interface ApiOptions {
@@ -29,6 +30,8 @@ export interface ApiRequest<T extends z.ZodType> {
 }
 
 const ANSWER_MS = 30_000;
+/** A stream has a heartbeat every 15 s. */
+const SILENCE_MS = 60_000;
 const MAX_PROBLEM_CHARS = 64 * 1024;
 
 /** The routes' own schemas type the answers, so that a command cannot read what no route sends. */
@@ -70,10 +73,7 @@ export class ApiClient {
   /** @throws RowcallError DAEMON_UNREACHABLE; with the code of the problem that was answered */
   async ask<T extends z.ZodType>(asked: ApiRequest<T>): Promise<z.output<T>> {
     const { method = 'GET', path, query = {}, body, answer } = asked;
-    const url = new URL(`${this.#url}/v1${path}`);
-    for (const [name, value] of Object.entries(query)) {
-      if (value !== undefined) url.searchParams.set(name, String(value));
-    }
+    const url = this.#address(path, query);
     const { status, text } = await this.#send(url, method, body);
     const json = parsed(text);
     if (status >= 300) throw this.#failureOf(status, json, text);
@@ -100,6 +100,54 @@ export class ApiClient {
     });
   }
 
+  /**
+   * What an endless answer brings, until the signal aborts.
+   *
+   * @throws RowcallError DAEMON_UNREACHABLE, also where nothing came for a while; with the code of a problem
+   */
+  async *stream(
+    path: string,
+    query: NonNullable<ApiRequest<z.ZodType>['query']>,
+    signal: AbortSignal,
+  ): AsyncGenerator<ServerSentEvent> {
+    try {
+      const { statusCode, body } = await request(this.#address(path, query), {
+        ...{ headers: this.#headers(), headersTimeout: ANSWER_MS, bodyTimeout: SILENCE_MS, signal },
+      });
+      if (statusCode >= 300) {
+        const text = await body.text();
+        throw this.#failureOf(statusCode, parsed(text), text);
+      }
+      yield* serverSentEvents(body);
+    } catch (error) {
+      if (signal.aborted) return;
+      throw error instanceof RowcallError ? error : this.#unreachable(error);
+    }
+  }
+
+  #address(path: string, query: NonNullable<ApiRequest<z.ZodType>['query']>): URL {
+    const url = new URL(`${this.#url}/v1${path}`);
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined) url.searchParams.set(name, String(value));
+    }
+    return url;
+  }
+
+  #headers(): Record<string, string> {
+    return {
+      authorization: `Bearer ${this.#token}`,
+      [USER_HEADER]: encodeURIComponent(userInfo().username),
+    };
+  }
+
+  #unreachable(cause: unknown): RowcallError {
+    const why = cause instanceof Error && 'code' in cause ? String(cause.code) : 'no answer';
+    return new RowcallError('DAEMON_UNREACHABLE', `No daemon answers: ${why}`, {
+      place: this.#url,
+      cause,
+    });
+  }
+
   async #send(
     url: URL,
     method: NonNullable<ApiRequest<z.ZodType>['method']>,
@@ -109,8 +157,7 @@ export class ApiClient {
       const answer = await request(url, {
         method,
         headers: {
-          authorization: `Bearer ${this.#token}`,
-          [USER_HEADER]: encodeURIComponent(userInfo().username),
+          ...this.#headers(),
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -118,11 +165,7 @@ export class ApiClient {
       });
       return { status: answer.statusCode, text: await answer.body.text() };
     } catch (cause) {
-      const why = cause instanceof Error && 'code' in cause ? String(cause.code) : 'no answer';
-      throw new RowcallError('DAEMON_UNREACHABLE', `No daemon answers: ${why}`, {
-        place: this.#url,
-        cause,
-      });
+      throw this.#unreachable(cause);
     }
   }
 }

@@ -1,10 +1,11 @@
-/** `rowcall events`, `explain` and `audit`, and their options. */
+/** `rowcall events`, `explain`, `tail` and `audit`, and their options. */
 
 import type { Command } from 'commander';
 import { type AuditOptions, printAudit } from './audit.ts';
 import { explainEvent, findEvents, type FindOptions, showEvent } from './events.ts';
 import type { CliIo } from './io.ts';
 import { addApiOptions, positiveInteger } from './options.ts';
+import { tailEvents, type TailOptions } from './tail.ts';
 
 const EVENTS_HELP = `
 The log is looked through from its beginning, or from --from on by its index of times, at most --max-records at a time.
@@ -42,9 +43,24 @@ export function addEvents(program: Command, io: CliIo): void {
     .action((id: string, options: Parameters<typeof explainEvent>[1]) =>
       explainEvent(id, options, io),
     );
+  addTail(program, io);
   addApiOptions(program.command('audit').description('who did what, when and why; oldest first'))
     .option('--callback <name>', 'only what was done about one callback')
     .option('--limit <n>', 'how many', positiveInteger, 50)
     .option('--after <id>', 'go on after this entry', positiveInteger)
     .action((options: AuditOptions) => printAudit(options, io));
+}
+
+function addTail(program: Command, io: CliIo): void {
+  addApiOptions(
+    program.command('tail').description('events as they come into the log, from now on'),
+  )
+    .option('--topic <topic>', 'events of this topic')
+    .option('--table <glob>', "events of these tables: 'shop.*'")
+    .option('--key <key>', 'events of this key, as it stands in the log: \'{"id":1}\'')
+    .option('--operation <operation>', 'insert, update, delete, read or truncate')
+    .option('--callback <name>', 'events that this callback asks for')
+    .option('--limit <n>', 'end after so many', positiveInteger)
+    .option('--values', 'with their values; --json has them anyway, one event a line')
+    .action((options: TailOptions) => tailEvents(options, io));
 }

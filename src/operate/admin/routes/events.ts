@@ -91,7 +91,7 @@ const eventIdText = z.string().min(1).max(1_000);
 const cursorField = { cursor: pageQuery.shape.cursor };
 const topicField = { topic: z.string().max(300).optional().describe('Look there alone.') };
 
-function eventItem({ topic, partition, record }: FoundEvent): z.output<typeof eventSchema> {
+export function eventItem({ topic, partition, record }: FoundEvent): z.output<typeof eventSchema> {
   const { id, table, operation, key, offset, timestampMs } = record;
   const place = eventPlace(id);
   const binlog = place === null ? null : { gtid: null, file: null, position: null, ...place };
