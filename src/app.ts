@@ -337,6 +337,7 @@ export class App {
       ...callback,
       ...made,
       version,
+      inProcess: callback.deliver.type !== 'http',
       // Also where oversize is `stop` now: the log may hold references from before.
       sender: new ClaimSender(
         shaped(made.sender, callback),

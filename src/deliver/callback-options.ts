@@ -68,5 +68,7 @@ export interface CallbackOptions {
   /** At either limit the callback's intake stops. */
   readonly lanes: { readonly maxEvents: number; readonly maxBytes: number };
   readonly sender: Sender;
+  /** It is called in this process, which it can end: also in a thread of its own. False unless said otherwise. */
+  readonly inProcess?: boolean | undefined;
   readonly async?: AsyncOptions | undefined;
 }

@@ -16,6 +16,8 @@ import type { CompletionDesk } from './completion/completion-desk.ts';
 import { Barriers } from './lane/barriers.ts';
 import { CallbackCounters } from './lane/callback-counters.ts';
 import { Dispatcher } from './lane/dispatcher.ts';
+import { HandlerCare, judged } from './lane/handler-care.ts';
+import type { HandlerTurns } from './lane/handler-turns.ts';
 import type { HandingOver, HandOvers } from './lane/hand-overs.ts';
 import { LaneIndex } from './lane/lane-index.ts';
 import { LaneWorker } from './lane/lane-worker.ts';
@@ -37,6 +39,7 @@ export interface RunnerParts {
   readonly desk?: CompletionDesk | undefined;
   readonly turns: Turns;
   readonly handOvers: HandOvers;
+  readonly handlers: HandlerTurns;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -95,7 +98,10 @@ export interface CallbackSnapshot {
  */
 export class CallbackRunner {
   readonly #options: CallbackOptions;
-  readonly #parts: Omit<RunnerParts, 'tail'> & { readonly tail: Follower };
+  readonly #parts: Omit<RunnerParts, 'tail'> & {
+    readonly tail: Follower;
+    readonly care: HandlerCare | null;
+  };
   readonly #matcher: Matcher;
   readonly #lanes: LaneIndex;
   readonly #dispatcher: Dispatcher;
@@ -115,7 +121,7 @@ export class CallbackRunner {
   static async open(
     options: CallbackOptions,
     parts: RunnerParts,
-    before?: CallbackRunner,
+    { cursors, before }: { cursors: readonly Cursor[]; before?: CallbackRunner | undefined },
   ): Promise<CallbackRunner> {
     const handedOver = await parts.handOvers.of(options.name);
     const lanes = await LaneIndex.load(parts.state, options.name, handedOver);
@@ -126,17 +132,28 @@ export class CallbackRunner {
     const holds = await parts.state.callbackHolds();
     const hold = holds.find(({ callback }) => callback === options.name) ?? null;
     const counters = before === undefined ? new CallbackCounters() : before.#counters;
-    const runner = new CallbackRunner(options, { ...parts, hold, handingOver }, lanes, counters);
+    const care = await HandlerCare.open({ ...parts, options }, cursors);
+    const shared = { ...parts, hold, handingOver, care };
+    const runner = new CallbackRunner(options, shared, lanes, counters);
     onRoom = () => {
       runner.#dispatcher.passRoom();
       runner.#laneWorker.wake();
     };
+    const cutOff = parts.handlers.takeCutOff(options.name);
+    if (cutOff !== null) {
+      runner.#dispatcher.cutOff(cutOff);
+      for (const change of judged(cutOff)) parts.settler.change(change);
+    }
     return runner;
   }
 
   private constructor(
     options: CallbackOptions,
-    shared: RunnerParts & { readonly hold: CallbackHold | null; readonly handingOver: HandingOver },
+    shared: RunnerParts & {
+      readonly hold: CallbackHold | null;
+      readonly handingOver: HandingOver;
+      readonly care: HandlerCare | null;
+    },
     lanes: LaneIndex,
     counters: CallbackCounters,
   ) {
@@ -230,6 +247,7 @@ export class CallbackRunner {
   /** Ends the callback: no attempt begins any more, those in flight end. */
   async stop(): Promise<void> {
     await this.#dispatcher.stop();
+    this.#endCare();
     await this.#close();
   }
 
@@ -249,6 +267,7 @@ export class CallbackRunner {
     await Promise.all([this.#dispatcher.stop(), ...this.#running]);
     // A feed that was reading may have put one more event into its key's lane.
     await this.#dispatcher.stop();
+    this.#endCare();
     await this.#parts.settler.durable();
     await this.#close();
   }
@@ -256,6 +275,10 @@ export class CallbackRunner {
   /** It has retired, or is about to. */
   get retiring(): boolean {
     return this.#retiring.signal.aborted;
+  }
+
+  #endCare(): void {
+    this.#parts.care?.end(this.#partitions.map(({ progress }) => progress));
   }
 
   #close(): Promise<void> {

@@ -18,6 +18,7 @@ import { News } from './intake/news.ts';
 import { openCursors } from './intake/open-cursors.ts';
 import { Tail } from './intake/tail.ts';
 import { HandOvers } from './lane/hand-overs.ts';
+import { HandlerTurns } from './lane/handler-turns.ts';
 import { Turns } from './lane/turns.ts';
 import { Runners } from './runners.ts';
 import { Settler } from './settle/settler.ts';
@@ -167,6 +168,7 @@ export class Deliver implements Service {
       ...this.#parts,
       settler,
       handOvers: new HandOvers(state, settler),
+      handlers: await HandlerTurns.begin(state),
       fetcher: new Fetcher(log, clock),
       turns: new Turns(clock),
       tail: this.#tail,

@@ -42,8 +42,10 @@ export class Runners {
     // What capture has made since they were opened is new to every callback, as what it makes from now on.
     for (const { topic } of [...cursors.values()].flat()) this.#known.add(topic);
     for (const callback of callbacks) {
-      this.#runners.set(callback.name, await CallbackRunner.open(callback, this.#parts));
+      const given = { cursors: cursors.get(callback.name) ?? [] };
+      this.#runners.set(callback.name, await CallbackRunner.open(callback, this.#parts, given));
     }
+    await this.#openHandlers();
     for (const runner of this.all) runner.feed(cursors.get(runner.name) ?? []);
   }
 
@@ -64,7 +66,8 @@ export class Runners {
     await this.#alone(async () => {
       signal.throwIfAborted();
       const opened = await openCursors([options], this.#parts);
-      const runner = await CallbackRunner.open(options, this.#parts, before);
+      const given = { cursors: opened.get(options.name) ?? [], before };
+      const runner = await CallbackRunner.open(options, this.#parts, given);
       if (signal.aborted) {
         // Whoever stops all of them may be done with that already.
         await runner.leave();
@@ -84,6 +87,17 @@ export class Runners {
       this.#runners.delete(name);
       this.#parts.handOvers.forget(name);
     });
+  }
+
+  /** What was cut off is judged; of a callback that is not there any more it is forgotten. */
+  async #openHandlers(): Promise<void> {
+    const { handlers, settler } = this.#parts;
+    const orphan = handlers.takeCutOff();
+    if (orphan !== null) {
+      settler.change({ type: 'handler-alone', callback: orphan.callback, attempt: null });
+    }
+    if (handlers.wasAlone) await settler.durable();
+    handlers.open();
   }
 
   /** Topics made since are read from their beginning. */

@@ -15,6 +15,7 @@ import type {
   CompletionRecord,
   Ending,
 } from './completion.ts';
+import type { HandlerChange, HandlerStore } from './handler-store.ts';
 import type { ResendAction, ResendChange, ResendStore } from './resend-store.ts';
 import type { WhereaboutsStore } from './whereabouts.ts';
 
@@ -210,6 +211,7 @@ export type StateChange =
   /** The head is none of the callback's after all, and leaves as a delivered one does: matched -1, filtered +1. */
   | ({ readonly type: 'lane-filtered'; readonly offset: number } & LaneKey)
   | HoldChange
+  | HandlerChange
   | ResendChange;
 
 /** The endpoint's own word on the callback as a whole. It touches no books. */
@@ -276,6 +278,8 @@ export interface LaneSummary extends LaneKey {
 /** A lane with its head, ready to be tried. */
 export interface DueLane extends LaneSummary {
   readonly head: LaneEvent;
+  /** It may have ended the process: it is tried while no other handler runs. */
+  readonly suspect?: boolean;
 }
 
 /** What a person may do with a lane. `retry`: the head is due now, of a parked lane with a new budget. */
@@ -326,7 +330,7 @@ export interface PageOf {
   readonly limit: number;
 }
 
-export interface StateStore extends CallbackStore, ResendStore, WhereaboutsStore {
+export interface StateStore extends CallbackStore, HandlerStore, ResendStore, WhereaboutsStore {
   /** Made with the store: tells a log whether its reader's state is still the same one. */
   readonly id: string;
 

@@ -8,6 +8,7 @@ import { describeCoalescing } from './state-store-coalescing.contract.ts';
 import { describeCallbacks } from './state-store-callbacks.contract.ts';
 import { describeExhausted } from './state-store-exhausted.contract.ts';
 import { describeHandOvers } from './state-store-hand-over.contract.ts';
+import { describeHandlers } from './state-store-handlers.contract.ts';
 import { describeHolds } from './state-store-holds.contract.ts';
 import { describeResends } from './state-store-resends.contract.ts';
 import { describeLanes } from './state-store-lanes.contract.ts';
@@ -41,6 +42,7 @@ export function describeStateStore(
     describeExhausted(make);
     describeAwaiting(make);
     describeHandOvers(make);
+    describeHandlers(make);
     describeHolds(make);
     describeCallbacks(make);
     describeResends(make, traits);

@@ -1,12 +1,14 @@
 /** The state store's part for resends as a plain object, to stand in one that replaces other methods. */
 
+import type { HandlerStore } from '../../src/state/handler-store.ts';
 import type { ResendStore } from '../../src/state/resend-store.ts';
 import type { WhereaboutsStore } from '../../src/state/whereabouts.ts';
 
 export function boundResends(
-  store: ResendStore & WhereaboutsStore,
-): ResendStore & WhereaboutsStore {
+  store: HandlerStore & ResendStore & WhereaboutsStore,
+): HandlerStore & ResendStore & WhereaboutsStore {
   return {
+    handlers: () => store.handlers(),
     scanDeadLetters: (scan) => store.scanDeadLetters(scan),
     countDeadLetters: (scan) => store.countDeadLetters(scan),
     resendOne: (id, data, asked) => store.resendOne(id, data, asked),

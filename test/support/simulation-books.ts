@@ -1,4 +1,5 @@
 /** What delivery has made durable: followed change by change, and held against the store's own books. */
+import { type HandlerChange, isHandlerChange } from '../../src/state/handler-store.ts';
 import type { ResendChange } from '../../src/state/resend-store.ts';
 import type {
   Cursor,
@@ -251,6 +252,8 @@ export class Books {
         this.holds.committed(change);
       } else if (change.type === 'resend-delivered' || change.type === 'resend-failed') {
         throw new Violation('G6: nobody asked for a resend');
+      } else if (isHandlerChange(change)) {
+        throw new Violation('G6: no handler runs in the process');
       } else {
         this.#laneChanged(`${change.callback} ${change.topic} ${change.key}`, change);
       }
@@ -272,7 +275,7 @@ export class Books {
 
   #laneChanged(
     key: string,
-    change: Exclude<StateChange, HoldChange | ResendChange | { type: 'progress' }>,
+    change: Exclude<StateChange, HandlerChange | HoldChange | ResendChange | { type: 'progress' }>,
   ): void {
     const lane = this.#lanes.get(key);
     if (change.type === 'lane-append') {

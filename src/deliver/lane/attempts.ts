@@ -4,7 +4,10 @@ import { bytesToSend } from '../../claim-reference.ts';
 import { LARGE_EVENT_BYTES, type LargeWork } from '../../shared/large-work.ts';
 import type { CallbackOptions } from '../callback-options.ts';
 import type { Outcome, OutgoingEvent } from '../callback/sender.ts';
+import type { DueResend } from '../../state/resend-store.ts';
+import type { DueLane } from '../../state/state-store.ts';
 import type { Gate } from './gate.ts';
+import type { HandlerCare } from './handler-care.ts';
 import type { Turn } from './work.ts';
 
 /** Lanes use no more than this share of the concurrency, also while the fast path is idle: its next event would wait
@@ -16,6 +19,7 @@ export interface AttemptParts {
   readonly large: LargeWork;
   readonly gate: Pick<Gate, 'limit' | 'begin' | 'ended' | 'probing'>;
   readonly abandon: AbortSignal;
+  readonly care?: Pick<HandlerCare, 'attempt'> | null;
   /** Whether no attempt begins any more. */
   readonly isStopping: () => boolean;
 }
@@ -26,8 +30,8 @@ export interface ToSend {
   /** From 1. */
   readonly attempt: number;
   readonly turn: Turn;
-  /** It takes of the lanes' share: it failed before, or stands behind one that did. */
-  readonly fromLane: boolean;
+  /** It takes of the lanes' share: it failed before, or stands behind one that did. Null on the fast path. */
+  readonly from: DueLane | DueResend | null;
 }
 
 /** Invariant: a slot is taken when an attempt begins, and free as soon as its outcome is known; its key is not. */
@@ -56,8 +60,9 @@ export class Attempts {
    * we are to stop by then: no attempt was made, and the event comes again as if it had not been read. `held` where the
    * callback may not be called any more by then, or not by so many.
    */
-  async make({ event, attempt, turn, fromLane }: ToSend): Promise<Outcome | null> {
-    const { options, abandon, large, gate, isStopping } = this.#parts;
+  async make({ event, attempt, turn, from }: ToSend): Promise<Outcome | null> {
+    const { options, abandon, large, gate, isStopping, care } = this.#parts;
+    const fromLane = from !== null;
     const begun = gate.begin(fromLane);
     const share = fromLane ? 1 : 0;
     this.#inFlight += 1;
@@ -72,15 +77,19 @@ export class Attempts {
         ({ probing } = gate);
         return this.#sending <= gate.limit;
       };
-      const outcome = await this.#send(() => options.sender.send(event, attempt, abandon, mayGo));
-      return gate.ended(outcome, event, { ...begun, probe: probing });
+      const send = (): Promise<Outcome> =>
+        mayGo()
+          ? options.sender.send(event, attempt, abandon, mayGo)
+          : Promise.resolve({ kind: 'held' });
+      const outcome = await this.#send(() => care?.attempt(from, send, isStopping) ?? send());
+      return outcome === null ? null : gate.ended(outcome, event, { ...begun, probe: probing });
     } finally {
       this.#inFlight -= 1;
       this.#fromLanes -= share;
     }
   }
 
-  async #send(send: () => Promise<Outcome>): Promise<Outcome> {
+  async #send(send: () => Promise<Outcome | null>): Promise<Outcome | null> {
     this.#sending += 1;
     try {
       return await send();

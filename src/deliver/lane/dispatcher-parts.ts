@@ -8,6 +8,7 @@ import type { CallbackOptions } from '../callback-options.ts';
 import type { Settler } from '../settle/settler.ts';
 import type { CallbackCounters } from './callback-counters.ts';
 import type { GateParts } from './gate.ts';
+import type { HandlerCare } from './handler-care.ts';
 import type { LaneIndex } from './lane-index.ts';
 import type { Turns } from './turns.ts';
 
@@ -23,6 +24,8 @@ export interface DispatcherParts extends Pick<GateParts, 'handingOver'> {
   readonly logger: Logger;
   readonly counters: CallbackCounters;
   readonly hold: CallbackHold | null;
+  /** Of a callback whose handler may end the process. */
+  readonly care?: HandlerCare | null;
   /** Aborts attempts in flight: the drain's deadline has passed. */
   readonly abandon: AbortSignal;
   /** Lanes may have become due or free: look again. */

@@ -13,7 +13,8 @@ import { Attempts } from './attempts.ts';
 import { AwaitedEvents } from './awaited-events.ts';
 import { type Coalescing, coalescingOf } from './coalescing.ts';
 import type { DispatcherParts } from './dispatcher-parts.ts';
-import { Gate } from './gate.ts';
+import { Gate, type GateSeen } from './gate.ts';
+import { CUT_OFF } from './handler-care.ts';
 import { LaneNews } from './lane-news.ts';
 import { laneKey } from './order-key.ts';
 import { OutcomeChanges } from './outcome-changes.ts';
@@ -22,6 +23,10 @@ import { Resends } from './resends.ts';
 import type { Member } from './turns.ts';
 import { Window } from './window.ts';
 import { type Turn, Work } from './work.ts';
+
+type Undelivered = Failed | Throttled;
+/** What an attempt for the head of a queue has come to. */
+type Tried = Verdict | { readonly accepted: Accepted };
 
 /**
  * A key's modes. `idle`: not in `#keys`, not in the lanes' index; its next event makes it ready, or held where the
@@ -70,9 +75,8 @@ export class Dispatcher {
     this.#changes = new OutcomeChanges(parts);
     this.#work = new Work({ ...parts, reclaim: this.#reclaim });
     this.#turns = parts.turns.join(options.priority ?? 'normal', () => this.#begin());
-    this.#attempts = new Attempts({
-      ...{ ...parts, gate: this.#gate, isStopping: () => this.#stopping },
-    });
+    const isStopping = (): boolean => this.#stopping;
+    this.#attempts = new Attempts({ ...parts, gate: this.#gate, isStopping });
     this.resends = new Resends({
       ...parts,
       ...{ keys: this.#keys, changes: this.#changes, attempts: this.#attempts },
@@ -109,10 +113,7 @@ export class Dispatcher {
   }
 
   /** Whether the callback may be called: for those who watch it, and those who tell it. */
-  get gate(): Pick<
-    Gate,
-    'pause' | 'breakerOpen' | 'disabled' | 'takesIn' | 'rateLimitedMs' | 'holdVersion' | 'look'
-  > {
+  get gate(): GateSeen {
     return this.#gate;
   }
 
@@ -145,6 +146,7 @@ export class Dispatcher {
   /** A matching event, the next one of its partition. */
   offer(event: PendingEvent): void {
     this.#window.enter(event.bytes);
+    this.#parts.care?.offered(event);
     const key = laneKey(event.progress.key.topic, event.key);
     // First, as the index may take a key on its fast path for one in a lane.
     const queue = this.#keys.get(key);
@@ -196,6 +198,14 @@ export class Dispatcher {
       if (this.#stopping) resolve();
       else this.#work.run(() => this.#settleAwaited(lane).finally(resolve));
     });
+  }
+
+  /** The process before this one ended during this attempt, beside which there was none. */
+  cutOff(left: DueLane | DueResend): void {
+    this.#news.crashed(left);
+    if ('resend' in left) return this.#work.run(() => this.resends.cutOff(left, CUT_OFF));
+    this.busyLanes.add(left.id);
+    this.#work.run(() => this.#laneFailed(left, CUT_OFF));
   }
 
   /** No attempt begins any more. Resolves when all have ended and their outcomes are durable. */
@@ -257,8 +267,9 @@ export class Dispatcher {
   async #tryHead(key: string, turn: Turn): Promise<void> {
     const queue = present(this.#keys.get(key), `the queue of ${key}`);
     const event = present(queue[0], `the head of ${key}`);
+    if (this.#parts.care?.isSuspect(event) === true) return this.#leaveFastPath(key, queue);
     const outcome = await this.#attempts.make({
-      ...{ event: outgoing(event), attempt: 1, turn, fromLane: false },
+      ...{ event: outgoing(event), attempt: 1, turn, from: null },
     });
     if (outcome === null) return;
     switch (outcome.kind) {
@@ -316,25 +327,20 @@ export class Dispatcher {
     this.#parts.onLanes();
   }
 
-  async #headFailed(
-    key: string,
-    queue: PendingEvent[],
-    outcome: Failed | Throttled,
-  ): Promise<void> {
+  async #headFailed(key: string, queue: PendingEvent[], outcome: Undelivered): Promise<void> {
     const head = present(queue[0], `the head of ${key}`);
     const verdict = this.#changes.judge(outcome);
     if (!this.#changes.isDead(verdict)) {
-      this.#leaveFastPath(key, queue, verdict);
-      return;
+      return this.#leaveFastPath(key, queue, verdict);
     }
     this.#news.died(key, outcome.error);
     this.#changes.dead(head, verdict);
     await this.#headDone(key, queue, head);
   }
 
-  #leaveFastPath(key: string, queue: PendingEvent[], verdict: Verdict): void {
-    if (verdict.exhausted) this.#news.parked(key, verdict.failure.error);
-    else this.#news.opened(key, verdict.failure.error);
+  #leaveFastPath(key: string, queue: PendingEvent[], verdict?: Verdict): void {
+    if (verdict?.exhausted === true) this.#news.parked(key, verdict.failure.error);
+    else if (verdict !== undefined) this.#news.opened(key, verdict.failure.error);
     this.#queueToLane(key, queue, verdict);
     this.#settle(queue);
     this.#pump();
@@ -351,16 +357,13 @@ export class Dispatcher {
   }
 
   /** The head and all behind it go to the key's lane, in the commit that settles their offsets. */
-  #queueToLane(
-    key: string,
-    queue: PendingEvent[],
-    head: Verdict | { readonly accepted: Accepted },
-  ): void {
+  #queueToLane(key: string, queue: PendingEvent[], head?: Tried): void {
     this.#keys.delete(key);
     this.resends.keyLaned(key);
     this.#coalescing?.left(key);
     queue.forEach((event, index) => {
       this.#changes.toLane(key, event, index === 0 ? head : undefined);
+      this.#parts.care?.laned(event);
     });
   }
 
@@ -390,13 +393,14 @@ export class Dispatcher {
     this.#reclaim.released(event.bytes);
     this.#window.leave(event.bytes);
     this.#awaited.done(event);
+    this.#parts.care?.left(event);
   }
 
   async #tryLane(lane: DueLane, turn: Turn): Promise<void> {
     const value = present(lane.head.value, 'the envelope of a lane event');
     const event = outgoingFromLane(lane, lane.head, value);
     const attempt = lane.attempts + 1;
-    const outcome = await this.#attempts.make({ event, attempt, turn, fromLane: true });
+    const outcome = await this.#attempts.make({ event, attempt, turn, from: lane });
     if (outcome === null) return;
     switch (outcome.kind) {
       case 'unreachable':
@@ -442,7 +446,7 @@ export class Dispatcher {
     return failure === null ? this.#laneDelivered(lane) : this.#laneFailed(lane, failure);
   }
 
-  async #laneFailed(lane: DueLane, outcome: Failed | Throttled): Promise<void> {
+  async #laneFailed(lane: DueLane, outcome: Undelivered): Promise<void> {
     const verdict = this.#changes.judge(outcome, lane);
     if (this.#changes.isDead(verdict)) {
       this.#news.died(laneKey(lane.topic, lane.key), outcome.error);

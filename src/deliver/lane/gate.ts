@@ -43,6 +43,12 @@ export interface Pause {
   readonly reason: string;
 }
 
+/** What of it others look at. */
+export type GateSeen = Pick<
+  Gate,
+  'pause' | 'breakerOpen' | 'disabled' | 'takesIn' | 'rateLimitedMs' | 'holdVersion' | 'look'
+>;
+
 /**
  * Invariant: while it is shut (`limit` is 0) no attempt begins and no event is taken in, so that the log is the buffer.
  * It is told of every attempt before anybody acts on what that came to. What the endpoint said of the callback as a whole

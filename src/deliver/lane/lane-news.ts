@@ -2,6 +2,8 @@
 
 import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/logger.ts';
+import type { DueResend } from '../../state/resend-store.ts';
+import type { DueLane } from '../../state/state-store.ts';
 
 const EVERY_MS = 60_000;
 
@@ -72,6 +74,15 @@ export class LaneNews {
     this.#died.tell(
       { callback: this.#callback, key, error },
       'Events were given up and set aside as dead letters; see rowcall dead-letters list',
+    );
+  }
+
+  /** The process ended under an attempt of it. */
+  crashed({ topic, key, ...left }: DueLane | DueResend): void {
+    const event = 'resend' in left ? left.event : left.head;
+    this.#logger.error(
+      { callback: this.#callback, topic, key, event: event.id },
+      'The handler ended the process with this event: the attempt counts as failed',
     );
   }
 

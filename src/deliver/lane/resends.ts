@@ -4,7 +4,7 @@ import type { Clock } from '../../shared/clock.ts';
 import { Wakeup } from '../../shared/wakeup.ts';
 import type { DueResend } from '../../state/resend-store.ts';
 import { type DueLane, type LaneKey, type StateStore } from '../../state/state-store.ts';
-import type { OutgoingEvent } from '../callback/sender.ts';
+import type { Outcome, OutgoingEvent } from '../callback/sender.ts';
 import { laneKey } from './order-key.ts';
 import type { Settler } from '../settle/settler.ts';
 import type { Attempts } from './attempts.ts';
@@ -98,7 +98,7 @@ export class Resends {
     const { attempts, changes, settler, keyGoesOn, onResends, pump } = this.#parts;
     const event = outgoingResend(resend);
     const attempt = resend.attempts + 1;
-    const outcome = await attempts.make({ event, attempt, turn, fromLane: true });
+    const outcome = await attempts.make({ event, attempt, turn, from: resend });
     if (outcome === null) return;
     changes.resent(resend, outcome);
     pump();
@@ -107,6 +107,16 @@ export class Resends {
     keyGoesOn(keyOf(resend));
     onResends();
     pump();
+  }
+
+  /** What its last attempt came to, of which nobody was told. */
+  async cutOff(resend: DueResend, outcome: Outcome): Promise<void> {
+    const { changes, settler, onResends } = this.#parts;
+    this.busy.add(resend.deadLetter);
+    changes.resent(resend, outcome);
+    await settler.durable();
+    this.busy.delete(resend.deadLetter);
+    onResends();
   }
 
   #await(key: string, resend: DueResend): void {
@@ -210,6 +220,8 @@ export class ResendWorker {
     const due = await state.dueResends(callback, clock.now(), resends.room, resends.busy);
     let taken = 0;
     for (const resend of due) {
+      // One that was cut off came into hand since it was asked.
+      if (resends.busy.has(resend.deadLetter)) continue;
       resends.busy.add(resend.deadLetter);
       if (resends.offer(resend)) taken += 1;
       else resends.busy.delete(resend.deadLetter);

@@ -12,6 +12,15 @@ const MAX_BYTES = 8 * 1024 * 1024;
 /** A full window is filled again once this share of it is left. */
 const REFILL_BELOW = 0.75;
 
+/** How many events may be in it. */
+export function maxEvents({
+  coalesceMs,
+  concurrency,
+}: Pick<CallbackOptions, 'coalesceMs' | 'concurrency'>): number {
+  const least = coalesceMs === undefined ? MIN_EVENTS : MIN_EVENTS_HELD;
+  return Math.max(least, concurrency * EVENTS_PER_KEY_IN_FLIGHT);
+}
+
 /**
  * Invariant: an event is let in only while the window is below its bounds and the lanes below theirs; one event
  * may go over the bound in bytes, so that the largest goes, too. Feeds that wait are woken one at a time: were all
@@ -32,8 +41,7 @@ export class Window {
 
   /** @param open false while nothing may be taken in, whatever room there is; who changes that calls `changed` */
   constructor(options: CallbackOptions, lanes: LaneIndex, open: () => boolean = () => true) {
-    const least = options.coalesceMs === undefined ? MIN_EVENTS : MIN_EVENTS_HELD;
-    this.#maxEvents = Math.max(least, options.concurrency * EVENTS_PER_KEY_IN_FLIGHT);
+    this.#maxEvents = maxEvents(options);
     this.refilledBelow = {
       events: this.#maxEvents * REFILL_BELOW,
       bytes: MAX_BYTES * REFILL_BELOW,

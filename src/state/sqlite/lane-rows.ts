@@ -12,6 +12,8 @@ const LANES = 'SELECT l.*, c.partition FROM lanes l JOIN cursors c ON c.id = l.c
 /** Word for word the condition of the index of due times: SQLite uses it for nothing else. */
 const RETRYING = "state = 'retrying' AND awaiting_attempt IS NULL";
 
+const HEAD = 'l.callback = ? AND l.topic = ? AND l.key = ? AND l.head_offset = ?';
+
 const NOT_AWAITING =
   'awaiting_attempt = NULL, deadline_at = NULL, heartbeat_ms = NULL, status_url = NULL, ending = NULL';
 
@@ -34,13 +36,13 @@ export function laneStatements(db: DatabaseSync) {
     ),
     fail: db.prepare(
       `UPDATE lanes SET attempts = ?, used_attempts = ?, first_attempt_at = ?, next_attempt_at = ?,
-         last_error = ?, cause = ?, version = ?, ${NOT_AWAITING} WHERE id = ?`,
+         last_error = ?, cause = ?, version = ?, suspect = suspect & 2, ${NOT_AWAITING} WHERE id = ?`,
     ),
     removeLane: db.prepare('DELETE FROM lanes WHERE id = ?'),
     advance: db.prepare(
       `UPDATE lanes SET depth = depth - 1, bytes = bytes - ?, head_offset = ?, attempts = 0, used_attempts = 0,
          first_attempt_at = NULL, next_attempt_at = ?, last_error = NULL, cause = NULL, version = NULL,
-         skip_offset = NULL,
+         skip_offset = NULL, suspect = 0,
          ${NOT_AWAITING} WHERE id = ?`,
     ),
     park: db.prepare("UPDATE lanes SET state = 'parked' WHERE id = ?"),
@@ -67,6 +69,8 @@ export function laneStatements(db: DatabaseSync) {
     // The plus keeps SQLite on the id: a page is then read without sorting all lanes of the callback.
     listOf: db.prepare(`${LANES} WHERE l.id > ? AND +l.callback = ? ORDER BY l.id LIMIT ?`),
     byId: db.prepare(`${LANES} WHERE l.id = ?`),
+    headAt: db.prepare(`${LANES} WHERE ${HEAD}`),
+    suspect: db.prepare(`UPDATE lanes AS l SET suspect = max(suspect, ?) WHERE ${HEAD}`),
     await: db.prepare(
       `UPDATE lanes SET awaiting_attempt = ?, first_attempt_at = coalesce(first_attempt_at, ?), deadline_at = ?,
          heartbeat_ms = ?, status_url = ?, next_attempt_at = ?, ending = ?, version = ? WHERE id = ?`,

@@ -252,9 +252,21 @@ export class LaneTable {
         numberOf(row, 'partition'),
       );
       bytes += laneEventBytes(head);
-      due.push({ ...lane, head });
+      const suspect = numberOf(row, 'suspect') > 0;
+      due.push({ ...lane, head, ...(suspect ? { suspect } : {}) });
     }
     return due;
+  }
+
+  /** Null where the event is not the head of its lane any more. */
+  headAt({ callback, topic, key, offset }: Headed): DueLane | null {
+    const row = this.#statements.headAt.get(callback, topic, key, offset);
+    return row === undefined ? null : (this.#withHeads([row], 1, new Set())[0] ?? null);
+  }
+
+  /** Nothing where the event is not the head of its lane. */
+  suspect({ callback, topic, key, offset }: Headed, level: 1 | 2): void {
+    this.#statements.suspect.run(level, callback, topic, key, offset);
   }
 
   nextDueAt(callback: string): number | null {

@@ -243,4 +243,7 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX resend_letters_by_due_time ON resend_letters (resend, next_attempt_at, dead_letter);
   CREATE INDEX dead_letters_by_place ON dead_letters (cursor, offset);
   `,
+  `
+  ALTER TABLE lanes ADD COLUMN suspect INTEGER NOT NULL DEFAULT 0 CHECK (suspect IN (0, 1, 2));
+  `,
 ];

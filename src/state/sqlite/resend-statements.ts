@@ -22,6 +22,7 @@ export interface ResendStatements {
   readonly postpone: StatementSync;
   readonly waiting: StatementSync;
   readonly first: StatementSync;
+  readonly letter: StatementSync;
   /** With `laned`: its key has a lane. */
   readonly due: StatementSync;
 }
@@ -68,6 +69,7 @@ export function resendStatements(db: DatabaseSync): ResendStatements {
     first: db.prepare(
       'SELECT next_attempt_at FROM resend_letters WHERE resend = ? ORDER BY next_attempt_at LIMIT 1',
     ),
+    letter: db.prepare('SELECT * FROM resend_letters WHERE dead_letter = ?'),
     due: db.prepare(
       `SELECT r.*, EXISTS (
          SELECT 1 FROM lanes l WHERE l.callback = d.callback AND l.topic = d.topic AND l.key = d.key) AS laned

@@ -133,6 +133,12 @@ export class ResendTable {
     return due;
   }
 
+  /** The dead letter as it waits to go again; null where it does not. */
+  taken(deadLetter: number): DueResend | null {
+    const row = this.#sql.letter.get(deadLetter);
+    return row === undefined ? null : this.#dueOf(row, this.#byId(numberOf(row, 'resend')));
+  }
+
   nextAt(callback: string): number | null {
     let next: number | null = null;
     for (const job of this.#sql.running.all(callback)) {

@@ -39,6 +39,7 @@ import { CallbackTable } from './callback-table.ts';
 import { CompletionTable } from './completion-table.ts';
 import { CursorMoves, CursorTable } from './cursor-table.ts';
 import { completionKey, MEMORY, openDatabase, STATE_FILE, storeId } from './database.ts';
+import { HandlerTable } from './handler-table.ts';
 import { DeadLetterTable } from './dead-letter-table.ts';
 import { HandOverTable } from './hand-over-table.ts';
 import { LaneEvents } from './lane-events.ts';
@@ -46,6 +47,7 @@ import { LaneTable } from './lane-table.ts';
 import { ResendTable } from './resend-table.ts';
 import { WhereaboutsTable } from './whereabouts-table.ts';
 import type { EventAt, Whereabouts } from '../whereabouts.ts';
+import { type HandlerChange, type HandlersLeft, isHandlerChange } from '../handler-store.ts';
 import { type LockTaken, ProcessLock } from '../../shared/process-lock.ts';
 import { readFailure, writeFailure } from './state-error.ts';
 
@@ -111,6 +113,7 @@ class SqliteState implements StateStore {
   readonly #callbacks: CallbackTable;
   readonly #resends: ResendTable;
   readonly #whereabouts: WhereaboutsTable;
+  readonly #handlers: HandlerTable;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
   #broken: RowcallError | undefined;
@@ -136,6 +139,7 @@ class SqliteState implements StateStore {
     this.#callbacks = new CallbackTable(db);
     this.#resends = new ResendTable(db, this.#deadLetters, this.#audit);
     this.#whereabouts = new WhereaboutsTable(db, this.#deadLetters, this.#audit);
+    this.#handlers = new HandlerTable(db, this.#lanes, this.#resends);
     // Not deferred: a transaction that reads before it writes would fail where another process wrote between.
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
@@ -161,6 +165,7 @@ class SqliteState implements StateStore {
       const moves = new CursorMoves();
       for (const change of changes) {
         if (isResendChange(change)) this.#resends.ended(change);
+        else if (isHandlerChange(change)) this.#handlers.apply(change);
         else this.#apply(change, moves);
       }
       this.#cursors.write(moves);
@@ -356,13 +361,17 @@ class SqliteState implements StateStore {
     return this.#read(() => this.#whereabouts.find(at));
   }
 
+  handlers(): Promise<HandlersLeft> {
+    return this.#read(() => this.#handlers.left());
+  }
+
   close(): Promise<void> {
     if (this.#db.isOpen) this.#db.close();
     this.#lock?.release();
     return Promise.resolve();
   }
 
-  #apply(change: Exclude<StateChange, ResendChange>, moves: CursorMoves): void {
+  #apply(change: Exclude<StateChange, HandlerChange | ResendChange>, moves: CursorMoves): void {
     switch (change.type) {
       case 'progress':
         moves.progress(this.#cursors.idOf(change), change);

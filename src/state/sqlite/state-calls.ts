@@ -45,6 +45,7 @@ export const METHODS = [
   'dueResends',
   'nextResendAt',
   'whereabouts',
+  'handlers',
   'close',
 ] as const satisfies readonly (keyof StateStore)[];
 

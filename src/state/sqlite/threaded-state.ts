@@ -18,6 +18,7 @@ import type {
   StateStore,
 } from '../state-store.ts';
 import type { DueResend, Resend } from '../resend-store.ts';
+import type { HandlersLeft } from '../handler-store.ts';
 import type { EventAt, Whereabouts } from '../whereabouts.ts';
 import type { SqliteStateOptions } from './sqlite-state.ts';
 import type { Answer, Call, Method, StateThreadData } from './state-calls.ts';
@@ -269,6 +270,10 @@ class ThreadedState implements StateStore {
 
   whereabouts(at: EventAt): Promise<Whereabouts> {
     return this.#call('whereabouts', [at]);
+  }
+
+  handlers(): Promise<HandlersLeft> {
+    return this.#call('handlers', []);
   }
 
   close(): Promise<void> {
