@@ -65,12 +65,10 @@ export class Dispatcher {
     this.#parts = parts;
     const { options, lanes, clock } = parts;
     this.#news = new LaneNews(options.name, clock, parts.logger);
-    this.#gate = new Gate({
-      ...parts,
-      onChange: () => {
-        this.#gateChanged();
-      },
-    });
+    const onChange = (): void => {
+      this.#gateChanged();
+    };
+    this.#gate = new Gate({ ...parts, onChange });
     this.#window = new Window(options, lanes, () => this.#gate.takesIn);
     this.#changes = new OutcomeChanges(parts);
     this.#work = new Work({ ...parts, reclaim: this.#reclaim });
@@ -203,9 +201,11 @@ export class Dispatcher {
   /** The process before this one ended during this attempt, beside which there was none. */
   cutOff(left: DueLane | DueResend): void {
     this.#news.crashed(left);
-    if ('resend' in left) return this.#work.run(() => this.resends.cutOff(left, CUT_OFF));
-    this.busyLanes.add(left.id);
-    this.#work.run(() => this.#laneFailed(left, CUT_OFF));
+    if ('resend' in left) this.#work.run(() => this.resends.cutOff(left, CUT_OFF));
+    else {
+      this.busyLanes.add(left.id);
+      this.#work.run(() => this.#laneFailed(left, CUT_OFF));
+    }
   }
 
   /** No attempt begins any more. Resolves when all have ended and their outcomes are durable. */
@@ -268,9 +268,8 @@ export class Dispatcher {
     const queue = present(this.#keys.get(key), `the queue of ${key}`);
     const event = present(queue[0], `the head of ${key}`);
     if (this.#parts.care?.isSuspect(event) === true) return this.#leaveFastPath(key, queue);
-    const outcome = await this.#attempts.make({
-      ...{ event: outgoing(event), attempt: 1, turn, from: null },
-    });
+    const first = { event: outgoing(event), attempt: 1, turn, from: null };
+    const outcome = await this.#attempts.make(first);
     if (outcome === null) return;
     switch (outcome.kind) {
       case 'unreachable':
@@ -338,12 +337,13 @@ export class Dispatcher {
     await this.#headDone(key, queue, head);
   }
 
-  #leaveFastPath(key: string, queue: PendingEvent[], verdict?: Verdict): void {
+  async #leaveFastPath(key: string, queue: PendingEvent[], verdict?: Verdict): Promise<void> {
     if (verdict?.exhausted === true) this.#news.parked(key, verdict.failure.error);
     else if (verdict !== undefined) this.#news.opened(key, verdict.failure.error);
     this.#queueToLane(key, queue, verdict);
-    this.#settle(queue);
     this.#pump();
+    await this.#durable(queue);
+    this.#parts.onLanes();
   }
 
   /** The key waits in its lane until the end of its head is told. */
