@@ -60,6 +60,7 @@ export class ThreadSender implements Sender {
 
   async #running(): Promise<HandlerThread> {
     const known = this.#thread;
+    // That one could not start was the outcome of the attempt that had asked for it; the next attempt asks for another.
     const thread = await known.catch(() => null);
     if (thread !== null && !thread.ended) return thread;
     // Whoever came first has started the next one.
@@ -172,7 +173,7 @@ class HandlerThread {
     this.#post({ type: 'abort', id });
     const blocked = this.#clock.timer(BLOCKED_AFTER_MS, () => {
       this.#leave('a handler blocked it');
-      // Its end is told by `exit`; what it did until then is as uncertain as a lost answer.
+      // Its end is told by `exit`, and nobody waits for it here: its attempts have failed, and a new thread takes the next.
       this.#worker.terminate().catch(() => undefined);
     });
     this.#givenUp.set(id, blocked);
