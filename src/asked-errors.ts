@@ -38,6 +38,12 @@ export const ASKED_ERRORS = {
     cure: 'See GET /v1/callbacks/{name}/versions.',
   },
   IDEMPOTENCY_KEY_BUSY: { retriable: true, exit: 1, http: 409, cure: 'Wait, then ask again.' },
+  IDEMPOTENCY_KEY_CUT_OFF: {
+    retriable: false,
+    exit: 2,
+    http: 409,
+    cure: 'Look whether it was done (GET /v1/audit tells who did what), then ask with another Idempotency-Key, or not at all.',
+  },
   IDEMPOTENCY_KEY_REUSED: {
     retriable: false,
     exit: 2,

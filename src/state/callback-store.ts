@@ -30,14 +30,18 @@ export interface NewVersion extends Asked {
   readonly digest: string;
 }
 
-/** What was answered to a request that bore an Idempotency-Key. */
+/** What was answered to a request that bore an Idempotency-Key, or that one was begun. */
 export interface KeptAnswer {
   /** Of method, path, caller and body. */
   readonly request: string;
+  /** Of HTTP; `ANSWER_PENDING` while there is none. */
   readonly status: number;
   readonly headers: string;
   readonly body: string;
 }
+
+/** The request was begun: where nobody is at it any more, nobody knows how far it came. */
+export const ANSWER_PENDING = 0;
 
 export interface CallbackStore {
   registered(): Promise<readonly RegisteredCallback[]>;
@@ -81,6 +85,6 @@ export interface CallbackStore {
   /** Null where nothing was answered under that key since `sinceMs`. */
   keptAnswer(key: string, sinceMs: number): Promise<KeptAnswer | null>;
 
-  /** Keeps it, and drops what is older than `sinceMs`. The first answer under a key stays. */
+  /** Keeps it, and drops what is older than `sinceMs`. The first answer under a key that says success (2xx) stays. */
   keepAnswer(key: string, answer: KeptAnswer, atMs: number, sinceMs: number): Promise<void>;
 }

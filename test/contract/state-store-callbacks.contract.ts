@@ -1,6 +1,7 @@
 /** Callbacks, their versions and their removal, of the port src/state/callback-store.ts: part of the state store's suite. */
 import { describe, expect, test } from 'vitest';
 
+import { ANSWER_PENDING } from '../../src/state/callback-store.ts';
 import type { NewVersion } from '../../src/state/callback-store.ts';
 import type { StateStore } from '../../src/state/state-store.ts';
 import type { StateUnderTest } from './state-store-samples.ts';
@@ -122,6 +123,10 @@ export function describeCallbacks(make: () => Promise<StateUnderTest>): void {
     test('an answer is kept as it was first given, until it is too old', async () => {
       const answer = { request: 'r', status: 201, headers: '{}', body: '{"a":1}' };
       expect(await state.keptAnswer('k', 0)).toBeNull();
+      for (const status of [ANSWER_PENDING, 409, ANSWER_PENDING]) {
+        await state.keepAnswer('k', { ...answer, status }, 90, 50);
+        expect(await state.keptAnswer('k', 50)).toMatchObject({ status });
+      }
       await state.keepAnswer('k', answer, 100, 50);
       await state.keepAnswer('k', { ...answer, body: 'another' }, 110, 60);
       expect(await state.keptAnswer('k', 60)).toEqual(answer);

@@ -3,11 +3,13 @@
 import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { RowcallError } from '../../errors.ts';
+import { ANSWER_PENDING, type KeptAnswer } from '../../state/callback-store.ts';
 import type { ApiParts } from './api-parts.ts';
 import type { ApiServer } from './api.ts';
 
 const KEPT_MS = 24 * 60 * 60 * 1000;
 const MAX_KEY = 255;
+const UNFORESEEN = 500;
 /** Headers that belong to the answer, not to its transport. */
 const KEPT_HEADERS = ['content-type', 'etag', 'location'] as const;
 
@@ -20,7 +22,8 @@ declare module 'fastify' {
 
 /**
  * Keys are each caller's own. Invariant: of two requests with one key the second is answered once the first one is, or
- * refused. Only what succeeded is kept: whatever was refused has changed nothing, and may be asked again.
+ * refused. Only what succeeded is kept: whatever was refused has changed nothing, and may be asked again. That a request
+ * is begun is durable before it changes anything: one that a crash cut may have been done, and is not done once more.
  */
 export function keepAnswers(api: ApiServer, { state, clock }: ApiParts): void {
   const underWay = new Set<string>();
@@ -32,7 +35,7 @@ export function keepAnswers(api: ApiServer, { state, clock }: ApiParts): void {
     const key = `${request.caller?.name ?? ''} ${keyOf(given)}`;
     const asked = digestOf(request);
     const kept = await state.keptAnswer(key, clock.now() - KEPT_MS);
-    if (kept === null) {
+    if (kept === null || isRefusal(kept) || underWay.has(key)) {
       if (underWay.has(key)) {
         throw new RowcallError(
           'IDEMPOTENCY_KEY_BUSY',
@@ -41,10 +44,17 @@ export function keepAnswers(api: ApiServer, { state, clock }: ApiParts): void {
       }
       underWay.add(key);
       request.keptUnder = { key, request: asked };
+      await keep(request.keptUnder, { status: ANSWER_PENDING, headers: '{}', body: '' });
       return;
     }
     if (kept.request !== asked) {
       throw new RowcallError('IDEMPOTENCY_KEY_REUSED', 'Another request was made with this key');
+    }
+    if (kept.status === ANSWER_PENDING) {
+      throw new RowcallError(
+        'IDEMPOTENCY_KEY_CUT_OFF',
+        'The first request with this key was cut off: whether it was done is not known',
+      );
     }
     await reply
       .code(kept.status)
@@ -56,10 +66,13 @@ export function keepAnswers(api: ApiServer, { state, clock }: ApiParts): void {
   api.addHook('onSend', async (request, reply, payload) => {
     const { keptUnder } = request;
     if (keptUnder === null) return;
+    // Where it cannot be kept, what is answered then is another answer.
+    request.keptUnder = null;
     try {
-      if (reply.statusCode < 300 && typeof payload === 'string') {
-        await keep(keptUnder, reply, payload);
-      }
+      // What nobody foresaw may have come after the change.
+      if (reply.statusCode === UNFORESEEN) return;
+      const body = typeof payload === 'string' ? payload : '';
+      await keep(keptUnder, { status: reply.statusCode, headers: headersOf(reply), body });
     } finally {
       underWay.delete(keptUnder.key);
     }
@@ -67,19 +80,23 @@ export function keepAnswers(api: ApiServer, { state, clock }: ApiParts): void {
 
   async function keep(
     { key, request }: NonNullable<FastifyRequest['keptUnder']>,
-    reply: FastifyReply,
-    body: string,
+    answer: Omit<KeptAnswer, 'request'>,
   ): Promise<void> {
-    const headers = Object.fromEntries(
-      KEPT_HEADERS.flatMap((name) => {
-        const value = reply.getHeader(name);
-        return value === undefined ? [] : [[name, String(value)]];
-      }),
-    );
     const now = clock.now();
-    const answer = { request, status: reply.statusCode, headers: JSON.stringify(headers), body };
-    await state?.keepAnswer(key, answer, now, now - KEPT_MS);
+    await state?.keepAnswer(key, { request, ...answer }, now, now - KEPT_MS);
   }
+}
+
+function isRefusal({ status }: KeptAnswer): boolean {
+  return status >= 300;
+}
+
+function headersOf(reply: FastifyReply): string {
+  const headers = KEPT_HEADERS.flatMap((name) => {
+    const value = reply.getHeader(name);
+    return value === undefined ? [] : [[name, String(value)]];
+  });
+  return JSON.stringify(Object.fromEntries(headers));
 }
 
 /** @throws RowcallError API_REQUEST_INVALID */

@@ -172,7 +172,10 @@ function prepareAll(db: DatabaseSync) {
     answer: prepare('SELECT * FROM kept_answers WHERE key = ? AND at > ?'),
     dropAnswers: prepare('DELETE FROM kept_answers WHERE at <= ?'),
     keepAnswer: prepare(
-      `INSERT OR IGNORE INTO kept_answers (key, at, request, status, headers, body) VALUES (?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO kept_answers (key, at, request, status, headers, body) VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT (key) DO UPDATE SET at = excluded.at, request = excluded.request, status = excluded.status,
+         headers = excluded.headers, body = excluded.body
+       WHERE kept_answers.status NOT BETWEEN 200 AND 299`,
     ),
   };
 }

@@ -1,5 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { StateChange } from '../../../../src/state/state-store.ts';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { RowcallError } from '../../../../src/errors.ts';
+import { ANSWER_PENDING } from '../../../../src/state/callback-store.ts';
+import type { StateChange, StateStore } from '../../../../src/state/state-store.ts';
 import {
   append,
   FAILURE,
@@ -227,6 +229,23 @@ it('a request that is sent again is answered as the first time, and not done twi
   const refused = { 'idempotency-key': 'order-2' };
   expect((await ask('POST', '', mail('once'), refused)).status).toBe(409);
   expect((await ask('POST', '', mail('other'), refused)).status, 'nothing was done').toBe(201);
+});
+
+it('a request that a crash cut off is not done once more, as it may have been done', async () => {
+  const crashed = vi.spyOn(scene.state, 'keepAnswer');
+  const { keepAnswer } = Object.getPrototypeOf(scene.state) as Pick<StateStore, 'keepAnswer'>;
+  crashed.mockImplementation((...args) =>
+    args[1].status === ANSWER_PENDING
+      ? keepAnswer.apply(scene.state, args)
+      : Promise.reject(new RowcallError('STATE_UNUSABLE', 'cut off')),
+  );
+  const key = { 'idempotency-key': 'order-3' };
+  expect((await ask('POST', '', mail('cut'), key)).status).toBeGreaterThanOrEqual(500);
+  crashed.mockRestore();
+  expect(await ask('POST', '', mail('cut'), key)).toMatchObject(
+    refusal(409, 'IDEMPOTENCY_KEY_CUT_OFF', 'is not known'),
+  );
+  expect(await scene.state.callbackVersions('cut')).toHaveLength(1);
 });
 
 it('nobody but an admin makes one', async () => {
