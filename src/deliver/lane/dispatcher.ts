@@ -6,19 +6,19 @@ import { Reclaim } from '../../shared/reclaim.ts';
 import type { Accepted } from '../../state/completion.ts';
 import type { DueResend } from '../../state/resend-store.ts';
 import type { DueLane } from '../../state/state-store.ts';
-import type { AcceptedOutcome, Failed, Throttled } from '../callback/sender.ts';
+import type { Failed, Throttled } from '../callback/sender.ts';
 import type { Verdict } from '../retry/policy.ts';
-import { failureOf } from '../completion/ending-outcome.ts';
 import { Attempts } from './attempts.ts';
 import { AwaitedEvents } from './awaited-events.ts';
 import { type Coalescing, coalescingOf } from './coalescing.ts';
 import type { DispatcherParts } from './dispatcher-parts.ts';
 import { Gate, type GateSeen } from './gate.ts';
 import { CUT_OFF } from './handler-care.ts';
+import { LaneHeads } from './lane-heads.ts';
 import { LaneNews } from './lane-news.ts';
 import { laneKey } from './order-key.ts';
 import { OutcomeChanges } from './outcome-changes.ts';
-import { outgoing, outgoingFromLane, type PendingEvent } from './pending-event.ts';
+import { outgoing, type PendingEvent } from './pending-event.ts';
 import { Resends } from './resends.ts';
 import type { Member } from './turns.ts';
 import { Window } from './window.ts';
@@ -54,8 +54,7 @@ export class Dispatcher {
   readonly #ready: string[] = [];
   /** Lanes whose head is due, fetched by the lane worker. */
   readonly #due: DueLane[] = [];
-  /** Ids of lanes fetched or in flight. */
-  readonly busyLanes = new Set<number>();
+  readonly #heads: LaneHeads;
   #laneTurn = true;
   #stopping = false;
   readonly #awaited = new AwaitedEvents();
@@ -65,10 +64,7 @@ export class Dispatcher {
     this.#parts = parts;
     const { options, lanes, clock } = parts;
     this.#news = new LaneNews(options.name, clock, parts.logger);
-    const onChange = (): void => {
-      this.#gateChanged();
-    };
-    this.#gate = new Gate({ ...parts, onChange });
+    this.#gate = new Gate({ ...parts, onChange: this.#gateChanged });
     this.#window = new Window(options, lanes, () => this.#gate.takesIn);
     this.#changes = new OutcomeChanges(parts);
     this.#work = new Work({ ...parts, reclaim: this.#reclaim });
@@ -78,13 +74,15 @@ export class Dispatcher {
     this.resends = new Resends({
       ...parts,
       ...{ keys: this.#keys, changes: this.#changes, attempts: this.#attempts },
-      keyGoesOn: (key) => {
-        this.#keyGoesOn(key);
-      },
-      pump: () => {
-        this.#pump();
-      },
+      keyGoesOn: this.#keyGoesOn,
+      pump: this.#pump,
       isShut: () => this.#stopping || !this.#gate.takesIn,
+    });
+    this.#heads = new LaneHeads({
+      ...parts,
+      ...{ changes: this.#changes, attempts: this.#attempts, news: this.#news },
+      window: this.#window,
+      pump: this.#pump,
     });
     this.#coalescing = coalescingOf({
       ...parts,
@@ -93,13 +91,16 @@ export class Dispatcher {
         this.#ready.push(key);
         this.#pump();
       },
-      onSuperseded: (event) => {
-        this.#leave(event);
-      },
+      onSuperseded: this.#leave,
       run: (work) => {
         this.#work.run(work);
       },
     });
+  }
+
+  /** Ids of lanes fetched or in flight. */
+  get busyLanes(): Set<number> {
+    return this.#heads.busy;
   }
 
   get inFlight(): number {
@@ -180,7 +181,7 @@ export class Dispatcher {
   /** A lane whose head is due, or is to be skipped; its id is in `busyLanes`. */
   offerLane(lane: DueLane): void {
     if (lane.skipAsked) {
-      if (!this.#stopping) this.#work.run(() => this.#skip(lane));
+      if (!this.#stopping) this.#work.run(() => this.#heads.skip(lane));
     } else if (!this.#gate.takesIn) {
       // Looked for before the gate shut: what a person does with it meanwhile, the store tells when it is fetched again.
       this.busyLanes.delete(lane.id);
@@ -194,7 +195,7 @@ export class Dispatcher {
   settleAwaited(lane: DueLane): Promise<void> {
     return new Promise((resolve) => {
       if (this.#stopping) resolve();
-      else this.#work.run(() => this.#settleAwaited(lane).finally(resolve));
+      else this.#work.run(() => this.#heads.settleAwaited(lane).finally(resolve));
     });
   }
 
@@ -204,7 +205,7 @@ export class Dispatcher {
     if ('resend' in left) this.#work.run(() => this.resends.cutOff(left, CUT_OFF));
     else {
       this.busyLanes.add(left.id);
-      this.#work.run(() => this.#laneFailed(left, CUT_OFF));
+      this.#work.run(() => this.#heads.failed(left, CUT_OFF));
     }
   }
 
@@ -219,10 +220,10 @@ export class Dispatcher {
   }
 
   /** Fills free slots, when it is this callback's turn. */
-  #pump(): void {
+  readonly #pump = (): void => {
     const some = this.#ready.length > 0 || this.#due.length > 0 || this.resends.holding;
     if (!this.#stopping && some) this.#turns.ready();
-  }
+  };
 
   /** Lanes and the fast path in turn, lanes within their share. False when nothing can begin. */
   #begin(): boolean {
@@ -241,7 +242,7 @@ export class Dispatcher {
     this.#laneTurn = false;
     if (!isResend) this.#due.shift();
     this.#work.run((turn) =>
-      isResend ? this.resends.send(lane, turn) : this.#tryLane(lane, turn),
+      isResend ? this.resends.send(lane, turn) : this.#heads.attempt(lane, turn),
     );
   }
 
@@ -252,7 +253,7 @@ export class Dispatcher {
     this.#work.run((turn) => this.#tryHead(key, turn));
   }
 
-  #gateChanged(): void {
+  readonly #gateChanged = (): void => {
     // What a person does with a lane meanwhile, the store tells when it is fetched again.
     if (!this.#gate.takesIn) {
       for (const { id } of this.#due.splice(0)) this.busyLanes.delete(id);
@@ -262,7 +263,7 @@ export class Dispatcher {
     this.#window.changed();
     this.#parts.onLanes();
     this.#parts.onResends();
-  }
+  };
 
   async #tryHead(key: string, turn: Turn): Promise<void> {
     const queue = present(this.#keys.get(key), `the queue of ${key}`);
@@ -308,13 +309,13 @@ export class Dispatcher {
   }
 
   /** With its next event; or with a dead letter that waits for it, where there is none. */
-  #keyGoesOn(key: string): void {
+  readonly #keyGoesOn = (key: string): void => {
     const queue = present(this.#keys.get(key), `the queue of ${key}`);
     if (queue.length === 0) {
       if (this.#parts.lanes.has(key)) this.#laneGoesOn(key);
       else if (!this.resends.holdNext(key)) this.#keys.delete(key);
     } else if (this.#coalescing?.holdsBack(key, queue) !== true) this.#ready.push(key);
-  }
+  };
 
   /** A lane that came while a resend held its key: other resends of the key wait until it is empty. */
   #laneGoesOn(key: string): void {
@@ -389,100 +390,10 @@ export class Dispatcher {
   }
 
   /** Nothing is to be done for the event any more. */
-  #leave(event: PendingEvent): void {
+  readonly #leave = (event: PendingEvent): void => {
     this.#reclaim.released(event.bytes);
     this.#window.leave(event.bytes);
     this.#awaited.done(event);
     this.#parts.care?.left(event);
-  }
-
-  async #tryLane(lane: DueLane, turn: Turn): Promise<void> {
-    const value = present(lane.head.value, 'the envelope of a lane event');
-    const event = outgoingFromLane(lane, lane.head, value);
-    const attempt = lane.attempts + 1;
-    const outcome = await this.#attempts.make({ event, attempt, turn, from: lane });
-    if (outcome === null) return;
-    switch (outcome.kind) {
-      case 'unreachable':
-      case 'gone':
-      case 'held':
-        this.#letGo(lane);
-        return;
-      case 'failed':
-      case 'throttled':
-        return this.#laneFailed(lane, outcome);
-      case 'accepted':
-        return this.#laneAccepted(lane, outcome);
-      case 'filtered':
-        this.#changes.headEnded(lane, 'lane-filtered');
-        return this.#headLeft(lane);
-      case 'delivered':
-        return this.#laneDelivered(lane);
-      default:
-        unreachable(outcome);
-    }
-  }
-
-  #laneDelivered(lane: DueLane): Promise<void> {
-    this.#parts.counters.delivered(this.#parts.clock.now() - lane.head.timestampMs);
-    this.#changes.headEnded(lane, 'lane-delivered');
-    return this.#headLeft(lane);
-  }
-
-  async #laneAccepted(lane: DueLane, outcome: AcceptedOutcome): Promise<void> {
-    const { options, settler } = this.#parts;
-    this.#changes.headAwaiting(lane, this.#changes.accepted(outcome, lane.attempts + 1));
-    this.#pump();
-    await settler.durable();
-    options.async?.attempts.over({ topic: lane.topic, ...lane.head });
-    this.#letGo(lane);
-  }
-
-  #settleAwaited(lane: DueLane): Promise<void> {
-    const ending = lane.awaiting?.ending ?? null;
-    if (ending === null) return this.#skip(lane);
-    if (ending.status === 'overdue') this.#parts.counters.wasOverdue();
-    const failure = failureOf(ending);
-    return failure === null ? this.#laneDelivered(lane) : this.#laneFailed(lane, failure);
-  }
-
-  async #laneFailed(lane: DueLane, outcome: Undelivered): Promise<void> {
-    const verdict = this.#changes.judge(outcome, lane);
-    if (this.#changes.isDead(verdict)) {
-      this.#news.died(laneKey(lane.topic, lane.key), outcome.error);
-      this.#changes.headDead(lane, verdict);
-      return this.#headLeft(lane);
-    }
-    if (verdict.exhausted) this.#news.parked(laneKey(lane.topic, lane.key), outcome.error);
-    this.#changes.headFailed(lane, verdict);
-    this.#pump();
-    await this.#parts.settler.durable();
-    this.#letGo(lane);
-  }
-
-  /** A person asked for it; no attempt for the head is in flight, and none began since. */
-  async #skip(lane: DueLane): Promise<void> {
-    this.#changes.headSkipped(lane);
-    await this.#headLeft(lane);
-  }
-
-  /** The head left its lane in a change that was made: once that is durable the lane goes on, or the key is back. */
-  async #headLeft(lane: DueLane): Promise<void> {
-    const { lanes, settler } = this.#parts;
-    this.#pump();
-    await settler.durable();
-    if (lanes.taken(laneKey(lane.topic, lane.key))) {
-      this.#window.changed();
-      this.#parts.onLaneEmptied(lane.topic, lane.key);
-      if (lanes.lanes === 0) this.#news.drained();
-    }
-    this.#letGo(lane);
-  }
-
-  #letGo(lane: DueLane): void {
-    this.busyLanes.delete(lane.id);
-    this.#window.changed();
-    this.#parts.onLanes();
-    this.#pump();
-  }
+  };
 }
