@@ -243,14 +243,15 @@ describe('the binlog stream', () => {
     });
     const start = await endOfLog();
     const stream = await openBinlogStream(
-      optionsOf(start, { heartbeatMs: 200, connection: { uri: proxy.through(server.url) } }),
+      optionsOf(start, { heartbeatMs: 1_000, connection: { uri: proxy.through(server.url) } }),
       AbortSignal.timeout(60_000),
     );
     await readUntil(stream, (event) => event.type === 'heartbeat');
     proxy.pause();
     const begun = performance.now();
     await expect(readUntil(stream, () => false)).rejects.toMatchObject({ code: 'SOURCE_SILENT' });
-    expect(performance.now() - begun).toBeLessThan(1000);
+    // What a busy machine adds to three seconds is less than what another three would be.
+    expect(performance.now() - begun).toBeLessThan(6_000);
   });
 
   it('tells a lost connection, after the events that came before', async () => {

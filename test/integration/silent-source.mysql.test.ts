@@ -50,6 +50,7 @@ it.each([0, 200, 2000])(
     });
     const begun = performance.now();
     expect(await run.stop()).toBeNull();
-    expect(performance.now() - begun).toBeLessThan(2000);
+    // Below the five seconds for which the answer to a question is waited for.
+    expect(performance.now() - begun).toBeLessThan(4_000);
   },
 );

@@ -390,6 +390,7 @@ describe('stopping', () => {
     daemon.signal('SIGTERM');
     expect((await daemon.exited).code).toBe(143);
     expect(daemon.stderr).toContain('Leaving at once (SIGTERM)');
-    expect(performance.now() - beforeMs).toBeLessThan(3_000);
+    // Below the ten seconds of the scene's shutdown_timeout.
+    expect(performance.now() - beforeMs).toBeLessThan(8_000);
   });
 });

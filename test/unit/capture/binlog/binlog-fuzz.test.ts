@@ -75,7 +75,8 @@ function changed(
   return result;
 }
 
-describe('a damaged binlog file', () => {
+/** Hundreds of files each: on a busy machine that takes longer than a unit test may, and a hang is still told. */
+describe('a damaged binlog file', { timeout: 180_000 }, () => {
   it('of random bytes ends with an error that names it', async () => {
     await fc.assert(
       fc.asyncProperty(fc.boolean(), fc.uint8Array({ maxLength: 400 }), (real, bytes) =>
