@@ -15,13 +15,18 @@ export const LOG_FILE: FileKind = {
   option: 'log.path',
   unusable: 'LOG_UNUSABLE',
 };
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** No column holds more of a batch than this. */
 export const CHUNK_BYTES = 1024 * 1024;
 
 /** How long a connection waits for another one's transaction before it gives up. */
 const BUSY_TIMEOUT_MS = 30_000;
+
+/** A checkpoint is `checkpoint` and, where `tail` names one, the text of that behind it (checkpoint-table.ts). */
+const TAILS = `
+  ALTER TABLE checkpoints ADD COLUMN tail TEXT;
+  CREATE TABLE checkpoint_tails (id TEXT PRIMARY KEY, text TEXT NOT NULL);`;
 
 /**
  * `partitions.start` and `.next` are the bounds; every offset between them is in exactly one batch.
@@ -33,6 +38,7 @@ const BUSY_TIMEOUT_MS = 30_000;
 const SCHEMA = `
   CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
   CREATE TABLE checkpoints (name TEXT PRIMARY KEY, checkpoint TEXT NOT NULL) WITHOUT ROWID;
+  ${TAILS}
   CREATE TABLE topics (
     seq INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, id TEXT NOT NULL, partitions INTEGER NOT NULL);
   CREATE TABLE partitions (
@@ -74,7 +80,7 @@ export function openDatabase(path: string, create: boolean): DatabaseSync {
       if (!create) throw new RowcallError('LOG_UNUSABLE', 'The log is empty', { place: path });
       makeSchema(db, path);
     }
-    checkFormat(db, path);
+    if (formatOf(db, path) < FORMAT && create) upgrade(db, path);
     // FULL: a commit is on the disk before it is acknowledged. NORMAL could lose the last ones at a power cut.
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
     db.exec('PRAGMA wal_autocheckpoint = 2000; PRAGMA journal_size_limit = 67108864');
@@ -99,16 +105,30 @@ function makeSchema(db: DatabaseSync, path: string): void {
   }
 }
 
-function checkFormat(db: DatabaseSync, path: string): void {
+/** Only where a log may be made: what is merely looked at stays as the version that wrote it knows it. */
+function upgrade(db: DatabaseSync, path: string): void {
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    // Another process may have been first.
+    if (formatOf(db, path) < FORMAT) {
+      db.exec(`${TAILS} UPDATE meta SET value = ${FORMAT} WHERE key = 'format'`);
+    }
+    db.exec('COMMIT');
+  } catch (error) {
+    db.exec('ROLLBACK');
+    throw error;
+  }
+}
+
+function formatOf(db: DatabaseSync, path: string): number {
   const row = db.prepare("SELECT value FROM meta WHERE key = 'format'").get();
   const format = numberOf(present(row, 'the format of the log'), 'value');
-  if (format > FORMAT) {
-    throw new RowcallError(
-      'LOG_UNUSABLE',
-      `The log has format ${format}; this version reads up to ${FORMAT}`,
-      { place: path, cure: 'Use the version of Rowcall that wrote it.' },
-    );
-  }
+  if (format <= FORMAT) return format;
+  throw new RowcallError(
+    'LOG_UNUSABLE',
+    `The log has format ${format}; this version reads up to ${FORMAT}`,
+    { place: path, cure: 'Use the version of Rowcall that wrote it.' },
+  );
 }
 
 /** Bytes of the file that hold something: free pages inside it do not count, for the next append takes them. */

@@ -6,6 +6,7 @@ import { RowcallError } from '../../errors.ts';
 import { assert, present } from '../../shared/assert.ts';
 import type { LowWaterMark, TopicInfo } from '../change-log.ts';
 import { toWire, type WireError } from '../../error-wire.ts';
+import { CheckpointTable } from './checkpoint-table.ts';
 import type { AppendCommand, EncodedBatches, OpenedWriter, Reply } from './commands.ts';
 import { CHUNK_BYTES, SpaceUsed } from './database.ts';
 import { batchBytes, piecesOf, type RecordBatch } from './record-batch.ts';
@@ -45,6 +46,7 @@ export class LogFile {
   readonly #options: LogFileOptions;
   readonly #space: SpaceUsed;
   readonly #refusals = new Refusals();
+  readonly #checkpoints: CheckpointTable;
   readonly #sql;
   #appendedBytes = 0;
 
@@ -52,6 +54,7 @@ export class LogFile {
     this.#db = db;
     this.#options = options;
     this.#space = new SpaceUsed(db);
+    this.#checkpoints = new CheckpointTable(db);
     this.#sql = prepareAll(db);
   }
 
@@ -62,8 +65,7 @@ export class LogFile {
    */
   openWriter(name: string): OpenedWriter {
     return this.transaction(() => {
-      const row = this.#sql.checkpoint.get(name);
-      const checkpoint = row === undefined ? null : textOf(row, 'checkpoint');
+      const checkpoint = this.#checkpoints.read(name);
       if (checkpoint === null && this.#sql.anyRecord.get() !== undefined) {
         throw new RowcallError(
           'CHECKPOINT_LOST',
@@ -78,7 +80,7 @@ export class LogFile {
 
   setCheckpoint(name: string, checkpoint: string): void {
     this.transaction(() => {
-      this.#sql.saveCheckpoint.run(name, checkpoint);
+      this.#checkpoints.save(name, checkpoint);
       this.#sql.bumpEpoch.run();
     });
   }
@@ -135,7 +137,7 @@ export class LogFile {
     const full = this.#full(command);
     if (full !== null) return full;
     for (const target of targets) this.#insert(target);
-    this.#sql.saveCheckpoint.run(command.name, command.checkpoint);
+    this.#checkpoints.save(command.name, command.checkpoint);
     return null;
   }
 
@@ -239,10 +241,6 @@ function prepareAll(db: DatabaseSync) {
   return {
     epoch: db.prepare("SELECT value FROM meta WHERE key = 'epoch'"),
     bumpEpoch: db.prepare("UPDATE meta SET value = value + 1 WHERE key = 'epoch'"),
-    checkpoint: db.prepare('SELECT checkpoint FROM checkpoints WHERE name = ?'),
-    saveCheckpoint: db.prepare(
-      'INSERT OR REPLACE INTO checkpoints (name, checkpoint) VALUES (?, ?)',
-    ),
     // Records that retention deleted count as well: they were ours.
     anyRecord: db.prepare('SELECT 1 FROM partitions WHERE next > 0 LIMIT 1'),
     topic: db.prepare('SELECT id, partitions FROM topics WHERE name = ?'),

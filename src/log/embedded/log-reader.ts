@@ -11,6 +11,7 @@ import type {
   TopicInfo,
   TopicPartition,
 } from '../change-log.ts';
+import { CheckpointTable } from './checkpoint-table.ts';
 import { CHUNK_BYTES, SpaceUsed } from './database.ts';
 import { decodeBatch, RecordSink } from './record-batch.ts';
 import type { StoredBatch } from './record-batch.ts';
@@ -44,18 +45,19 @@ export type TimestampSearch = { readonly offset: number } | { readonly continueF
 export class LogReader {
   readonly #db: DatabaseSync;
   readonly #space: SpaceUsed;
+  readonly #checkpoints: CheckpointTable;
   readonly #sql;
   readonly #reclaim = new Reclaim(CHUNK_GARBAGE_BYTES);
 
   constructor(db: DatabaseSync) {
     this.#db = db;
     this.#space = new SpaceUsed(db);
+    this.#checkpoints = new CheckpointTable(db);
     this.#sql = prepareAll(db);
   }
 
   checkpoint(name: string): string | null {
-    const row = this.#sql.checkpoint.get(name);
-    return row === undefined ? null : textOf(row, 'checkpoint');
+    return this.#checkpoints.read(name);
   }
 
   topics(): TopicInfo[] {
@@ -202,7 +204,6 @@ function toMark(row: Row): LowWaterMark {
 
 function prepareAll(db: DatabaseSync) {
   return {
-    checkpoint: db.prepare('SELECT checkpoint FROM checkpoints WHERE name = ?'),
     topics: db.prepare('SELECT name, id, partitions FROM topics ORDER BY seq'),
     partition: db.prepare(
       `SELECT p.id, p.start, p.next FROM topics t JOIN partitions p ON p.topic = t.seq

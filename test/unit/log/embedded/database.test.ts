@@ -107,6 +107,27 @@ describe('the file of an embedded log', () => {
     expect(statSync(join(folder, 'deep')).mode & 0o777).toBe(0o700);
   });
 
+  test.each([false, true])(
+    'gives a checkpoint of a megabyte back as it was appended, over restarts (thread: %s)',
+    async (thread) => {
+      const topics = `"topics":"${'öl😀 '.repeat(300_000)}"`;
+      let log = await open(true, thread);
+      let writer = await log.openWriter('shop');
+      for (let position = 0; position < 40; position += 1) {
+        if (position % 15 === 14) {
+          await log.close();
+          log = await open(true, thread);
+          writer = await log.openWriter('shop');
+          expect(writer.checkpoint === `{"position":${position - 1},${topics}}`).toBe(true);
+        }
+        await writer.append([], `{"position":${position},${topics}}`);
+      }
+      expect((await log.readCheckpoint('shop')) === `{"position":39,${topics}}`).toBe(true);
+      await log.setCheckpoint('shop', 'c');
+      expect(await log.readCheckpoint('shop')).toBe('c');
+    },
+  );
+
   test('has the settings that durability and retention rest on', () => {
     const db = openDatabase(path, true);
     const get = (name: string): unknown =>
