@@ -41,7 +41,8 @@ const TILLS = 4;
 const TILL_PAUSE_MS = 12;
 /** Of these, a row's callback may be hit by the kill that follows. */
 const BEFORE_KILL_MS = 1_000;
-const DRAIN_TIMEOUT_MS = 45_000;
+/** What has not come when nothing has come for so long is missing. A slow machine takes its time. */
+const STALLED_MS = 45_000;
 
 interface Options {
   readonly kafka: boolean;
@@ -179,13 +180,25 @@ class Run {
   async #drain(signal: AbortSignal): Promise<void> {
     this.#state = 'drains';
     const { journal } = this.#scene;
-    const all = (): boolean =>
-      CALLBACKS.every((name) => journal.taken(name).size >= this.#books.expected(name).size);
+    const stalled = new AbortController();
+    let taken = this.#taken();
+    const timer = setTimeout(() => {
+      stalled.abort();
+    }, STALLED_MS);
+    const all = (): boolean => {
+      if (this.#taken() > taken) timer.refresh();
+      taken = this.#taken();
+      return CALLBACKS.every((name) => {
+        return journal.taken(name).size >= this.#books.expected(name).size;
+      });
+    };
     try {
-      await journal.until(all, AbortSignal.any([signal, AbortSignal.timeout(DRAIN_TIMEOUT_MS)]));
+      await journal.until(all, AbortSignal.any([signal, stalled.signal]));
     } catch (error) {
       // What has not come by now is missing: the table says so.
-      if ((error as Error).name !== 'TimeoutError') throw error;
+      if (!stalled.signal.aborted || signal.aborted) throw error;
+    } finally {
+      clearTimeout(timer);
     }
   }
 

@@ -131,7 +131,7 @@ export const ERRORS = {
   BINLOG_FILE_FOREIGN: {
     retriable: false,
     exit: 3,
-    cure: 'Name a binlog file of MySQL 5.6 or newer, as it lies in the data folder of its server.',
+    cure: 'Name a binlog file of MySQL 5.6 or newer or of MariaDB, as it lies in the data folder of its server.',
   },
   BINLOG_FILE_CUT: {
     retriable: false,

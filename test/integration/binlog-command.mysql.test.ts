@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { RowDataPacket } from 'mysql2/promise';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -248,7 +248,12 @@ describe('rowcall binlog beside mysqlbinlog', () => {
   });
 
   it('finds the file of a time on the server, and begins in its newest one by itself', async () => {
-    const all = await ours('-c', config, '--from', '2000-01-01T00:00:00Z', '--to', 'binlog.000003');
+    const argv = ['-c', config, '--from', '2000-01-01T00:00:00Z', '--to', 'binlog.000003'];
+    const { out, err } = await gather((io) => runCli(['binlog', ...argv, '--json'], io));
+    expect(err).toMatch(
+      /^note: the source keeps no binlog of before .*: binlog\.000001 is its oldest\n$/,
+    );
+    const all = parse(out);
     expect(all).toEqual((await Promise.all(files.map((file) => ours(file)))).flat());
     const newest = await ours('-c', config);
     expect(newest.map(({ file, type }) => `${file} ${type}`)).toContain(
@@ -262,5 +267,48 @@ describe('rowcall binlog beside mysqlbinlog', () => {
     const live = join(server.dataDir, 'binlog.000003');
     const { code, err } = await gather((io) => runCli(['binlog', live], io));
     expect([code, err]).toEqual([0, expect.stringContaining('still being written') as string]);
+  });
+
+  it('shows of the source no more than the rules let be seen', async () => {
+    const hiding = join(folder, 'hiding.yaml');
+    const columns =
+      '{ mask: [name], hash: { columns: [price], key: a-key-of-the-tests }, exclude: [f] }';
+    const text = readFileSync(config, 'utf8');
+    writeFileSync(hiding, text.replace('shop.* }', `shop.*, columns: ${columns} }`));
+    const all = await ours('-c', hiding, '--from', 'earliest', '--to', 'binlog.000003');
+    const plain = await ours('-c', config, '--from', 'earliest', '--to', 'binlog.000003');
+    expect(all.map(({ type, position }) => [type, position])).toEqual(
+      plain.map(({ type, position }) => [type, position]),
+    );
+    const seen = (lines: readonly Line[], column: string): Set<unknown> =>
+      new Set(
+        lines
+          .filter(({ table }) => table === 'shop.plain')
+          .flatMap(({ rows = [] }) => rows.flatMap(({ before, after }) => [before, after]))
+          .flatMap((image) => (image?.[column] === undefined ? [] : [image[column]])),
+      );
+    expect(seen(plain, 'f')).toEqual(new Set([2.5, null]));
+    expect(seen(all, 'f')).toEqual(new Set());
+    expect(seen(all, 'name')).toEqual(new Set(['****', null]));
+    expect([...seen(all, 'price')]).toEqual([
+      expect.stringMatching(/^[0-9a-f]{64}$/),
+      null,
+      expect.stringMatching(/^[0-9a-f]{64}$/),
+    ]);
+    expect(seen(all, 'id')).toEqual(seen(plain, 'id'));
+  });
+
+  it.each([
+    ['a place within an event', ['-c', 'CONFIG', '--from', 'binlog.000001:130'], /--from 130/],
+    ['such a place of a file', ['FILE', '--from', '200'], /--from 200/],
+    ['a file that is not there', ['-c', 'CONFIG', '--from', 'binlog.000099:4'], /binlog\.000099/],
+    ['a table without its schema', ['FILE', '--table', 'plain'], /names no schema/],
+  ])('calls %s a mistake in the command', async (_what, argv, message) => {
+    const given = argv.map((word) =>
+      word.replace('CONFIG', config).replace('FILE', files[0] ?? ''),
+    );
+    const { code, err } = await gather((io) => runCli(['binlog', ...given], io));
+    expect(err).toMatch(message);
+    expect([code, err]).toEqual([2, expect.stringContaining('USAGE') as string]);
   });
 });

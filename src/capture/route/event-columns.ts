@@ -27,12 +27,7 @@ export interface EventColumns {
 
 /** @throws RowcallError KEY_COLUMN_MISSING, KEY_COLUMN_ALTERED, COLUMN_RULE_UNFIT */
 export function eventColumns(table: TableVersion, rule: FullTableRule): EventColumns {
-  const excluded = new Set(rule.excludeColumns.map(folded));
-  const included = rule.includeColumns === null ? null : new Set(rule.includeColumns.map(folded));
-  const chosen = table.columns.filter(
-    ({ hidden, name }) =>
-      !hidden && !excluded.has(folded(name)) && included?.has(folded(name)) !== false,
-  );
+  const chosen = chosenColumns(table, rule);
   const treatments = new Treatments(table, rule);
   const key = keyOf(table, rule, chosen);
   for (const { index } of key ?? []) {
@@ -40,6 +35,29 @@ export function eventColumns(table: TableVersion, rule: FullTableRule): EventCol
     if (column !== undefined) treatments.refuseKey(column);
   }
   return { columns: chosen.map((column) => treatments.rendered(column)), key };
+}
+
+/**
+ * All columns of a table as the rule lets their values be seen, for who looks at rows and makes no events: what has no
+ * place in an event is hidden, and the rule's own form of numbers and times is left out.
+ *
+ * @throws RowcallError COLUMN_RULE_UNFIT
+ */
+export function shownColumns(table: TableVersion, rule: FullTableRule): readonly Column[] {
+  const treatments = new Treatments(table, { ...rule, values: 'rowcall', bigint: 'number' });
+  const chosen = new Set(chosenColumns(table, rule));
+  return table.columns.map((column) =>
+    chosen.has(column) ? treatments.rendered(column) : { ...column, hidden: true },
+  );
+}
+
+function chosenColumns(table: TableVersion, rule: FullTableRule): readonly Column[] {
+  const excluded = new Set(rule.excludeColumns.map(folded));
+  const included = rule.includeColumns === null ? null : new Set(rule.includeColumns.map(folded));
+  return table.columns.filter(
+    ({ hidden, name }) =>
+      !hidden && !excluded.has(folded(name)) && included?.has(folded(name)) !== false,
+  );
 }
 
 /** MySQL tells no column from another by the case of its letters, so a mask must not either. */

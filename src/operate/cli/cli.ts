@@ -238,7 +238,7 @@ function addBinlog(program: Command, io: CliIo): void {
   program
     .command('binlog')
     .description('print the events of binlog files, or of the source, with their rows')
-    .argument('[files...]', 'binlog files of MySQL 5.6 or newer; no server is asked')
+    .argument('[files...]', 'binlog files of MySQL 5.6 or newer, or of MariaDB; no server is asked')
     .option('-c, --config <file>', 'configuration file (YAML): read the source that it names')
     .option('--from <bound>', 'begin at this place or time')
     .option('--to <bound>', 'end before this place or time')

@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import { BinlogFile } from '../../../capture/binlog/binlog-file.ts';
 import type { BinlogEvent } from '../../../capture/binlog/binlog-event.ts';
 import { FIRST_POSITION } from '../../../capture/binlog/event-parser.ts';
-import { RowcallError } from '../../../errors.ts';
+import { type ErrorCode, RowcallError } from '../../../errors.ts';
 import { fileNumber, formatPlace } from '../../../position.ts';
 import type { CliIo } from '../io.ts';
 import { Output } from './output.ts';
@@ -13,8 +13,7 @@ import { printEvent, type EventPrinter } from './print-event.ts';
 import { jsonPrinter } from './print-json.ts';
 import { textPrinter } from './print-text.ts';
 import { EventFilter, parseWanted, type Wanted } from './range.ts';
-import type { ShownTypes } from './shown-types.ts';
-import { withServerEvents } from './server-events.ts';
+import { type SourceView, withServerEvents } from './server-events.ts';
 
 export interface BinlogOptions {
   readonly config?: string;
@@ -46,8 +45,10 @@ export async function printBinlog(
     if (config === undefined) await listFiles(files, wanted, listing, io);
     else if (files.length > 0) throw sources('Files and -c are two ways: say one of them');
     else {
-      await withServerEvents(config, wanted, io, async (events, types) => {
-        await listing.print(events, types);
+      const { from } = wanted;
+      const start = from?.type === 'place' ? from.position : FIRST_POSITION;
+      await withServerEvents(config, wanted, io, async (events, view) => {
+        await beginning(start, listing, () => listing.print(events, view));
       });
     }
   } finally {
@@ -84,13 +85,36 @@ async function listFiles(
     if (start === null) continue;
     const file = await BinlogFile.open(path, start);
     try {
-      if (await listing.print(file)) return;
+      if (await beginning(start, listing, () => listing.print(file))) return;
       reportEnd(file, path, listing, io);
     } finally {
       await file.close();
     }
   }
 }
+
+/** A place that is mistyped looks like a file that is damaged, or a server that refuses, at its very first event. */
+async function beginning<T>(
+  position: number,
+  listing: Listing,
+  read: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    const isAtStart =
+      position !== FIRST_POSITION && !listing.begun && error instanceof RowcallError;
+    if (!isAtStart || !LIKE_A_WRONG_PLACE.has(error.code)) throw error;
+    throw new RowcallError('USAGE', `No event can be read at --from ${position}`, {
+      cure: 'Name the place of an event: rowcall binlog without --from lists them. If one begins there, the file is damaged.',
+      cause: error,
+    });
+  }
+}
+
+const LIKE_A_WRONG_PLACE: ReadonlySet<ErrorCode> = new Set([
+  ...(['BINLOG_CHECKSUM', 'BINLOG_EVENT_MALFORMED', 'BINLOG_DUMP_REFUSED'] as const),
+]);
 
 /** Where to begin in the file; null where all of it stands before the range. */
 function startIn(name: string, from: Wanted['from']): number | null {
@@ -124,6 +148,7 @@ class Listing {
   readonly #output: Output;
   readonly #io: CliIo;
   #unread = 0;
+  #begun = false;
 
   constructor(wanted: Wanted, json: boolean, io: CliIo) {
     this.#filter = new EventFilter(wanted);
@@ -136,6 +161,11 @@ class Listing {
     return this.#placer.isOpen;
   }
 
+  /** An event was read that stands in the binlog. */
+  get begun(): boolean {
+    return this.#begun;
+  }
+
   /** Events with rows that could not be read whole. */
   get unread(): number {
     return this.#unread;
@@ -146,7 +176,7 @@ class Listing {
   }
 
   /** Up to the end of the events. Returns whether the range ends there or before. */
-  async print(events: Events, types: ShownTypes | null = null): Promise<boolean> {
+  async print(events: Events, view: SourceView | null = null): Promise<boolean> {
     while (!this.#io.signal.aborted) {
       const batch = await events.next();
       if (batch.length === 0) return false;
@@ -154,9 +184,10 @@ class Listing {
         const placed = this.#placer.take(event);
         // What a dump or a start within a file brings along stands nowhere in the file.
         if (event.position === event.endPosition) continue;
+        this.#begun ||= event.position !== FIRST_POSITION;
         if (this.#filter.isBehind(placed)) return true;
-        if (event.type === 'query') types?.statement(event.sql);
-        if (this.#filter.wants(placed)) await this.#print((await types?.typed(placed)) ?? placed);
+        if (event.type === 'query') view?.types.statement(event.sql);
+        if (this.#filter.wants(placed)) await this.#print(await seen(placed, view));
       }
       // Who looks at the end of a log wants to see it, not what fills a buffer.
       this.#output.flush();
@@ -170,4 +201,8 @@ class Listing {
     if (!whole) this.#unread += 1;
     await this.#output.drained();
   }
+}
+
+async function seen(placed: PlacedEvent, view: SourceView | null): Promise<PlacedEvent> {
+  return view === null ? placed : view.rule.shown(await view.types.typed(placed));
 }

@@ -73,6 +73,13 @@ export function parseWanted(options: {
   readonly gtid?: string;
 }): Wanted {
   const { from, to, table = [], gtid } = options;
+  const loose = table.find((glob) => !glob.includes('.'));
+  if (loose !== undefined) {
+    throw usage(
+      `--table ${loose} names no schema`,
+      'Write schema.table, with * and ? as wildcards.',
+    );
+  }
   return {
     from: from === undefined ? null : parseBound(from, '--from'),
     to: to === undefined ? null : parseBound(to, '--to'),

@@ -18,8 +18,16 @@ import { present } from '../../../shared/assert.ts';
 import { systemClock } from '../../../shared/clock.ts';
 import { sourceServers } from '../../../source-connection.ts';
 import type { CliIo } from '../io.ts';
+import { isoTime } from './describe-event.ts';
 import type { Wanted, WantedGtids } from './range.ts';
+import { ShownByRule } from './shown-by-rule.ts';
 import { type ShownTypes, shownTypes } from './shown-types.ts';
+
+/** How events of a source are shown. */
+export interface SourceView {
+  readonly types: ShownTypes;
+  readonly rule: ShownByRule;
+}
 
 const QUEUE_BYTES = 8 * 1024 * 1024;
 
@@ -32,7 +40,7 @@ export async function withServerEvents(
   path: string,
   wanted: Wanted,
   io: CliIo,
-  work: (events: BinlogStream, types: ShownTypes) => Promise<void>,
+  work: (events: BinlogStream, view: SourceView) => Promise<void>,
 ): Promise<void> {
   const { name, tables, source } = await loadConfig(path, io.env);
   const { serverId, heartbeatMs } = source;
@@ -40,13 +48,15 @@ export async function withServerEvents(
   const { connection } = reached.server;
   const access = { connection, serverId, heartbeatMs, clock: systemClock };
   const server = await placeOf(reached.source, io.signal);
-  const start = await startOf(wanted, server, access, io.signal);
+  const start = await startOf(wanted, server, access, io);
   const stream = await openBinlogStream(
     { ...access, start, maxQueueBytes: QUEUE_BYTES, nonBlocking: true, bodies: 'show' },
     io.signal,
   );
   try {
-    await work(stream, shownTypes(access, createRouter({ name, rules: tables }), io));
+    const router = createRouter({ name, rules: tables });
+    const rule = new ShownByRule(router, tables);
+    await work(stream, { types: shownTypes(access, router, io), rule });
   } finally {
     await stream.close();
   }
@@ -67,19 +77,27 @@ async function startOf(
   { from, gtids }: Wanted,
   server: ServerPlace | MariadbState,
   access: DumpAccess,
-  signal: AbortSignal,
+  io: CliIo,
 ): Promise<DumpStart> {
+  const { signal } = io;
   const names = server.files.map(({ name }) => name);
   const oldest = present(names.at(0), 'the oldest binlog file');
   const newest = present(names.at(-1), 'the newest binlog file');
   if (from?.type === 'place') {
+    if (from.file !== null && !names.includes(from.file)) throw notThere(from.file, oldest, newest);
     const gtidsOn = 'gtids' in server && server.gtids !== null;
     return { file: from.file ?? newest, position: from.position, gtids: gtidsOn };
   }
   if (from?.type === 'earliest') return { file: oldest, position: FIRST_POSITION };
-  if (from?.type === 'time') return fileOfTime(names, from.ms, access, signal);
+  if (from?.type === 'time') return fileOfTime(names, from.ms, access, io);
   if (gtids === null) return { file: newest, position: FIRST_POSITION };
   return startOfGtids(gtids, server, access, signal);
+}
+
+function notThere(file: string, oldest: string, newest: string): RowcallError {
+  return new RowcallError('USAGE', `The source has no binlog file ${file}`, {
+    cure: `It has those from ${oldest} to ${newest}.`,
+  });
 }
 
 async function startOfGtids(
@@ -114,12 +132,18 @@ async function fileOfTime(
   names: readonly string[],
   ms: number,
   access: DumpAccess,
-  signal: AbortSignal,
+  io: CliIo,
 ): Promise<DumpStart> {
+  let created = 0;
   for (const file of names.toReversed()) {
     const place = { file, position: FIRST_POSITION };
-    const { fileCreated } = await readPlace(access, place, signal);
+    const { fileCreated } = await readPlace(access, place, io.signal);
     if (fileCreated * 1000 <= ms) return place;
+    created = fileCreated;
   }
-  return { file: present(names[0], 'the oldest binlog file'), position: FIRST_POSITION };
+  const file = present(names[0], 'the oldest binlog file');
+  io.err(
+    `note: the source keeps no binlog of before ${isoTime(created * 1000)}: ${file} is its oldest\n`,
+  );
+  return { file, position: FIRST_POSITION };
 }
