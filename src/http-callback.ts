@@ -15,7 +15,7 @@ import { readTlsFiles, type TlsFiles } from './tls-files.ts';
 
 type Surroundings = Pick<
   HttpSenderOptions,
-  'pipeline' | 'callback' | 'concurrency' | 'version' | 'clock'
+  'pipeline' | 'callback' | 'concurrency' | 'version' | 'clock' | 'test' | 'endpoint'
 >;
 
 /** @throws RowcallError CALLBACK_TLS when a certificate's file cannot be read or holds none */

@@ -37,7 +37,10 @@ export function eventRecord(n: number): LogRecord {
   };
 }
 
-export async function openEvents(): Promise<AdminScene & { readonly log: ChangeLog }> {
+/** @param more callbacks beside the two */
+export async function openEvents(
+  more: readonly object[] = [],
+): Promise<AdminScene & { readonly log: ChangeLog }> {
   const log = await openEmbeddedLog({
     ...{ path: `${tempDir()}/events.db`, maxBytes: 1e9, create: true },
     retention: { ageMs: 1e9, sizeBytes: 1e9 },
@@ -59,6 +62,7 @@ export async function openEvents(): Promise<AdminScene & { readonly log: ChangeL
         ...{ name: 'audit', tables: ['shop.*'], operations: ['insert'] },
         deliver: DELIVER,
       },
+      ...more,
     ],
   });
   const snapshot = delivering({ name: EVENT_CALLBACK });

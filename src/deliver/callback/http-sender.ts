@@ -60,6 +60,10 @@ export interface HttpSenderOptions {
   readonly proxy?: ProxyOptions;
   /** Asks the endpoint for leave first. */
   readonly handshake?: HandshakeOptions;
+  /** Marks every request as a test, for which no event stands. */
+  readonly test?: boolean;
+  /** Takes the requests instead of the endpoint, for who wants to see them. */
+  readonly endpoint?: Pick<Dispatcher, 'dispatch'>;
   /** For tests of the outgoing guard. */
   readonly resolve?: Resolve;
 }
@@ -72,6 +76,7 @@ export interface HttpSenderOptions {
 export class HttpSender implements Sender, BatchEndpoint {
   readonly #options: HttpSenderOptions;
   readonly #endpoint: Dispatcher;
+  readonly #taker: Pick<Dispatcher, 'dispatch'>;
   readonly #permission: WebhookPermission | null;
   readonly #slots: Slots;
   readonly #origin: string;
@@ -96,6 +101,7 @@ export class HttpSender implements Sender, BatchEndpoint {
       ...(proxy === undefined ? {} : { proxy }),
       ...(resolve === undefined ? {} : { resolve }),
     });
+    this.#taker = options.endpoint ?? this.#endpoint;
     this.#format = requestFormat(options.format, options.pipeline);
     this.#origin = url.origin;
     this.#path = `${url.pathname}${url.search}`;
@@ -103,6 +109,7 @@ export class HttpSender implements Sender, BatchEndpoint {
     this.#headers = [
       'user-agent',
       `rowcall/${options.version}`,
+      ...(options.test === true ? ['rowcall-test', 'true'] : []),
       ...checkedHeaders(options.headers),
     ];
     this.redact = redaction(options);
@@ -210,7 +217,7 @@ export class HttpSender implements Sender, BatchEndpoint {
       });
       signal.addEventListener('abort', onAbort, { once: true });
       const request = { origin: this.#origin, path: this.#path, method, headers, body };
-      this.#endpoint.dispatch(request, exchange);
+      this.#taker.dispatch(request, exchange);
     });
   }
 

@@ -14,6 +14,7 @@ import type { ApiParts } from './api-parts.ts';
 import { routeAudit } from './routes/audit.ts';
 import { routeCallbacks } from './routes/callbacks.ts';
 import { routeCallbackChanges } from './routes/callback-changes.ts';
+import { routeCallbackTrials } from './routes/callback-trials.ts';
 import { routeCallbackVersions } from './routes/callback-versions.ts';
 import { routeCompletions } from './routes/completions.ts';
 import { routeDeadLetters } from './routes/dead-letters.ts';
@@ -94,6 +95,7 @@ export async function registerApi(server: FastifyInstance, parts: ApiParts): Pro
       routeCallbacks(api, parts);
       routeCallbackChanges(api, parts);
       routeCallbackVersions(api, parts);
+      routeCallbackTrials(api, parts);
       routeLanes(api, parts);
       routeDeadLetters(api, parts);
       routeResends(api, parts);

@@ -116,7 +116,7 @@ async function startOf(
 }
 
 /** Retention may take what is looked at: what is left is looked at. */
-async function readFrom(
+export async function readFrom(
   log: ChangeLog,
   at: TopicPartition,
   offset: number,

@@ -1,6 +1,7 @@
 /** The commands under `rowcall callbacks`, and their options. */
 
 import type { Command } from 'commander';
+import { previewCallback, type PreviewOptions, testCallback } from './callback-trials.ts';
 import type { CliIo } from './io.ts';
 import { addApiOptions, positiveInteger } from './options.ts';
 import {
@@ -44,6 +45,7 @@ export function addCallbacks(program: Command, io: CliIo): void {
     .action((file: string, options: CallbackCommandOptions & { replace?: boolean }) =>
       registerCallback(file, options, io),
     );
+  addTrials(command, io);
   command('versions', 'what a callback was, the newest first')
     .argument('<name>')
     .action((name: string, options: CallbackCommandOptions) => listVersions(name, options, io));
@@ -70,6 +72,28 @@ export function addCallbacks(program: Command, io: CliIo): void {
     .argument('<name>')
     .option('--yes', 'also where events wait for it')
     .action((name: string, options: CallbackCommandOptions) => removeCallback(name, options, io));
+}
+
+function addTrials(command: (name: string, description: string) => Command, io: CliIo): void {
+  const requests = ['--requests', 'show the requests whole; what is secret stands as ***'] as const;
+  command('preview', 'which of the newest events a callback would get, and in what requests')
+    .argument('[name]')
+    .option(
+      '--file <file>',
+      'one that is not made yet: YAML or JSON, as it would stand under callbacks',
+    )
+    .option('--last <n>', 'look at so many events, 1,000 at most', positiveInteger, 100)
+    .option(...requests)
+    .action((name: string | undefined, options: PreviewOptions) =>
+      previewCallback(name, options, io),
+    );
+  command('test', 'send a sample event, marked by rowcall-test: true; it is in no books')
+    .argument('<name>')
+    .option('--event <id>', 'with the row of this event; else with a made-up one')
+    .option(...requests)
+    .action((name: string, options: Parameters<typeof testCallback>[1]) =>
+      testCallback(name, options, io),
+    );
 }
 
 const ACTIONS = [

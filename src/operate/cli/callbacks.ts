@@ -1,7 +1,5 @@
 /** `rowcall callbacks …`: who is called back, and how that is changed. */
 
-import { readFile } from 'node:fs/promises';
-import { parse } from 'yaml';
 import { z } from 'zod';
 import { RowcallError } from '../../errors.ts';
 import type { CallbackAction } from '../../state/state-store.ts';
@@ -9,6 +7,7 @@ import { callbackSchema, type Callback } from '../admin/routes/callbacks.ts';
 import { differenceSchema, versionSchema } from '../admin/routes/callback-versions.ts';
 import { madeSchema } from '../admin/routes/callback-changes.ts';
 import { ApiClient, type ApiOptions, pages } from './api-client.ts';
+import { readCallback } from './callback-file.ts';
 import type { CliIo } from './io.ts';
 import { printJson } from './listing.ts';
 import { actStored, listStored, showStored } from './stored-callbacks.ts';
@@ -217,22 +216,4 @@ export async function removeCallback(
 function tellSecret({ secret }: z.output<typeof madeSchema>, io: CliIo): void {
   if (secret === undefined) return;
   io.out(`Its secret, shown this once:\n  ${secret}\n`);
-}
-
-async function readCallback(file: string): Promise<Record<string, unknown>> {
-  const fail = (why: string, cause?: unknown): RowcallError =>
-    new RowcallError('USAGE', `${file} ${why}`, {
-      cure: 'Name a YAML or JSON file with one callback, as it would stand under callbacks.',
-      cause,
-    });
-  let value: unknown;
-  try {
-    value = parse(await readFile(file, 'utf8'));
-  } catch (error) {
-    throw fail('cannot be read', error);
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw fail('holds no callback');
-  }
-  return { ...value };
 }

@@ -19,7 +19,7 @@ import { problems } from '../schemas.ts';
 import { callbackName, callbackSchema, etagOf, findCallback } from './callbacks.ts';
 
 /** Checked by the configuration's own schema, whose errors say more: here it only describes what may be sent. */
-const writtenBody = z
+export const writtenBody = z
   .record(z.string(), z.unknown())
   .describe('As in the YAML (docs/CONFIG.md, docs/CHANGING.md); not module, tls, proxy, ${}.')
   .meta({ ...registeredJsonSchema() });
@@ -252,7 +252,10 @@ function sameName(written: Written, name: string): Written {
 }
 
 /** Standard Webhooks are signed; who gives no secret gets one. */
-function withOwnSecret(written: Written): { readonly written: Written; readonly secret?: string } {
+export function withOwnSecret(written: Written): {
+  readonly written: Written;
+  readonly secret?: string;
+} {
   const deliver = section(written['deliver']);
   const signs = (deliver['format'] ?? 'standard-webhooks') === 'standard-webhooks';
   if (!signs || deliver['url'] === undefined || deliver['secrets'] !== undefined) {
