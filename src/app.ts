@@ -38,6 +38,7 @@ import { closeAfter } from './shared/close-after.ts';
 import { type Logger, silentLogger } from './shared/logger.ts';
 import type { Service } from './shared/service.ts';
 import { supervise } from './shared/supervise.ts';
+import { asksForAnswer, onSettledOptions } from './settled-writer.ts';
 import { sourceServers } from './source-connection.ts';
 import { watchSource } from './source-watch.ts';
 import type { Cursor, StateStore } from './state/state-store.ts';
@@ -331,11 +332,14 @@ export class App {
     desk: CompletionDesk | null,
   ): Promise<CallbackOptions> {
     const { clock } = this.#parts;
+    // Its connections are made when it is first used: what is built and not used needs no closing.
+    const onSettled = await onSettledOptions(callback.onSettled, this.#parts.clock);
     const sender = await this.#buildSender(callback);
     const made = await asynchronous(sender, callback, { desk, version: VERSION, clock });
     return {
       ...callback,
       ...made,
+      onSettled,
       version,
       inProcess: callback.deliver.type !== 'http',
       // Also where oversize is `stop` now: the log may hold references from before.
@@ -361,6 +365,7 @@ export class App {
     }
     return httpCallback(deliver, {
       batch,
+      keepsAnswer: asksForAnswer(callback.onSettled),
       pipeline: this.#config.name,
       callback: name,
       concurrency,

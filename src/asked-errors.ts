@@ -98,6 +98,17 @@ export const ASKED_ERRORS = {
   COMPLETION_LATE: { retriable: false, exit: 1, http: 409, cure: 'Nothing to do: it has ended.' },
   COMPLETION_INVALID: { retriable: false, exit: 1, http: 400, cure: 'See docs/ASYNC.md.' },
   COMPLETIONS_CLOSED: { retriable: true, exit: 1, http: 503, cure: 'Post it again.' },
+  ON_SETTLED_FAILED: {
+    retriable: true,
+    exit: 1,
+    cure: 'See docs/ON-SETTLED.md: it is tried again by itself.',
+  },
+  SETTLEMENT_UNKNOWN: {
+    retriable: false,
+    exit: 2,
+    http: 404,
+    cure: 'GET /v1/settlements lists those that wait (docs/ON-SETTLED.md).',
+  },
   RESEND_UNKNOWN: {
     retriable: false,
     exit: 2,

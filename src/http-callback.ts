@@ -15,7 +15,14 @@ import { readTlsFiles, type TlsFiles } from './tls-files.ts';
 
 type Surroundings = Pick<
   HttpSenderOptions,
-  'pipeline' | 'callback' | 'concurrency' | 'version' | 'clock' | 'test' | 'endpoint'
+  | 'pipeline'
+  | 'callback'
+  | 'concurrency'
+  | 'version'
+  | 'clock'
+  | 'keepsAnswer'
+  | 'test'
+  | 'endpoint'
 >;
 
 /** @throws RowcallError CALLBACK_TLS when a certificate's file cannot be read or holds none */
@@ -45,7 +52,10 @@ export async function httpSender(
 /** The same, several events in a request where the callback asks for that. */
 export async function httpCallback(
   deliver: HttpDeliverConfig,
-  surroundings: Surroundings & { readonly batch: BatchOptions | undefined },
+  surroundings: Surroundings & {
+    readonly batch: BatchOptions | undefined;
+    readonly keepsAnswer: boolean;
+  },
 ): Promise<Sender> {
   const { batch, ...others } = surroundings;
   const sender = await httpSender(deliver, others);

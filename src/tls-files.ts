@@ -13,7 +13,7 @@ export interface TlsFiles {
 
 /** Which section it is, and the code of what is wrong with its files. */
 export interface TlsSection {
-  readonly name: 'source.tls' | 'log.tls' | 'deliver.tls';
+  readonly name: 'source.tls' | 'log.tls' | 'deliver.tls' | 'on_settled.tls';
   readonly code: 'SOURCE_TLS' | 'LOG_TLS' | 'CALLBACK_TLS';
 }
 

@@ -9,7 +9,9 @@ import { checkAsync } from './check-async.ts';
 import { checkBatch } from './check-batch.ts';
 import { checkDelivery } from './check-delivery.ts';
 import { checkHandOvers } from './check-hand-over.ts';
+import { checkOnSettled } from './check-on-settled.ts';
 import { checkFormats, checkTables } from './check-tables.ts';
+import { checkTls } from './check-tls.ts';
 import type { Problem } from './problems.ts';
 import { parseDuration, parseSize } from './quantities.ts';
 import { isPattern, listsMeet } from './table-globs.ts';
@@ -33,6 +35,7 @@ export function crossCheck(value: unknown, context: CrossCheckContext): Problem[
     ...checkCallbacks(list(root['callbacks']), list(root['tables']), context),
     ...checkAsync(root),
     ...checkHandOvers(list(root['callbacks'])),
+    ...checkOnSettled(list(root['callbacks']), list(root['tables'])),
   ];
 }
 
@@ -68,7 +71,7 @@ function checkSource(source: Section): Problem[] {
       );
     }
   }
-  return [...found, ...checkTls(section(source['tls']), 'source')];
+  return [...found, ...checkTls(section(source['tls']), ['source'])];
 }
 
 /** A file's name means something on one server only, and whichever answers first would be asked for it. */
@@ -78,26 +81,9 @@ function checkStart(source: Section): Problem[] {
   return [problem(['source', 'start', 'file'], text, 'key')];
 }
 
-function checkTls(tls: Section, owner: 'source' | 'log'): Problem[] {
-  const at = (key: string, message: string): Problem =>
-    problem([owner, 'tls', key], message, 'key');
-  const found: Problem[] = [];
-  const mode = tls['mode'];
-  if (mode === 'off') {
-    for (const key of ['ca', 'cert', 'key']) {
-      if (has(tls, key)) found.push(at(key, 'has no effect with mode: off; remove one of them'));
-    }
-  } else if (has(tls, 'ca') && (mode === undefined || mode === 'required')) {
-    found.push(at('ca', 'is used only with mode: verify-ca or verify-identity; write one of them'));
-  }
-  if (has(tls, 'cert') && !has(tls, 'key')) found.push(at('cert', 'needs key as well'));
-  if (has(tls, 'key') && !has(tls, 'cert')) found.push(at('key', 'needs cert as well'));
-  return found;
-}
-
 function checkStorage(root: Section, baseDir: string): Problem[] {
   const log = section(root['log']);
-  if (log['type'] === 'kafka') return checkTls(section(log['tls']), 'log');
+  if (log['type'] === 'kafka') return checkTls(section(log['tls']), ['log']);
   const found: Problem[] = [];
   const retained = quantity(section(log['retention'])['size'] ?? '10GiB', parseSize);
   const limit = quantity(log['max_size'] ?? '50GiB', parseSize);

@@ -78,7 +78,12 @@ function printServers(servers: SourceConfig['servers']): Record<string, unknown>
   };
 }
 
-function printUrl({ host, port, user, password }: SourceConfig['servers'][number]): string {
+function printUrl({
+  host,
+  port,
+  user,
+  password,
+}: Omit<SourceConfig['servers'][number], 'socketPath'>): string {
   const account = `${encodeURIComponent(user)}${password === null ? '' : `:${MASK}`}`;
   return `mysql://${account}@${formatHostAndPort({ host: host ?? '', port })}`;
 }
@@ -198,8 +203,23 @@ export function printCallback(callback: CallbackConfig): Record<string, unknown>
     on_exhausted: callback.onExhausted,
     fallback: callback.fallback ?? null,
     compensate: callback.compensate ?? null,
+    on_settled: printOnSettled(callback.onSettled),
     lanes: { max_events: lanes.maxEvents, max_bytes: formatSize(lanes.maxBytes) },
   });
+}
+
+function printOnSettled(settled: CallbackConfig['onSettled']): Record<string, unknown> | null {
+  if (settled === null) return null;
+  const { server, tls, sql, statuses, timeoutMs, maxPending } = settled;
+  const { database } = server;
+  return {
+    url: `${printUrl(server)}${database === null ? '' : `/${encodeURIComponent(database)}`}`,
+    tls: withoutNull(tls),
+    sql,
+    statuses,
+    timeout: formatDuration(timeoutMs),
+    max_pending: maxPending,
+  };
 }
 
 function printRateLimit(limit: CallbackConfig['rateLimit']): Record<string, unknown> | null {

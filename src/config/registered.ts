@@ -18,6 +18,8 @@ import { has, problem, section } from './written.ts';
 const FILE_ONLY = ['module', 'thread', 'tls', 'proxy'];
 /** One of the file is whole only with those that it names, and so would one of these be; nothing keeps them together. */
 const HAND_OVER = ['fallback', 'compensate'];
+/** It would reach into the network as well. */
+const CALLBACK_FILE_ONLY = [...HAND_OVER, 'on_settled'];
 const schema = z.object({ callbacks: callbacksSchema });
 
 export type CheckedCallback =
@@ -55,7 +57,7 @@ export function registeredJsonSchema(): Readonly<Record<string, unknown>> {
     type: 'object',
     additionalProperties: false,
     properties: {
-      ...section(without(described.properties, HAND_OVER)),
+      ...section(without(described.properties, CALLBACK_FILE_ONLY)),
       deliver: { ...deliver, properties: Object.fromEntries(allowed), required: ['url'] },
     },
     // Nobody names one of these as fallback, so that it must say itself what it is called for.
@@ -69,7 +71,7 @@ function restrictions(written: unknown, config: Config): Problem[] {
   const found = FILE_ONLY.filter((key) => has(deliver, key)).map((key) =>
     problem(at(key), 'is only for callbacks of the configuration file; remove it', 'key'),
   );
-  for (const key of HAND_OVER.filter((one) => has(section(written), one))) {
+  for (const key of CALLBACK_FILE_ONLY.filter((one) => has(section(written), one))) {
     const text = 'is only for callbacks of the configuration file; remove it';
     found.push(problem(['callbacks', 0, key], text, 'key'));
   }

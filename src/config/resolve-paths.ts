@@ -23,6 +23,10 @@ export function resolvePaths(config: Config, baseDir: string): Config {
     callbacks: config.callbacks.map((callback): CallbackConfig => ({
       ...callback,
       deliver: resolveDeliver(callback.deliver, from),
+      onSettled:
+        callback.onSettled === null
+          ? null
+          : { ...callback.onSettled, tls: resolveTls(callback.onSettled.tls, from) },
     })),
   };
 }

@@ -61,6 +61,7 @@ export type CallbackConfig = Config['callbacks'][number];
 export type DeliverConfig = CallbackConfig['deliver'];
 export type HttpDeliverConfig = Extract<DeliverConfig, { type: 'http' }>;
 export type PollConfig = NonNullable<NonNullable<HttpDeliverConfig['async']>['completion']>;
+export type OnSettledConfig = NonNullable<CallbackConfig['onSettled']>;
 export type LogLevel = Config['logLevel'];
 
 /**

@@ -9,6 +9,7 @@ import type { BreakerOptions } from './lane/breaker.ts';
 import type { RateLimit } from './lane/token-bucket.ts';
 import type { Priority } from './lane/turns.ts';
 import type { RetryPolicy } from './retry/policy.ts';
+import type { OnSettledOptions } from './settle/settlement-writer.ts';
 
 /** What a callback's owner wants to see again with each of its events. */
 export type Metadata = Readonly<Record<string, string | number | boolean>>;
@@ -70,5 +71,7 @@ export interface CallbackOptions {
   readonly sender: Sender;
   /** It is called in this process, which it can end: also in a thread of its own. False unless said otherwise. */
   readonly inProcess?: boolean | undefined;
+  /** What is written back of each event that is settled. */
+  readonly onSettled?: OnSettledOptions | undefined;
   readonly async?: AsyncOptions | undefined;
 }

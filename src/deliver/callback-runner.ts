@@ -2,6 +2,7 @@
 
 import { RowcallError, toRowcallError } from '../errors.ts';
 import type { ChangeLog, LowWaterMark } from '../log/change-log.ts';
+import { present } from '../shared/assert.ts';
 import type { Clock, Random } from '../shared/clock.ts';
 import type { LargeWork } from '../shared/large-work.ts';
 import type { Logger } from '../shared/logger.ts';
@@ -25,6 +26,8 @@ import type { Turns } from './lane/turns.ts';
 import { ResendWorker } from './lane/resends.ts';
 import { Matcher } from './match/matcher.ts';
 import { Progress } from './settle/progress.ts';
+import { SettlementWorker } from './settle/settlement-worker.ts';
+import { Settlements, type SettlementsSnapshot } from './settle/settlements.ts';
 import type { Settler } from './settle/settler.ts';
 
 export interface RunnerParts {
@@ -85,10 +88,26 @@ export interface CallbackSnapshot {
   readonly superseded: number;
   /** Attempts answered with 202 of which nothing was heard in time. */
   readonly overdue: number;
+  /** Statements of `on_settled`; null where there is none. */
+  readonly settlements: SettlementsSnapshot | null;
   /** Commit to callback: counts per bucket of LATENCY_BOUNDS_MS, not cumulative, and their sum in ms. */
   readonly latencyBuckets: readonly number[];
   readonly latencySumMs: number;
   readonly partitions: readonly PartitionSnapshot[];
+}
+
+/** What is opened for one runner. */
+interface RunnerOwn {
+  readonly hold: CallbackHold | null;
+  readonly handingOver: HandingOver;
+  readonly settlements: Settlements | null;
+  readonly care: HandlerCare | null;
+}
+
+/** Where what is to be written back has no room either, nothing is taken in. */
+function whereRoom(handingOver: HandingOver, settlements: Settlements | null): HandingOver {
+  if (settlements === null) return handingOver;
+  return { ...handingOver, hasRoom: () => settlements.hasRoom && handingOver.hasRoom() };
 }
 
 /**
@@ -109,6 +128,9 @@ export class CallbackRunner {
   readonly #awaitedWorker: AwaitedWorker;
   readonly #leaveDesk: () => void;
   readonly #resendWorker: ResendWorker;
+  readonly #settlements: Settlements | null;
+  /** Ends when no statement of `on_settled` is under way any more. */
+  readonly #writing: Promise<void> | null;
   readonly #barriers: Barriers;
   readonly #counters: CallbackCounters;
   readonly #retiring = new AbortController();
@@ -129,12 +151,13 @@ export class CallbackRunner {
     const handingOver = await parts.handOvers.from(options, () => {
       onRoom();
     });
+    const settlements = await Settlements.open(options, parts);
     const holds = await parts.state.callbackHolds();
     const hold = holds.find(({ callback }) => callback === options.name) ?? null;
     const counters = before === undefined ? new CallbackCounters() : before.#counters;
     const care = await HandlerCare.open({ ...parts, options }, cursors);
-    const shared = { ...parts, hold, handingOver, care };
-    const runner = new CallbackRunner(options, shared, lanes, counters);
+    const own = { hold, settlements, care, handingOver: whereRoom(handingOver, settlements) };
+    const runner = new CallbackRunner(options, { ...parts, ...own }, lanes, counters);
     onRoom = () => {
       runner.#dispatcher.passRoom();
       runner.#laneWorker.wake();
@@ -144,16 +167,13 @@ export class CallbackRunner {
       runner.#dispatcher.cutOff(cutOff);
       for (const change of judged(cutOff)) parts.settler.change(change);
     }
+    if (settlements !== null) settlements.onRoom = onRoom;
     return runner;
   }
 
   private constructor(
     options: CallbackOptions,
-    shared: RunnerParts & {
-      readonly hold: CallbackHold | null;
-      readonly handingOver: HandingOver;
-      readonly care: HandlerCare | null;
-    },
+    shared: RunnerParts & RunnerOwn,
     lanes: LaneIndex,
     counters: CallbackCounters,
   ) {
@@ -216,6 +236,19 @@ export class CallbackRunner {
       resends: this.#dispatcher.resends,
     });
     this.#watch(this.#resendWorker.run(parts.signal));
+    this.#settlements = parts.settlements;
+    this.#writing = parts.settlements === null ? null : this.#writeBack(parts.settlements);
+  }
+
+  #writeBack(settlements: Settlements): Promise<void> {
+    const worker = new SettlementWorker({
+      ...{ ...this.#parts, callback: this.#options.name, settlements },
+    });
+    settlements.onMade = () => {
+      worker.wake();
+    };
+    this.#watch(worker.run(this.#parts.signal));
+    return present(this.#running.at(-1), 'the work that is watched');
   }
 
   get name(): string {
@@ -248,6 +281,7 @@ export class CallbackRunner {
   async stop(): Promise<void> {
     await this.#dispatcher.stop();
     this.#endCare();
+    await this.#writing;
     await this.#close();
   }
 
@@ -283,7 +317,10 @@ export class CallbackRunner {
 
   #close(): Promise<void> {
     this.#leaveDesk();
-    this.#closing ??= this.#options.sender.close();
+    const { sender, onSettled } = this.#options;
+    this.#closing ??= Promise.all([sender.close(), onSettled?.writer.close()]).then(
+      () => undefined,
+    );
     return this.#closing;
   }
 
@@ -321,6 +358,7 @@ export class CallbackRunner {
       deadLetters: this.#counters.deadCount,
       superseded: this.#counters.supersededCount,
       overdue: this.#counters.overdueCount,
+      settlements: this.#settlements?.snapshot ?? null,
       latencyBuckets: this.#counters.latencyBuckets,
       latencySumMs: this.#counters.latencySumMs,
       partitions: this.#partitions.map(({ progress, stopped }) => ({

@@ -17,6 +17,7 @@ import type {
 } from './completion.ts';
 import type { HandlerChange, HandlerStore } from './handler-store.ts';
 import type { ResendAction, ResendChange, ResendStore } from './resend-store.ts';
+import type { SettlementAction, SettlementChange, SettlementStore } from './settlement-store.ts';
 import type { WhereaboutsStore } from './whereabouts.ts';
 
 /** Half-open run of offsets [from, to). */
@@ -212,7 +213,11 @@ export type StateChange =
   | ({ readonly type: 'lane-filtered'; readonly offset: number } & LaneKey)
   | HoldChange
   | HandlerChange
-  | ResendChange;
+  | ResendChange
+  | SettlementChange;
+
+/** A change of cursors, lanes and holds: the others have tables of their own. */
+export type OwnChange = Exclude<StateChange, HandlerChange | ResendChange | SettlementChange>;
 
 /** The endpoint's own word on the callback as a whole. It touches no books. */
 export type HoldChange =
@@ -301,7 +306,8 @@ export interface AuditEntry extends Asked {
     | 'callback-register'
     | 'callback-remove'
     | 'dead-letter-resend'
-    | `resend-${ResendAction}`;
+    | `resend-${ResendAction}`
+    | `settlement-${SettlementAction}`;
   readonly callback: string;
   readonly topic: string | null;
   readonly key: string | null;
@@ -330,7 +336,8 @@ export interface PageOf {
   readonly limit: number;
 }
 
-export interface StateStore extends CallbackStore, HandlerStore, ResendStore, WhereaboutsStore {
+export interface StateStore
+  extends CallbackStore, HandlerStore, ResendStore, SettlementStore, WhereaboutsStore {
   /** Made with the store: tells a log whether its reader's state is still the same one. */
   readonly id: string;
 

@@ -11,6 +11,7 @@ import { describeHandOvers } from './state-store-hand-over.contract.ts';
 import { describeHandlers } from './state-store-handlers.contract.ts';
 import { describeHolds } from './state-store-holds.contract.ts';
 import { describeResends } from './state-store-resends.contract.ts';
+import { describeSettlements } from './state-store-settlements.contract.ts';
 import { describeLanes } from './state-store-lanes.contract.ts';
 import { describeStateModel } from './state-store-model.ts';
 import type { StateTraits, StateUnderTest } from './state-store-samples.ts';
@@ -46,6 +47,7 @@ export function describeStateStore(
     describeHolds(make);
     describeCallbacks(make);
     describeResends(make, traits);
+    describeSettlements(make, traits);
     describeStateModel(make, traits);
   });
 }

@@ -145,6 +145,7 @@ async function openRegistry(
     build: ({ config: callback, version }) =>
       Promise.resolve({
         ...callback,
+        onSettled: undefined,
         version,
         sender: {
           send: () => Promise.resolve({ kind: 'delivered' as const }),

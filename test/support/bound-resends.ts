@@ -1,14 +1,18 @@
-/** The state store's part for resends as a plain object, to stand in one that replaces other methods. */
+/** The state store's parts for resends and settlements as a plain object, to stand in one that replaces other methods. */
 
 import type { HandlerStore } from '../../src/state/handler-store.ts';
 import type { ResendStore } from '../../src/state/resend-store.ts';
+import type { SettlementStore } from '../../src/state/settlement-store.ts';
 import type { WhereaboutsStore } from '../../src/state/whereabouts.ts';
 
 export function boundResends(
-  store: HandlerStore & ResendStore & WhereaboutsStore,
-): HandlerStore & ResendStore & WhereaboutsStore {
+  store: HandlerStore & ResendStore & SettlementStore & WhereaboutsStore,
+): HandlerStore & ResendStore & SettlementStore & WhereaboutsStore {
   return {
     handlers: () => store.handlers(),
+    countSettlements: (callback) => store.countSettlements(callback),
+    settlements: (page) => store.settlements(page),
+    actOnSettlement: (id, action, asked) => store.actOnSettlement(id, action, asked),
     scanDeadLetters: (scan) => store.scanDeadLetters(scan),
     countDeadLetters: (scan) => store.countDeadLetters(scan),
     resendOne: (id, data, asked) => store.resendOne(id, data, asked),

@@ -1,6 +1,7 @@
 /** What delivery has made durable: followed change by change, and held against the store's own books. */
 import { type HandlerChange, isHandlerChange } from '../../src/state/handler-store.ts';
 import type { ResendChange } from '../../src/state/resend-store.ts';
+import { isSettlementChange, type SettlementChange } from '../../src/state/settlement-store.ts';
 import type {
   Cursor,
   HandOver,
@@ -254,6 +255,8 @@ export class Books {
         throw new Violation('G6: nobody asked for a resend');
       } else if (isHandlerChange(change)) {
         throw new Violation('G6: no handler runs in the process');
+      } else if (isSettlementChange(change)) {
+        throw new Violation('G6: nothing is to be written back');
       } else {
         this.#laneChanged(`${change.callback} ${change.topic} ${change.key}`, change);
       }
@@ -275,7 +278,10 @@ export class Books {
 
   #laneChanged(
     key: string,
-    change: Exclude<StateChange, HandlerChange | HoldChange | ResendChange | { type: 'progress' }>,
+    change: Exclude<
+      StateChange,
+      HandlerChange | HoldChange | ResendChange | SettlementChange | { type: 'progress' }
+    >,
   ): void {
     const lane = this.#lanes.get(key);
     if (change.type === 'lane-append') {

@@ -15,6 +15,7 @@ import { timestamp } from '../timestamp.ts';
 import { breakerSchema } from './breaker.ts';
 import { deliverSchema } from './deliver.ts';
 import { metadataSchema, payloadSchema, whenSchema } from './expressions.ts';
+import { onSettledSchema } from './on-settled.ts';
 import { rateLimitSchema } from './rate-limit.ts';
 import { retrySchema } from './retry.ts';
 
@@ -100,6 +101,7 @@ export const callbackSchema = z
       compensate: slug('compensate: undo-order')
         .optional()
         .describe('The callback that gets an exhausted event with what its attempts came to.'),
+      on_settled: onSettledSchema,
       lanes: z
         .strictObject({
           max_events: count(1, 1_000_000_000).default(1_000_000).describe('Events in all lanes.'),
@@ -114,9 +116,16 @@ export const callbackSchema = z
     { error: expecting('a mapping', '{ name: orders, tables: [shop.orders], deliver: … }') },
   )
   .transform(
-    ({ on_exhausted: onExhausted, coalesce: coalesceMs, rate_limit: rateLimit, ...callback }) => ({
+    ({
+      on_exhausted: onExhausted,
+      on_settled: onSettled,
+      coalesce: coalesceMs,
+      rate_limit: rateLimit,
+      ...callback
+    }) => ({
       ...callback,
       rateLimit,
+      onSettled,
       ...(coalesceMs === undefined ? {} : { coalesceMs }),
       tables: callback.tables ?? [],
       onExhausted: handsOver(callback) ? 'dead-letter' : onExhausted,

@@ -110,7 +110,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #answered(): void {
     if (this.#mode === 'ended') return;
     const { clock, redact, reader } = this.#options;
-    if (reader !== undefined && isDelivered(this.#status)) {
+    if (reader !== undefined && isDelivered(this.#status) && !this.#isAccepted) {
       const isWhole = this.#bytes <= reader.maxBytes;
       this.#end(reader.read(isWhole ? Buffer.concat(this.#chunks) : null));
       return;

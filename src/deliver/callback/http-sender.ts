@@ -10,6 +10,7 @@ import { endpointDispatcher, type ProxyOptions } from './endpoint-dispatcher.ts'
 import { Exchange, type ExchangeOptions } from './exchange.ts';
 import { type HandshakeOptions, WebhookPermission } from './webhook-permission.ts';
 import type { Resolve, TlsIdentity } from './outgoing-guard.ts';
+import { MAX_ANSWER_BYTES } from '../../on-settled/parameters.ts';
 import { redaction } from './redaction.ts';
 import { requestFormat, type RequestFormat, type RequestFormatName } from './request-format.ts';
 import type { BatchEndpoint, BatchPost } from './batch-sender.ts';
@@ -56,6 +57,8 @@ export interface HttpSenderOptions {
   readonly clock: Clock;
   /** Whether 202 says that the end will be told later. */
   readonly asynchronous?: boolean;
+  /** Somebody asks for what the receiver answers to a delivery. */
+  readonly keepsAnswer?: boolean;
   readonly tls?: TlsIdentity;
   readonly proxy?: ProxyOptions;
   /** Asks the endpoint for leave first. */
@@ -197,7 +200,7 @@ export class HttpSender implements Sender, BatchEndpoint {
     body: Uint8Array | Readable,
     { signal, reader }: ExchangeParts,
   ): Promise<Outcome> {
-    const { clock, timeoutMs, method, asynchronous = false } = this.#options;
+    const { clock, timeoutMs, method, asynchronous = false, keepsAnswer = false } = this.#options;
     return new Promise((resolve, reject) => {
       const onAbort = (): void => {
         const reason = signal.reason as Error;
@@ -208,7 +211,7 @@ export class HttpSender implements Sender, BatchEndpoint {
         clock,
         timeoutMs,
         redact: this.redact,
-        ...(reader === undefined ? {} : { reader }),
+        ...(reader === undefined ? (keepsAnswer ? { reader: ANSWER_READER } : {}) : { reader }),
         asynchronous,
         onEnd: (outcome) => {
           signal.removeEventListener('abort', onAbort);
@@ -224,6 +227,14 @@ export class HttpSender implements Sender, BatchEndpoint {
   /** Takes our secrets out of the endpoint's words. */
   readonly redact: (text: string) => string;
 }
+
+const ANSWER_READER: NonNullable<ExchangeOptions['reader']> = {
+  maxBytes: MAX_ANSWER_BYTES,
+  read: (body) => ({
+    kind: 'delivered',
+    answer: body === null ? { bytes: 'too-long' } : body.toString('utf8'),
+  }),
+};
 
 interface ExchangeParts {
   readonly signal: AbortSignal;

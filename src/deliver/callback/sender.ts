@@ -2,6 +2,7 @@
 
 import type { OperationCode } from '../../change-event.ts';
 import type { HttpAnswer } from '../../expression/answer-expression.ts';
+import type { AnswerBody } from '../../on-settled/parameters.ts';
 import type { FailedElsewhere, FailureCause, HandOverOrigin } from '../../state/state-store.ts';
 
 /** An event on its way to one callback. */
@@ -74,6 +75,17 @@ export interface AcceptedOutcome {
   readonly statusUrl?: string | null;
 }
 
+/** Nothing was sent. */
+export interface FilteredOutcome {
+  readonly kind: 'filtered';
+}
+
+export interface DeliveredOutcome {
+  readonly kind: 'delivered';
+  /** What the receiver answered, where somebody asks for it. */
+  readonly answer?: AnswerBody;
+}
+
 /**
  * What an attempt came to. `unreachable`: the endpoint as a whole refuses or cannot be reached, so the
  * callback pauses and the event's attempts are not used up. `gone`: the endpoint wants no event any more, this one
@@ -81,8 +93,8 @@ export interface AcceptedOutcome {
  * none of the callback's. `held`: nothing was sent, since it might not be any more when its turn came; no attempt was made.
  */
 export type Outcome =
-  | { readonly kind: 'delivered' }
-  | { readonly kind: 'filtered' }
+  | DeliveredOutcome
+  | FilteredOutcome
   | { readonly kind: 'held' }
   | AcceptedOutcome
   | Failed

@@ -10,9 +10,11 @@ import type { CallbackCounters } from './callback-counters.ts';
 import type { GateParts } from './gate.ts';
 import type { HandlerCare } from './handler-care.ts';
 import type { LaneIndex } from './lane-index.ts';
+import type { OutcomeParts } from './outcome-changes.ts';
 import type { Turns } from './turns.ts';
 
-export interface DispatcherParts extends Pick<GateParts, 'handingOver'> {
+export interface DispatcherParts
+  extends Pick<GateParts, 'handingOver'>, Pick<OutcomeParts, 'settlements'> {
   readonly options: CallbackOptions;
   readonly settler: Settler;
   readonly lanes: LaneIndex;

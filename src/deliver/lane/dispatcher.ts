@@ -286,12 +286,12 @@ export class Dispatcher {
       case 'accepted':
         return this.#headAccepted(key, queue, this.#changes.accepted(outcome, 1));
       case 'filtered':
-        this.#changes.settled(event, 'filtered');
+        this.#changes.settled(event, outcome);
         return this.#headDone(key, queue, event);
       case 'delivered':
         this.#parts.counters.delivered(this.#parts.clock.now() - event.record.timestampMs);
         failpoint('after-callback-before-cursor');
-        this.#changes.settled(event, 'delivered');
+        this.#changes.settled(event, outcome);
         return this.#headDone(key, queue, event);
       default:
         unreachable(outcome);

@@ -2,7 +2,7 @@
 
 import { present, unreachable } from '../../shared/assert.ts';
 import type { DueLane } from '../../state/state-store.ts';
-import type { AcceptedOutcome, Failed, Throttled } from '../callback/sender.ts';
+import type { AcceptedOutcome, DeliveredOutcome, Failed, Throttled } from '../callback/sender.ts';
 import { failureOf } from '../completion/ending-outcome.ts';
 import type { Attempts } from './attempts.ts';
 import type { DispatcherParts } from './dispatcher-parts.ts';
@@ -57,18 +57,18 @@ export class LaneHeads {
       case 'accepted':
         return this.#laneAccepted(lane, outcome);
       case 'filtered':
-        this.#parts.changes.headEnded(lane, 'lane-filtered');
+        this.#parts.changes.headEnded(lane, outcome);
         return this.#headLeft(lane);
       case 'delivered':
-        return this.#laneDelivered(lane);
+        return this.#laneDelivered(lane, outcome);
       default:
         unreachable(outcome);
     }
   }
 
-  #laneDelivered(lane: DueLane): Promise<void> {
+  #laneDelivered(lane: DueLane, outcome: DeliveredOutcome): Promise<void> {
     this.#parts.counters.delivered(this.#parts.clock.now() - lane.head.timestampMs);
-    this.#parts.changes.headEnded(lane, 'lane-delivered');
+    this.#parts.changes.headEnded(lane, outcome);
     return this.#headLeft(lane);
   }
 
@@ -90,7 +90,8 @@ export class LaneHeads {
     if (ending === null) return this.skip(lane);
     if (ending.status === 'overdue') this.#parts.counters.wasOverdue();
     const failure = failureOf(ending);
-    return failure === null ? this.#laneDelivered(lane) : this.failed(lane, failure);
+    if (failure !== null) return this.failed(lane, failure);
+    return this.#laneDelivered(lane, { kind: 'delivered', answer: ending.result });
   }
 
   /** An attempt for its head was not what was wanted. */

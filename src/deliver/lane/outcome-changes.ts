@@ -6,21 +6,30 @@ import type { Accepted } from '../../state/completion.ts';
 import {
   type DueLane,
   type HandOver,
+  type LaneEvent,
   type LaneKey,
   laneEventBytes,
 } from '../../state/state-store.ts';
 import type { CallbackOptions } from '../callback-options.ts';
 import type { DueResend } from '../../state/resend-store.ts';
 import { unreachable } from '../../shared/assert.ts';
-import type { AcceptedOutcome, Failed, Outcome, Throttled } from '../callback/sender.ts';
+import type {
+  AcceptedOutcome,
+  DeliveredOutcome,
+  Failed,
+  FilteredOutcome,
+  Outcome,
+  Throttled,
+} from '../callback/sender.ts';
 import { type AttemptsSoFar, judge, type Verdict } from '../retry/policy.ts';
+import type { SettledEnd, Settlements } from '../settle/settlements.ts';
 import type { Settler } from '../settle/settler.ts';
 import type { CallbackCounters } from './callback-counters.ts';
 import { coalesces } from './coalescing.ts';
 import type { HandingOver } from './hand-overs.ts';
 import type { LaneIndex } from './lane-index.ts';
 import { laneKey } from './order-key.ts';
-import { laneEvent, type PendingEvent } from './pending-event.ts';
+import { laneEvent, outgoing, outgoingFromLane, type PendingEvent } from './pending-event.ts';
 
 type Before = AttemptsSoFar & Pick<DueLane, 'awaiting' | 'version'>;
 
@@ -45,6 +54,8 @@ export interface OutcomeParts {
   readonly random: Random;
   readonly counters: CallbackCounters;
   readonly handingOver: HandingOver;
+  /** Null where nothing is written back of what is settled. */
+  readonly settlements?: Settlements | null | undefined;
 }
 
 /**
@@ -74,9 +85,10 @@ export class OutcomeChanges {
   }
 
   /** An event of the fast path is done with. */
-  settled(event: PendingEvent, as: 'delivered' | 'filtered'): void {
-    event.progress[as](event.record.offset);
+  settled(event: PendingEvent, { kind, ...outcome }: DeliveredOutcome | FilteredOutcome): void {
+    event.progress[kind](event.record.offset);
     settleOthers(event);
+    if (kind === 'delivered') this.#end(event, { status: kind, attempts: 1, ...outcome });
   }
 
   /** From now on the attempt's end is awaited. */
@@ -116,6 +128,7 @@ export class OutcomeChanges {
     const handOvers = this.#handOver(keyOf(event), event.bytes);
     const dead = { type: 'dead', ...keyOf(event), event: laneEvent(event), failure } as const;
     this.#parts.settler.change({ ...dead, ...handOvers });
+    this.#end(event, { status: 'dead', ...failure });
   }
 
   headFailed(lane: DueLane, verdict: Verdict): void {
@@ -131,16 +144,34 @@ export class OutcomeChanges {
     this.#left(lane);
     const handOvers = this.#handOver(lane, laneEventBytes(lane.head));
     this.#parts.settler.change({ type: 'lane-dead', ...headOf(lane), failure, ...handOvers });
+    this.#endLane(lane, lane.head, { status: 'dead', ...failure });
   }
 
-  headEnded(lane: DueLane, type: 'lane-delivered' | 'lane-filtered'): void {
+  headEnded(lane: DueLane, { kind, ...outcome }: DeliveredOutcome | FilteredOutcome): void {
     this.#left(lane);
-    this.#parts.settler.change({ type, ...headOf(lane) });
+    this.#parts.settler.change({ type: `lane-${kind}`, ...headOf(lane) });
+    if (kind === 'filtered') return;
+    const attempts = lane.awaiting?.attempt ?? lane.attempts + 1;
+    this.#endLane(lane, lane.head, { status: kind, attempts, ...outcome });
   }
 
   headSkipped(lane: DueLane): void {
     this.#left(lane);
     this.#parts.settler.change({ type: 'lane-skipped', ...headOf(lane) });
+    const { attempts, lastError } = lane;
+    const error = lastError === null ? {} : { error: lastError };
+    this.#endLane(lane, lane.head, { status: 'skipped', attempts, ...error });
+  }
+
+  #end(event: PendingEvent, end: SettledEnd): void {
+    this.#parts.settlements?.settled(outgoing(event), event.key, end);
+  }
+
+  #endLane(lane: LaneKey, event: LaneEvent, end: SettledEnd): void {
+    const { settlements } = this.#parts;
+    if (settlements === null || settlements === undefined) return;
+    const value = present(event.value, 'the envelope of a lane event');
+    settlements.settled(outgoingFromLane(lane, event, value), lane.key, end);
   }
 
   /** It goes on to other callbacks in the commit that sets it aside. */
@@ -167,6 +198,11 @@ export class OutcomeChanges {
       case 'delivered':
         counters.delivered(clock.now() - resend.event.timestampMs);
         settler.change({ type: 'resend-delivered', ...at });
+        this.#endLane(resend, resend.event, {
+          ...{ status: 'delivered', attempts: resend.attempts + 1 },
+          // What a 202 says is of work that goes on.
+          answer: outcome.kind === 'delivered' ? outcome.answer : null,
+        });
         return;
       case 'filtered':
         // It was matched once and is a dead letter: it stays one rather than be called delivered.

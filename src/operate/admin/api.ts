@@ -20,6 +20,7 @@ import { routeCompletions } from './routes/completions.ts';
 import { routeDeadLetters } from './routes/dead-letters.ts';
 import { routeEvents } from './routes/events.ts';
 import { routeLanes } from './routes/lanes.ts';
+import { routeSettlements } from './routes/settlements.ts';
 import { routeLedger } from './routes/ledger.ts';
 import { routeResends } from './routes/resends.ts';
 import { routeStatus } from './routes/status.ts';
@@ -103,6 +104,7 @@ export async function registerApi(server: FastifyInstance, parts: ApiParts): Pro
       routeTail(api, parts);
       routeCompletions(api, parts);
       routeAudit(api, parts);
+      routeSettlements(api, parts);
       refuseOtherMethods(api, methods);
       done();
     },

@@ -54,7 +54,7 @@ export class RequestRecorder {
     const plain = { ...deliver, tls: null, proxy: null, handshake: null };
     const sender = await httpCallback(plain, {
       ...surroundings,
-      ...{ callback: name, concurrency, batch, endpoint },
+      ...{ callback: name, concurrency, batch, endpoint, keepsAnswer: false },
     });
     return new RequestRecorder(
       new ClaimSender(new ShapeSender(sender, callback), claims),

@@ -65,7 +65,7 @@ export async function testCallback(
     return { outcome: 'not-sent', status: null, error, durationMs: 0, request };
   }
   const timeoutMs = Math.min(deliver.timeoutMs, MAX_WAIT_MS);
-  const own = { callback: name, concurrency, batch };
+  const own = { callback: name, concurrency, batch, keepsAnswer: false };
   const endpoint = await httpCallback({ ...deliver, timeoutMs }, { ...surroundings, ...own });
   const sender = new ClaimSender(new ShapeSender(endpoint, callback), claims);
   const began = clock.monotonic();

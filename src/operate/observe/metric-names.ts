@@ -96,6 +96,22 @@ export const METRICS = {
     type: 'counter',
     help: 'Attempts answered with 202 of which nothing was heard in time.',
   },
+  rowcall_callback_settlements_pending: {
+    type: 'gauge',
+    help: 'Statements of on_settled that have not run.',
+  },
+  rowcall_callback_settlements_failing: {
+    type: 'gauge',
+    help: 'Those of them that were tried in vain, or cannot be tried.',
+  },
+  rowcall_callback_settlements_written_total: {
+    type: 'counter',
+    help: 'Statements of on_settled that have run.',
+  },
+  rowcall_callback_settlement_failures_total: {
+    type: 'counter',
+    help: 'Tries of a statement of on_settled that failed.',
+  },
   rowcall_callback_in_flight: { type: 'gauge', help: 'Attempts in flight.' },
   rowcall_callback_window_events: {
     type: 'gauge',

@@ -137,6 +137,7 @@ function callbackSamples(callback: CallbackSnapshot, ends: PartitionEnds): Sampl
     ['rowcall_callback_dead_letters_total', callback.deadLetters, labels],
     ['rowcall_callback_superseded_total', callback.superseded, labels],
     ['rowcall_callback_overdue_total', callback.overdue, labels],
+    ...settlementSamples(callback.settlements, labels),
     ['rowcall_callback_in_flight', callback.inFlight, labels],
     ['rowcall_callback_window_events', callback.windowEvents, labels],
     ['rowcall_callback_lanes', callback.lanes, labels],
@@ -149,6 +150,17 @@ function callbackSamples(callback: CallbackSnapshot, ends: PartitionEnds): Sampl
     ['rowcall_callback_rate_limited_seconds_total', callback.rateLimitedMs / 1000, labels],
     ['rowcall_callback_stopped_partitions', stopped, labels],
     ['rowcall_callback_lag_records', lagRecords(callback, ends), labels],
+  ];
+}
+
+function settlementSamples(settlements: CallbackSnapshot['settlements'], labels: Labels): Sample[] {
+  if (settlements === null) return [];
+  const { pending, failing, written, failed } = settlements;
+  return [
+    ['rowcall_callback_settlements_pending', pending, labels],
+    ['rowcall_callback_settlements_failing', failing, labels],
+    ['rowcall_callback_settlements_written_total', written, labels],
+    ['rowcall_callback_settlement_failures_total', failed, labels],
   ];
 }
 

@@ -11,6 +11,7 @@ const ACTIONS: readonly AuditEntry['action'][] = [
   ...(['callback-enable', 'callback-disable', 'callback-resume'] as const),
   ...(['callback-register', 'callback-remove'] as const),
   ...(['dead-letter-resend', 'resend-pause', 'resend-resume', 'resend-cancel'] as const),
+  ...(['settlement-retry', 'settlement-skip'] as const),
 ];
 
 /** Invariant: a line is written in the transaction of what it tells of, and never changed. */

@@ -165,6 +165,7 @@ function prepareAll(db: DatabaseSync) {
       ),
       prepare('DELETE FROM resends WHERE callback = ?'),
       prepare('DELETE FROM dead_letters WHERE callback = ?'),
+      prepare('DELETE FROM settlements WHERE callback = ?'),
       prepare('DELETE FROM cursors WHERE callback = ?'),
       // Who takes the name begins anew, and is neither disabled nor told to wait.
       prepare('DELETE FROM callback_holds WHERE callback = ?'),

@@ -36,6 +36,9 @@
  *
  * Format 10. `resends`: dead letters that persons had sent again, with their own books, which the file holds to balance;
  * `resend_letters`: those that wait for it. A resend of one dead letter has `dead_letter`, and nothing to look for.
+ *
+ * Format 12. `settlements`: statements of `on_settled` that have not run. Of a key the one of the lowest id alone has
+ * `next_at`; `error` without `parameters` says why it cannot run.
  */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -245,5 +248,22 @@ export const MIGRATIONS: readonly string[] = [
   `,
   `
   ALTER TABLE lanes ADD COLUMN suspect INTEGER NOT NULL DEFAULT 0 CHECK (suspect IN (0, 1, 2));
+  `,
+  `
+  CREATE TABLE settlements (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    callback TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    key TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('delivered', 'dead', 'skipped')),
+    at REAL NOT NULL,
+    failures INTEGER NOT NULL DEFAULT 0,
+    next_at REAL,
+    error TEXT,
+    parameters TEXT
+  ) STRICT;
+  CREATE INDEX settlements_by_key ON settlements (callback, topic, key, id);
+  CREATE INDEX settlements_by_due_time ON settlements (callback, next_at, id) WHERE next_at IS NOT NULL;
   `,
 ];

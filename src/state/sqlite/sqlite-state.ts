@@ -14,6 +14,7 @@ import type {
   LaneAction,
   LaneSummary,
   LaneSuperseded,
+  OwnChange,
   PageOf,
   StateChange,
   StateStore,
@@ -32,8 +33,8 @@ import {
   type DueResend,
   isResendChange,
   type Resend,
-  type ResendChange,
 } from '../resend-store.ts';
+import { isSettlementChange } from '../settlement-store.ts';
 import { CallbackHoldTable } from './callback-hold-table.ts';
 import { CallbackTable } from './callback-table.ts';
 import { CompletionTable } from './completion-table.ts';
@@ -45,9 +46,10 @@ import { HandOverTable } from './hand-over-table.ts';
 import { LaneEvents } from './lane-events.ts';
 import { LaneTable } from './lane-table.ts';
 import { ResendTable } from './resend-table.ts';
+import { SettlementTable } from './settlement-table.ts';
 import { WhereaboutsTable } from './whereabouts-table.ts';
 import type { EventAt, Whereabouts } from '../whereabouts.ts';
-import { type HandlerChange, type HandlersLeft, isHandlerChange } from '../handler-store.ts';
+import { type HandlersLeft, isHandlerChange } from '../handler-store.ts';
 import { type LockTaken, ProcessLock } from '../../shared/process-lock.ts';
 import { readFailure, writeFailure } from './state-error.ts';
 
@@ -112,6 +114,7 @@ class SqliteState implements StateStore {
   readonly #completions: CompletionTable;
   readonly #callbacks: CallbackTable;
   readonly #resends: ResendTable;
+  readonly #settlements: SettlementTable;
   readonly #whereabouts: WhereaboutsTable;
   readonly #handlers: HandlerTable;
   readonly #begin: StatementSync;
@@ -138,6 +141,7 @@ class SqliteState implements StateStore {
     this.#holds = new CallbackHoldTable(db, this.#audit);
     this.#callbacks = new CallbackTable(db);
     this.#resends = new ResendTable(db, this.#deadLetters, this.#audit);
+    this.#settlements = new SettlementTable(db, this.#audit);
     this.#whereabouts = new WhereaboutsTable(db, this.#deadLetters, this.#audit);
     this.#handlers = new HandlerTable(db, this.#lanes, this.#resends);
     // Not deferred: a transaction that reads before it writes would fail where another process wrote between.
@@ -164,7 +168,8 @@ class SqliteState implements StateStore {
     return this.#write(() => {
       const moves = new CursorMoves();
       for (const change of changes) {
-        if (isResendChange(change)) this.#resends.ended(change);
+        if (isSettlementChange(change)) this.#settlements.change(change);
+        else if (isResendChange(change)) this.#resends.ended(change);
         else if (isHandlerChange(change)) this.#handlers.apply(change);
         else this.#apply(change, moves);
       }
@@ -173,21 +178,12 @@ class SqliteState implements StateStore {
     });
   }
 
-  dueLanes(
-    callback: string,
-    nowMs: number,
-    limit: number,
-    busy: ReadonlySet<number>,
-  ): Promise<readonly DueLane[]> {
-    return this.#read(() => this.#lanes.due(callback, nowMs, limit, busy));
+  dueLanes(...args: Parameters<StateStore['dueLanes']>): Promise<readonly DueLane[]> {
+    return this.#read(() => this.#lanes.due(...args));
   }
 
-  lanesToSkip(
-    callback: string,
-    limit: number,
-    busy: ReadonlySet<number>,
-  ): Promise<readonly DueLane[]> {
-    return this.#read(() => this.#lanes.toSkip(callback, limit, busy));
+  lanesToSkip(...args: Parameters<StateStore['lanesToSkip']>): Promise<readonly DueLane[]> {
+    return this.#read(() => this.#lanes.toSkip(...args));
   }
 
   nextDueAt(callback: string): Promise<number | null> {
@@ -365,13 +361,22 @@ class SqliteState implements StateStore {
     return this.#read(() => this.#handlers.left());
   }
 
+  readonly countSettlements: StateStore['countSettlements'] = (callback) =>
+    this.#read(() => this.#settlements.count(callback));
+  readonly settlements: StateStore['settlements'] = (filter) =>
+    this.#read(() => this.#settlements.list(filter));
+  readonly actOnSettlement: StateStore['actOnSettlement'] = (...args) =>
+    this.#write(() => {
+      this.#settlements.act(...args);
+    });
+
   close(): Promise<void> {
     if (this.#db.isOpen) this.#db.close();
     this.#lock?.release();
     return Promise.resolve();
   }
 
-  #apply(change: Exclude<StateChange, HandlerChange | ResendChange>, moves: CursorMoves): void {
+  #apply(change: OwnChange, moves: CursorMoves): void {
     switch (change.type) {
       case 'progress':
         moves.progress(this.#cursors.idOf(change), change);

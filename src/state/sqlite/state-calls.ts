@@ -46,6 +46,9 @@ export const METHODS = [
   'nextResendAt',
   'whereabouts',
   'handlers',
+  'countSettlements',
+  'settlements',
+  'actOnSettlement',
   'close',
 ] as const satisfies readonly (keyof StateStore)[];
 

@@ -276,6 +276,24 @@ class ThreadedState implements StateStore {
     return this.#call('handlers', []);
   }
 
+  countSettlements(
+    ...args: Parameters<StateStore['countSettlements']>
+  ): ReturnType<StateStore['countSettlements']> {
+    return this.#call('countSettlements', args);
+  }
+
+  settlements(
+    ...args: Parameters<StateStore['settlements']>
+  ): ReturnType<StateStore['settlements']> {
+    return this.#call('settlements', args);
+  }
+
+  actOnSettlement(
+    ...args: Parameters<StateStore['actOnSettlement']>
+  ): ReturnType<StateStore['actOnSettlement']> {
+    return this.#call('actOnSettlement', args);
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#call('close', []);
     return this.#closing;

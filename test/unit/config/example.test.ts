@@ -57,6 +57,7 @@ describe('the example configuration', () => {
     const config = await loadConfig(FILE.pathname, {
       MYSQL_PASSWORD: 'pw',
       ORDERS_TOKEN: 'token',
+      WRITER_PASSWORD: 'pw',
       ORDERS_SECRET: SECRET,
       ADMIN_TOKEN: 'a-token-of-the-admin',
     });

@@ -187,6 +187,7 @@ describe('the mapping from YAML to the program', () => {
           },
           breaker: { failureRatio: 1, minimumKeys: 3, windowMs: 60_000, openForMs: 2_000 },
           onExhausted: 'dead-letter',
+          onSettled: null,
           lanes: { maxEvents: 5, maxBytes: 1_048_576 },
         },
       ],

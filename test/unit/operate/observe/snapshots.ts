@@ -57,6 +57,7 @@ export const CALLBACK: CallbackSnapshot = {
   deadLetters: 0,
   superseded: 0,
   overdue: 5,
+  settlements: { pending: 3, failing: 1, written: 40, failed: 2, lastError: null },
   latencyBuckets: [...LATENCY_BOUNDS_MS.map((_bound, index) => (index === 2 ? 4 : 0)), 2],
   latencySumMs: 9_000_000,
   partitions: [
