@@ -1,39 +1,30 @@
 /** What lies between two places, counted where the binlog still has it. */
 
 import { RowcallError } from '../../errors.ts';
-import { isMariadbServer } from '../../executed-gtids.ts';
 import { GtidSet } from '../../gtid-set.ts';
-import { MariadbPosition } from '../../mariadb-gtid.ts';
-import { type Checkpoint, comparePlaces, formatPlace } from '../../position.ts';
+import { type Checkpoint, formatPlace } from '../../position.ts';
 import type { BinlogEvent } from '../binlog/binlog-event.ts';
 import type { DumpStart } from '../binlog/dump-request.ts';
 import { decodeRows } from '../decode/rows.ts';
 import { TableMaps, type TableVersion } from '../decode/table-map.ts';
 import { readXaStatement, xidOf } from '../xa/xid.ts';
 import type { TypedTables } from '../typed-tables.ts';
-import { othersThan, startOfPassed } from './gtid-start.ts';
+import { startOfPassed } from './gtid-start.ts';
+import {
+  type AnyGtidEvent,
+  type Fate,
+  type Plan,
+  planApart,
+  planByPlace,
+  planBySets,
+  setsBetween,
+} from './move-plan.ts';
 import { type DumpAccess, readEvents } from './read-place.ts';
-import { commonPosition, MariadbBetween } from './mariadb/between.ts';
 import type { MariadbState } from './mariadb/server-state.ts';
 import type { ServerPlace } from './server-place.ts';
 
-type AnyGtidEvent = Extract<BinlogEvent, { type: 'gtid' | 'mariadb-gtid' }>;
 type RowsEvent = Extract<BinlogEvent, { type: 'rows' }>;
 type RowCounts = Map<string, number>;
-
-/** The two fates of a transaction between the places. */
-export type Fate = 'again' | 'skipped';
-
-/** By GTID, which transactions; null where one of the places has none. */
-export type MoveSets =
-  | { readonly kind: 'mysql'; readonly again: GtidSet; readonly skipped: GtidSet }
-  | {
-      readonly kind: 'mariadb';
-      readonly again: MariadbBetween;
-      readonly skipped: MariadbBetween;
-      /** Where both places have been. */
-      readonly common: MariadbPosition;
-    };
 
 export interface Tally {
   /** Transactions of these that the server has purged, or never had: they cannot be counted. */
@@ -54,22 +45,6 @@ export interface MoveSurvey {
 /** How much of the binlog is looked at unless said otherwise. */
 const MAX_BYTES = 256 * 1024 * 1024;
 
-export function setsBetween(now: Checkpoint, next: Checkpoint): MoveSets | null {
-  if (now.gtidSet === null || next.gtidSet === null) return null;
-  const kinds = [now, next].map(({ serverUuid }) => isMariadbServer(serverUuid));
-  if (kinds[0] !== kinds[1]) return null;
-  if (kinds[0] === true) return positionsBetween(now.gtidSet, next.gtidSet);
-  const [seen, wanted] = [GtidSet.parse(now.gtidSet), GtidSet.parse(next.gtidSet)];
-  return { kind: 'mysql', again: seen.subtract(wanted), skipped: wanted.subtract(seen) };
-}
-
-function positionsBetween(now: string, next: string): MoveSets {
-  const [seen, wanted] = [MariadbPosition.parse(now), MariadbPosition.parse(next)];
-  const again = new MariadbBetween(wanted, seen);
-  const skipped = new MariadbBetween(seen, wanted);
-  return { kind: 'mariadb', again, skipped, common: commonPosition(seen, wanted) };
-}
-
 export interface SurveyAccess {
   readonly server: ServerPlace | MariadbState;
   readonly access: DumpAccess;
@@ -77,6 +52,11 @@ export interface SurveyAccess {
   readonly captured: (schema: string, table: string) => boolean;
   /** Tells history from rows of MariaDB's tables that keep it. */
   readonly types: TypedTables;
+  /**
+   * What was read and what the server has now are two histories: then all that stands in the binlog is counted, what
+   * stands before the new place as skipped, and what stands behind it as `again`. Default: false.
+   */
+  readonly apart?: boolean;
   /** Default: 256 MiB. */
   readonly maxBytes?: number;
 }
@@ -94,12 +74,17 @@ export async function surveyMove(
   at: SurveyAccess,
   signal: AbortSignal,
 ): Promise<MoveSurvey | null> {
-  const route = setsBetween(now, next);
-  const plan = route === null ? planByPlace(now, next) : planBySets(route, at.server);
+  const plan = planOf(now, next, at);
   if (plan === null) return null;
   const survey = await count(plan, plan.start, at, signal);
   const again = await startOfMissed(plan, survey, at, signal);
   return (again === null ? survey : await count(plan, again, at, signal)).result;
+}
+
+function planOf(now: Checkpoint, next: Checkpoint, at: SurveyAccess): Plan | null {
+  if (at.apart === true) return planApart(next, at.server);
+  const sets = setsBetween(now, next);
+  return sets === null ? planByPlace(now, next) : planBySets(sets, at.server);
 }
 
 /** The server may choose a file behind some of what we asked for: what came shows it. */
@@ -135,85 +120,6 @@ async function count(
     survey.stop(`${error.code}${where}: ${error.message}`);
   }
   return survey;
-}
-
-interface Plan {
-  /** Null where nothing lies between, or the server has nothing of it. */
-  readonly start: DumpStart | null;
-  readonly gone: Readonly<Record<Fate, bigint>>;
-  /** Of MySQL by GTID: what the server has of it, each of which must come. Null elsewhere. */
-  readonly wanted: GtidSet | null;
-  /** Whether the transaction lies between; `end`: nothing behind it does. */
-  readonly fateOf: (event: AnyGtidEvent, counted: bigint) => Fate | 'end' | null;
-}
-
-function planBySets(sets: MoveSets, server: ServerPlace | MariadbState): Plan | null {
-  if (sets.kind === 'mysql') return 'gtids' in server ? planByGtid(sets, server) : null;
-  return 'purged' in server ? planByDomain(sets, server) : null;
-}
-
-function planByDomain(
-  { again, skipped, common }: Extract<MoveSets, { kind: 'mariadb' }>,
-  { purged }: MariadbState,
-): Plan {
-  const gone = { again: again.sizeUpTo(purged), skipped: skipped.sizeUpTo(purged) };
-  const start = common.clone();
-  for (const gtid of purged.entries()) start.raise(gtid);
-  // A domain is done with at its last number; what is gone will not come.
-  const due = new Map(
-    [...again.ends, ...skipped.ends]
-      .filter((gtid) => !purged.covers(gtid))
-      .map((gtid) => [gtid.domain, gtid.seq]),
-  );
-  return {
-    start: due.size === 0 ? null : { domains: start, holes: true },
-    gone,
-    wanted: null,
-    fateOf: (event) => {
-      if (due.size === 0) return 'end';
-      if (event.type === 'gtid') return null;
-      const { gtid } = event;
-      const last = due.get(gtid.domain);
-      if (last !== undefined && gtid.seq >= last) due.delete(gtid.domain);
-      if (again.contains(gtid)) return 'again';
-      return skipped.contains(gtid) ? 'skipped' : null;
-    },
-  };
-}
-
-function planByGtid(
-  { again, skipped }: Extract<MoveSets, { kind: 'mysql' }>,
-  server: ServerPlace,
-): Plan | null {
-  if (server.gtids === null) return null;
-  const { executed, purged } = server.gtids;
-  const there = executed.subtract(purged);
-  const [lackingAgain, lackingSkipped] = [again.subtract(there), skipped.subtract(there)];
-  const wanted = again.union(skipped).subtract(lackingAgain).subtract(lackingSkipped);
-  return {
-    // All but those is called seen, so that the server sends nothing else of what it had.
-    start: wanted.isEmpty ? null : { gtidSet: othersThan(wanted, server) },
-    wanted,
-    gone: { again: lackingAgain.size, skipped: lackingSkipped.size },
-    fateOf: (event, counted) => {
-      if (counted >= wanted.size) return 'end';
-      const gtid = event.type === 'gtid' ? event.gtid : null;
-      if (gtid === null || !wanted.contains(gtid)) return null;
-      return again.contains(gtid) ? 'again' : 'skipped';
-    },
-  };
-}
-
-function planByPlace(now: Checkpoint, next: Checkpoint): Plan | null {
-  if (now.serverUuid !== next.serverUuid) return null;
-  const ahead = comparePlaces(now, next) < 0;
-  const [from, to] = ahead ? [now, next] : [next, now];
-  return {
-    start: comparePlaces(from, to) === 0 ? null : { file: from.file, position: from.position },
-    gone: { again: 0n, skipped: 0n },
-    wanted: null,
-    fateOf: (event) => (comparePlaces(event, to) >= 0 ? 'end' : ahead ? 'skipped' : 'again'),
-  };
 }
 
 /** The count as it goes. */

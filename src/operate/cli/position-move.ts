@@ -1,12 +1,8 @@
 /** What lies between two places, for the person who is about to go from one to the other. */
 
 import { gtidOf } from '../../capture/preflight/prove-place.ts';
-import {
-  type Fate,
-  type MoveSets,
-  type MoveSurvey,
-  setsBetween,
-} from '../../capture/preflight/survey-move.ts';
+import { type Fate, type MoveSets, setsBetween } from '../../capture/preflight/move-plan.ts';
+import type { MoveSurvey } from '../../capture/preflight/survey-move.ts';
 import { isMariadbServer } from '../../executed-gtids.ts';
 import { GtidSet } from '../../gtid-set.ts';
 import type { TopicInfo } from '../../log/change-log.ts';
@@ -25,19 +21,28 @@ export function describeMove(now: Checkpoint, next: Checkpoint): string {
   return lines.map((line) => `  ${line}\n`).join('');
 }
 
-/** Lines of how much that is, as far as the binlog tells; the total stands in `describeMove`. */
-export function describeSurvey(survey: MoveSurvey | null): string {
+/**
+ * Lines of how much that is, as far as the binlog tells; the total stands in `describeMove`.
+ *
+ * @param again what is said of what was not read: where two histories were counted, nothing comes again
+ */
+export function describeSurvey(
+  survey: MoveSurvey | null,
+  again: 'again' | 'comes' = 'again',
+): string {
   if (survey === null) return '';
-  const lines = (['again', 'skipped'] as const).flatMap((fate) => tally(survey, fate));
+  const lines = (['again', 'skipped'] as const).flatMap((fate) =>
+    tally(survey, fate, fate === 'again' ? again : fate),
+  );
   if (survey.stopped !== null) {
     lines.push(`counted  not all of it: ${survey.stopped}`);
   }
   return lines.map((line) => `  ${line}\n`).join('');
 }
 
-function tally({ tallies }: MoveSurvey, fate: Fate): string[] {
+function tally({ tallies }: MoveSurvey, fate: Fate, name: string): string[] {
   const { gone, transactions, rows, preparedElsewhere } = tallies[fate];
-  const label = fate.padEnd(9);
+  const label = name.padEnd(9);
   const lines: string[] = [];
   if (transactions > 0) {
     const tables = [...rows].map(([table, count]) => `${table} ${count}`);

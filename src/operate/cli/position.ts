@@ -4,6 +4,7 @@ import { formatCheckpoint, parseCheckpoint } from '../../checkpoint.ts';
 import { withSource } from '../../capture/binlog/source-connection.ts';
 import { AskedColumnTypes } from '../../capture/preflight/mariadb/column-types.ts';
 import { chooseServer } from '../../capture/preflight/choose-server.ts';
+import { type History, historySince } from '../../capture/preflight/history-apart.ts';
 import { readAnyServer } from '../../capture/preflight/any-server.ts';
 import { type Start, startPlace } from '../../capture/preflight/start-place.ts';
 import { type MoveSurvey, surveyMove } from '../../capture/preflight/survey-move.ts';
@@ -20,6 +21,7 @@ import { silentLogger } from '../../shared/logger.ts';
 import { sourceServers } from '../../source-connection.ts';
 import type { CliIo } from './io.ts';
 import { lockLogForCapture } from '../../stores.ts';
+import { describeApart, describeDoubt } from './position-apart.ts';
 import { describeMove, describeSurvey, keptFrom } from './position-move.ts';
 import { withLog } from './stores.ts';
 
@@ -91,11 +93,16 @@ async function move(
   const { log, config, start } = what;
   const text = await log.readCheckpoint(config.name);
   const now = text === null ? null : readNow(text);
-  const { found, survey } = await findPlace(config, start, now?.checkpoint ?? null, io.signal);
+  const { found, survey, history } = await findPlace(
+    config,
+    start,
+    now?.checkpoint ?? null,
+    io.signal,
+  );
   const next = keptFrom(now?.checkpoint ?? null, found, await log.topics());
   if (now !== null) io.out(`Now:\n${now.description}\n`);
   io.out(`New:\n${describe(next)}\n`);
-  io.out(between(now, next, survey));
+  io.out(between(now, next, { survey, history }));
   if (yes !== true) {
     io.out('Nothing was changed. Stop the connector, then say it again with --yes.\n');
     return;
@@ -148,6 +155,7 @@ interface FoundMove {
   readonly found: Checkpoint;
   /** Null where nothing was captured yet, or what lies between cannot be told. */
   readonly survey: MoveSurvey | null;
+  readonly history: History;
 }
 
 /** On the first server that answers; a file is looked for on the server that was read until now. */
@@ -162,7 +170,7 @@ async function findPlace(
   const router = createRouter({ name: config.name, rules: config.tables });
   const captured = (schema: string, table: string): boolean => router.couldCapture(schema, table);
   const { found } = await chooseServer(servers, ({ connection }) =>
-    withSource(connection, signal, async (source) => {
+    withSource(connection, signal, async (source): Promise<FoundMove> => {
       const { uuid } = await readAnyServer(source);
       if (typeof start !== 'string' && 'file' in start && servers.length > 1) {
         requireServer(uuid, now, start);
@@ -170,12 +178,14 @@ async function findPlace(
       const access = { connection, serverId, heartbeatMs, clock: systemClock };
       const at = { source, access };
       const place = await startPlace(start, routingHash(config.tables), at, signal);
-      if (now === null) return { found: place, survey: null };
+      if (now === null) return { found: place, survey: null, history: { kind: 'one' } };
       // Asked again: the new place may be ahead of what the server had before.
       const types = countedTypes(new AskedColumnTypes(access, silentLogger, signal), router);
-      const between = { server: await readAnyServer(source), access, captured, types };
+      const server = await readAnyServer(source);
+      const history = await historySince(now, server, at, signal);
+      const between = { server, access, captured, types, apart: history.kind === 'apart' };
       const survey = await surveyMove(now, place, between, signal);
-      return { found: place, survey };
+      return { found: place, survey, history };
     }),
   );
   return found;
@@ -212,12 +222,20 @@ function readNow(text: string): Now {
   }
 }
 
-function between(now: Now | null, next: Checkpoint, survey: MoveSurvey | null): string {
+function between(
+  now: Now | null,
+  next: Checkpoint,
+  { survey, history }: Pick<FoundMove, 'survey' | 'history'>,
+): string {
   if (now === null) return 'Nothing was captured yet: nothing comes again.\n\n';
   if (now.checkpoint === null) {
     return 'What comes again and what is skipped cannot be told: the checkpoint cannot be read.\n\n';
   }
-  return `Between the two (what comes again has the same ids):\n${describeMove(now.checkpoint, next)}${describeSurvey(survey)}\n`;
+  if (history.kind === 'apart') {
+    return `${describeApart(now.checkpoint, next, history.why)}${describeSurvey(survey, 'comes')}\n`;
+  }
+  const doubt = history.kind === 'lacks' ? describeDoubt(history.why) : '';
+  return `Between the two (what comes again has the same ids):\n${describeMove(now.checkpoint, next)}${describeSurvey(survey)}${doubt}\n`;
 }
 
 function describe(checkpoint: Checkpoint): string {
