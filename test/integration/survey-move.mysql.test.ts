@@ -80,9 +80,13 @@ describe.each(['ON', 'OFF'])('what lies between two places, with gtid_mode %s', 
       ['d.a', 7],
       ['d.c', 1],
     ]),
+    statements: new Map(),
     preparedElsewhere: 0,
   };
-  const NOTHING = { gone: 0n, transactions: 0, rows: new Map(), preparedElsewhere: 0 };
+  const NOTHING = {
+    ...{ gone: 0n, transactions: 0, preparedElsewhere: 0 },
+    ...{ rows: new Map(), statements: new Map() },
+  };
 
   it('is counted both ways, rows of captured tables alone', async () => {
     expect(await survey(before, after)).toEqual({
@@ -130,9 +134,42 @@ describe.each(['ON', 'OFF'])('what lies between two places, with gtid_mode %s', 
           ['d.c', 2],
           ['d.a', 1],
         ]),
+        statements: new Map(),
         preparedElsewhere: 1,
       },
     });
+  });
+
+  it('has what was done to captured tables without row events', async () => {
+    await run(
+      server,
+      'CREATE TABLE d.s (id INT PRIMARY KEY)',
+      'CREATE TABLE d.gone (id INT PRIMARY KEY)',
+    );
+    const first = await latest();
+    await run(
+      server,
+      'TRUNCATE d.c',
+      'TRUNCATE d.b',
+      'DROP TABLE d.gone',
+      'CREATE TEMPORARY TABLE d.passing (id INT)',
+      'DROP TEMPORARY TABLE d.passing',
+      'SET SESSION binlog_format = STATEMENT',
+      'INSERT INTO d.s VALUES (1), (2)',
+      'DELETE FROM d.s WHERE id = 1',
+      'BEGIN',
+      'UPDATE d.s SET id = 3',
+      'COMMIT',
+    );
+    const skipped = (await survey(first, await latest()))?.tallies.skipped;
+    expect(skipped?.rows).toEqual(new Map());
+    expect(skipped?.statements).toEqual(
+      new Map([
+        ['TRUNCATE TABLE d.c', 1],
+        ['DROP TABLE d.gone', 1],
+        ['a change of d.s logged as a statement', 3],
+      ]),
+    );
   });
 
   it('is counted up to a limit that is told', async () => {

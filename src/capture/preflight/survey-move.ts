@@ -22,8 +22,10 @@ import {
 import { type DumpAccess, readEvents } from './read-place.ts';
 import type { MariadbState } from './mariadb/server-state.ts';
 import type { ServerPlace } from './server-place.ts';
+import { type CouldCapture, UnseenRows } from './unseen-rows.ts';
 
 type RowsEvent = Extract<BinlogEvent, { type: 'rows' }>;
+type QueryEvent = Extract<BinlogEvent, { type: 'query' }>;
 type RowCounts = Map<string, number>;
 
 export interface Tally {
@@ -32,6 +34,8 @@ export interface Tally {
   transactions: number;
   /** Row changes of captured tables, by `schema.table`; those of XA transactions where they were committed. */
   readonly rows: Map<string, number>;
+  /** What statements did to rows without row events, and how often, as `UnseenRows` words it. */
+  readonly statements: Map<string, number>;
   /** XA transactions committed among these whose rows stand elsewhere: their rows are not counted. */
   preparedElsewhere: number;
 }
@@ -45,11 +49,9 @@ export interface MoveSurvey {
 /** How much of the binlog is looked at unless said otherwise. */
 const MAX_BYTES = 256 * 1024 * 1024;
 
-export interface SurveyAccess {
+export interface SurveyAccess extends CouldCapture {
   readonly server: ServerPlace | MariadbState;
   readonly access: DumpAccess;
-  /** Whether a rule could capture the table. */
-  readonly captured: (schema: string, table: string) => boolean;
   /** Tells history from rows of MariaDB's tables that keep it. */
   readonly types: TypedTables;
   /**
@@ -134,6 +136,7 @@ class Survey {
   readonly #prepared = new Map<string, RowCounts>();
   /** The XA transaction at hand. */
   #held: { readonly xid: string; readonly rows: RowCounts } | null = null;
+  readonly #unseen: UnseenRows;
   #fate: Fate | null = null;
   #counted = 0n;
   /** Of MySQL: those that were counted. */
@@ -144,10 +147,12 @@ class Survey {
   constructor(plan: Plan, at: SurveyAccess) {
     this.#plan = plan;
     this.#at = at;
+    this.#unseen = new UnseenRows(at);
     const tally = (gone: bigint): Tally => ({
       gone,
       transactions: 0,
       rows: new Map(),
+      statements: new Map(),
       preparedElsewhere: 0,
     });
     this.#tallies = { again: tally(plan.gone.again), skipped: tally(plan.gone.skipped) };
@@ -167,7 +172,7 @@ class Survey {
     if (event.type === 'gtid' || event.type === 'mariadb-gtid') return this.#begin(event);
     if (event.type === 'format-description') this.#tables.clear(event.serverVersion);
     else if (event.type === 'table-map') this.#tables.put(event);
-    else if (event.type === 'query') this.#query(event.sql);
+    else if (event.type === 'query') this.#query(event);
     else if (event.type === 'xa-prepare') this.#prepare(event.onePhase);
     else if (event.type === 'rows') await this.#rows(event);
     return true;
@@ -182,6 +187,7 @@ class Survey {
       return false;
     }
     this.#fate = fate;
+    this.#unseen.begin(event);
     this.#held = heldBy(event);
     if (fate === null) return true;
     if (event.type === 'gtid' && event.gtid !== null) this.seen.add(event.gtid);
@@ -190,8 +196,13 @@ class Survey {
     return true;
   }
 
-  #query(sql: string): void {
+  #query(event: QueryEvent): void {
+    const { sql } = event;
     this.#at.types.statement(sql);
+    const unseen = this.#unseen.of(event);
+    if (this.#fate !== null) {
+      for (const what of unseen) add(this.#tallies[this.#fate].statements, what, 1);
+    }
     const statement = readXaStatement(sql);
     if (statement === null) return;
     const { verb, xid } = statement;

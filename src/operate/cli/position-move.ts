@@ -41,14 +41,16 @@ export function describeSurvey(
 }
 
 function tally({ tallies }: MoveSurvey, fate: Fate, name: string): string[] {
-  const { gone, transactions, rows, preparedElsewhere } = tallies[fate];
+  const { gone, transactions, rows, statements, preparedElsewhere } = tallies[fate];
   const label = name.padEnd(9);
   const lines: string[] = [];
   if (transactions > 0) {
-    const tables = [...rows].map(([table, count]) => `${table} ${count}`);
-    const captured =
-      tables.length === 0 ? 'no row of a captured table' : `rows ${tables.join(', ')}`;
-    lines.push(`${label}in the binlog: ${transactions} ${noun(transactions)}, ${captured}`);
+    const none = statements.size === 0 ? ', no row of a captured table' : '';
+    const captured = rows.size === 0 ? none : `, rows ${list(rows)}`;
+    lines.push(`${label}in the binlog: ${transactions} ${noun(transactions)}${captured}`);
+  }
+  if (statements.size > 0) {
+    lines.push(`${label}beside rows, not counted what they changed: ${list(statements)}`);
   }
   if (preparedElsewhere > 0) {
     lines.push(
@@ -59,6 +61,10 @@ function tally({ tallies }: MoveSurvey, fate: Fate, name: string): string[] {
     lines.push(`${label}not in the binlog any more, or never there: ${gone} ${noun(gone)}`);
   }
   return lines;
+}
+
+function list(counts: ReadonlyMap<string, number>): string {
+  return [...counts].map(([what, count]) => `${what} ${count}`).join(', ');
 }
 
 function noun(count: number | bigint): string {

@@ -169,6 +169,7 @@ async function findPlace(
   const servers = await sourceServers(config.source);
   const router = createRouter({ name: config.name, rules: config.tables });
   const captured = (schema: string, table: string): boolean => router.couldCapture(schema, table);
+  const capturedSchema = (schema: string): boolean => router.couldCaptureSchema(schema);
   const { found } = await chooseServer(servers, ({ connection }) =>
     withSource(connection, signal, async (source): Promise<FoundMove> => {
       const { uuid } = await readAnyServer(source);
@@ -183,7 +184,8 @@ async function findPlace(
       const types = countedTypes(new AskedColumnTypes(access, silentLogger, signal), router);
       const server = await readAnyServer(source);
       const history = await historySince(now, server, at, signal);
-      const between = { server, access, captured, types, apart: history.kind === 'apart' };
+      const apart = history.kind === 'apart';
+      const between = { server, access, captured, capturedSchema, types, apart };
       const survey = await surveyMove(now, place, between, signal);
       return { found: place, survey, history };
     }),

@@ -91,6 +91,7 @@ describe('what was counted between two places', () => {
     gone: 0n,
     transactions: 0,
     rows: new Map<string, number>(),
+    statements: new Map<string, number>(),
     preparedElsewhere: 0,
   };
 
@@ -103,7 +104,7 @@ describe('what was counted between two places', () => {
       describeSurvey({
         tallies: {
           again: { ...tally, transactions: 1 },
-          skipped: { gone: 2n, transactions: 3, rows, preparedElsewhere: 1 },
+          skipped: { ...tally, gone: 2n, transactions: 3, rows, preparedElsewhere: 1 },
         },
         stopped: '256 MiB were looked at, up to binlog.000009:157',
       }),
@@ -113,6 +114,15 @@ describe('what was counted between two places', () => {
         '  skipped  XA transactions committed in there whose rows stand before it, not counted: 1\n' +
         '  skipped  not in the binlog any more, or never there: 2 transactions\n' +
         '  counted  not all of it: 256 MiB were looked at, up to binlog.000009:157\n',
+    );
+  });
+
+  it('names what statements did without rows, and does not call that nothing', () => {
+    const statements = new Map([['TRUNCATE TABLE s.a', 2]]);
+    const skipped = { ...tally, transactions: 2, statements };
+    expect(describeSurvey({ tallies: { again: tally, skipped }, stopped: null })).toBe(
+      '  skipped  in the binlog: 2 transactions\n' +
+        '  skipped  beside rows, not counted what they changed: TRUNCATE TABLE s.a 2\n',
     );
   });
 
