@@ -8,6 +8,7 @@ import { Appender } from './append/appender.ts';
 import type { BinlogEvent } from './binlog/binlog-event.ts';
 import { EventHandler, type EventHandlerParts } from './event-handler.ts';
 import { EventWork } from './event-work.ts';
+import { locatedError } from './located-error.ts';
 import { PreparedWatch } from './xa/prepared-watch.ts';
 
 /** How often a place that moved without records (filtered, empty, idle) is saved, unless said otherwise. */
@@ -105,7 +106,7 @@ export class BinlogFollower {
         const events = (await stream.next()).toReversed();
         if (this.#heardAt === null) listener.onStreaming();
         this.#heardAt = clock.monotonic();
-        await this.#work.takeAll(events, (event) => this.#handler.take(event));
+        await this.#work.takeAll(events, (event) => this.#take(event));
         // Inside a transaction its end is on the way: waiting for it saves a checkpoint in the middle.
         if (appender.hasRecords && (place.transaction === null || appender.mustFlush)) {
           appender.flushSoon();
@@ -117,6 +118,17 @@ export class BinlogFollower {
       throw error;
     } finally {
       stopSaving();
+    }
+  }
+
+  #take(event: BinlogEvent): Promise<void> | undefined {
+    const { place } = this.#parts;
+    try {
+      return this.#handler.take(event)?.catch((error: unknown) => {
+        throw locatedError(error, event, place);
+      });
+    } catch (error) {
+      throw locatedError(error, event, place);
     }
   }
 

@@ -17,11 +17,10 @@ import type { ServerPlace } from './server-place.ts';
 
 /** As configured: the end, the oldest file, what was seen already, a place, or a time. */
 export type Start =
-  | 'latest'
-  | 'earliest'
-  | { readonly gtid: string }
-  | FilePosition
-  | { readonly timestampMs: number };
+  'latest' | 'earliest' | { readonly gtid: string } | StartFile | { readonly timestampMs: number };
+
+/** `behind`: a place within a transaction means its end; else it is refused. */
+export type StartFile = FilePosition & { readonly behind?: boolean };
 
 /** At the end of the log: how much of the file may be read to find its last transaction. */
 const CHEAP_BYTES = 64 * 1024 * 1024;
@@ -134,7 +133,7 @@ async function findByGtid(
 }
 
 async function findByFile(
-  start: FilePosition,
+  start: StartFile,
   server: ServerPlace,
   access: DumpAccess,
   signal: AbortSignal,
@@ -143,35 +142,40 @@ async function findByFile(
   const begin = { file: start.file, position: FIRST_POSITION };
   const { fileCreated } = await readPlace(access, begin, signal);
   const gtids = await gtidsBefore(start.file, server, access, signal);
-  const last =
-    start.position === FIRST_POSITION ? null : await addUpTo(start, gtids, access, signal);
+  const { last, position } =
+    start.position === FIRST_POSITION
+      ? { last: null, position: start.position }
+      : await addUpTo(start, gtids, access, signal);
   const gtidSet = server.gtids === null ? null : gtids.toString();
-  return { gtidSet, file: start.file, position: start.position, fileCreated, last };
+  return { gtidSet, file: start.file, position, fileCreated, last };
 }
 
 /**
- * Adds the GTIDs from the file's beginning to the place, which must be one where a transaction begins: then
- * all before it are whole. Returns the last of them.
+ * Adds the GTIDs from the file's beginning to the place, which must be one where a transaction begins, or `behind` an
+ * event within one: then all before the place are whole. Returns it, with the last of them.
  */
 async function addUpTo(
-  start: FilePosition,
+  start: StartFile,
   gtids: GtidSet,
   access: DumpAccess,
   signal: AbortSignal,
-): Promise<Checkpoint['last']> {
+): Promise<Pick<Checkpoint, 'last' | 'position'>> {
   let last: Checkpoint['last'] = null;
+  let { position } = start;
   const begin = { file: start.file, position: FIRST_POSITION };
   for await (const event of readEvents(access, begin, signal)) {
     if (event.file !== start.file) break;
     if (event.endPosition > start.position) {
-      if (event.position === start.position && BETWEEN_TRANSACTIONS.has(event.type)) break;
-      throw insidePlace(start);
+      const reached = position > start.position || event.position === start.position;
+      if (reached && BETWEEN_TRANSACTIONS.has(event.type)) break;
+      if (!reached || start.behind !== true) throw insidePlace(start);
+      position = event.endPosition;
     }
     if (event.type !== 'gtid') continue;
     if (event.gtid !== null) gtids.add(event.gtid);
     last = lastOf(event);
   }
-  return last;
+  return { last, position };
 }
 
 const BETWEEN_TRANSACTIONS: ReadonlySet<string> = new Set(['gtid', 'rotate', 'stop']);

@@ -101,7 +101,7 @@ async function move(
   );
   const next = keptFrom(now?.checkpoint ?? null, found, await log.topics());
   if (now !== null) io.out(`Now:\n${now.description}\n`);
-  io.out(`New:\n${describe(next)}\n`);
+  io.out(`New:\n${describe(next)}${movedBehind(start, next)}\n`);
   io.out(between(now, next, { survey, history }));
   if (yes !== true) {
     io.out('Nothing was changed. Stop the connector, then say it again with --yes.\n');
@@ -116,6 +116,14 @@ async function move(
   io.out(`Set.${wayBack(now?.checkpoint ?? null)}\n`);
 }
 
+/** A place within a transaction was named: errors name the event that stopped the capture. */
+function movedBehind(start: Start, next: Checkpoint): string {
+  if (typeof start === 'string' || !('file' in start) || next.position === start.position) {
+    return '';
+  }
+  return `  ${formatPlace(start)} is within a transaction: the new place is the end of it\n`;
+}
+
 /** What was there cannot be restored in full where a transaction was cut: its rows come again then. */
 function wayBack(before: Checkpoint | null): string {
   if (before === null) return '';
@@ -128,7 +136,7 @@ function chosen(options: SetPositionOptions): Start {
   const ways: Start[] = [];
   if (options.gtid !== undefined) ways.push({ gtid: options.gtid });
   if (options.file !== undefined && options.position !== undefined) {
-    ways.push({ file: options.file, position: options.position });
+    ways.push({ file: options.file, position: options.position, behind: true });
   }
   if (options.timestamp !== undefined) ways.push({ timestampMs: timeOf(options.timestamp) });
   if (options.latest === true) ways.push('latest');
