@@ -1,15 +1,17 @@
 /** Where each callback goes on, proven against the log; where a new one begins. */
 
-import { RowcallError } from '../../errors.ts';
-import {
-  type ChangeLog,
-  REMOVED_CONSUMER,
-  type TopicInfo,
-  type TopicPartition,
-} from '../../log/change-log.ts';
+import type { ChangeLog, TopicInfo, TopicPartition } from '../../log/change-log.ts';
 import type { Logger } from '../../shared/logger.ts';
 import { LEDGER_FIELDS, type Cursor, type StateStore } from '../../state/state-store.ts';
 import type { CallbackOptions } from '../callback-options.ts';
+import {
+  isOfOtherState,
+  type Marks,
+  marksOf,
+  otherState,
+  proveCursors,
+  requireKnown,
+} from './prove-progress.ts';
 
 export interface OpenCursorsParts {
   readonly log: ChangeLog;
@@ -18,8 +20,6 @@ export interface OpenCursorsParts {
   readonly acceptLostState: boolean;
   readonly logger: Logger;
 }
-
-type Marks = Awaited<ReturnType<ChangeLog['lowWater']>>[number];
 
 /**
  * The cursors of all callbacks, one per partition of the log; those of a callback seen for the first time are
@@ -33,11 +33,7 @@ export async function openCursors(
 ): Promise<ReadonlyMap<string, readonly Cursor[]>> {
   const topics = await parts.log.topics();
   const saved = await parts.state.cursors();
-  const marked = new Map(
-    (await parts.log.lowWater())
-      .filter(({ stateId }) => stateId !== REMOVED_CONSUMER)
-      .map((marks) => [marks.consumer, marks]),
-  );
+  const marked = await marksOf(parts.log);
   const opened = new Map<string, readonly Cursor[]>();
   for (const callback of callbacks) {
     const cursors = saved.filter((cursor) => cursor.callback === callback.name);
@@ -68,20 +64,14 @@ function refuseOtherState(
   marks: Marks | undefined,
   { state, acceptLostState, logger }: OpenCursorsParts,
 ): void {
-  if (marks === undefined || marks.stateId === state.id) return;
+  if (!isOfOtherState(marks, state.id)) return;
   if (acceptLostState) {
     const text =
       'Another state store was accepted: what was delivered since it stood here comes again';
     logger.warn({ callback, offsets: offsetsOf(cursors) }, text);
     return;
   }
-  throw new RowcallError(
-    'STATE_LOST',
-    `The log was last read by the callback ${callback} with another state store than this one`,
-    {
-      cure: 'Restore that state store. Or start with --accept-lost-state: the callback goes on from where this one stands, and what was delivered since comes again.',
-    },
-  );
+  throw otherState(callback);
 }
 
 /** Cursors of a topic made after the callback was first seen: from its beginning. */
@@ -114,15 +104,7 @@ async function firstCursors(
   if (marks === undefined) return resolveFrom(callback, topics, parts.log);
   // Marked while there was no topic: what was made since is new to it.
   if (marks.marks.length === 0) return fromZero(callback.name, topics);
-  if (!parts.acceptLostState) {
-    throw new RowcallError(
-      'STATE_LOST',
-      `The log was read by the callback ${callback.name}, but the state store knows nothing of it`,
-      {
-        cure: 'Restore the state store. Or start with --accept-lost-state: the callback goes on from where the log remembers it; its failed events that stood in lanes are gone, some delivered ones come again.',
-      },
-    );
-  }
+  if (!parts.acceptLostState) requireKnown(callback.name, marks);
   const cursors = fromZero(callback.name, topics).map((cursor) => {
     const mark = marks.marks.find(
       (one) =>
@@ -169,31 +151,6 @@ async function offsetOf(
   if (from === 'latest') return (await log.bounds(at)).end;
   if (from === 'earliest') return (await log.bounds(at)).start;
   return log.offsetForTimestamp(at, from.timestampMs);
-}
-
-async function proveCursors(
-  cursors: readonly Cursor[],
-  topics: readonly TopicInfo[],
-  log: ChangeLog,
-): Promise<void> {
-  for (const cursor of cursors) {
-    const place = `${cursor.callback} at ${cursor.topic}/${cursor.partition}`;
-    const topic = topics.find((one) => one.name === cursor.topic);
-    if (topic?.id !== cursor.topicId) {
-      const what =
-        topic === undefined ? 'is not in the log any more: the log was made anew' : 'was made anew';
-      throw new RowcallError('TOPIC_RECREATED', `The topic ${cursor.topic} ${what}`, { place });
-    }
-    const reached = cursor.beyond.at(-1)?.[1] ?? cursor.next;
-    const { end } = await log.bounds(cursor);
-    if (reached > end) {
-      throw new RowcallError(
-        'OFFSET_OUT_OF_RANGE',
-        `The log ends at ${end}, before what is settled already (${reached}): it lost records or is another log`,
-        { place },
-      );
-    }
-  }
 }
 
 async function markSeen(

@@ -4,12 +4,15 @@ import { existsSync } from 'node:fs';
 import type { Finding } from '../../capture/preflight/check-source.ts';
 import { loadConfig } from '../../config/load.ts';
 import type { Config } from '../../config/schema.ts';
+import type { ProvableLog } from '../../deliver/intake/prove-progress.ts';
 import { type ErrorCode, RowcallError, toRowcallError } from '../../errors.ts';
 import { silentLogger } from '../../shared/logger.ts';
 import { systemClock } from '../../shared/clock.ts';
 import type { Cursor } from '../../state/state-store.ts';
 import { checkLog, openLog, openState } from '../../stores.ts';
+import { examinePlace } from './examine-place.ts';
 import { examinePrepared } from './examine-prepared.ts';
+import { examineProgress } from './examine-progress.ts';
 import { examineSource } from './examine-source.ts';
 import type { CliIo } from './io.ts';
 
@@ -32,20 +35,14 @@ export async function examine(
   const config = await loadConfig(options.config, io.env);
   const source = await attempt('source', () => sourceFindings(config, io.signal));
   const { findings: state, cursors } = await examineState(config);
-  let checkpoint: string | null = null;
+  let place: readonly DoctorFinding[] = [];
   const log = await attempt('log', async () => {
-    const examined = await examineLog(config, cursors);
-    checkpoint = examined.checkpoint;
-    return examined.findings;
+    const { findings: found, checkpoint } = await examineLog(config, cursors, state.length === 0);
+    const usable = source.every(({ severity }) => severity !== 'error');
+    place = await placeFindings(config, checkpoint, { usable, signal: io.signal });
+    return found;
   });
-  // A source that cannot be used is told of already.
-  const usable = source.every(({ severity }) => severity !== 'error');
-  const prepared = usable
-    ? await attempt('source', async () =>
-        ofSource(await examinePrepared(config, checkpoint, io.signal)),
-      )
-    : [];
-  const findings = [...source, ...prepared, ...log, ...state];
+  const findings = [...source, ...place, ...log, ...state];
   const errors = findings.filter(({ severity }) => severity === 'error');
   if (options.json === true) {
     io.out(`${JSON.stringify({ fit: errors.length === 0, findings }, null, 2)}\n`);
@@ -97,6 +94,19 @@ async function sourceFindings(config: Config, signal: AbortSignal): Promise<Doct
   return ofSource(await examineSource(config, signal));
 }
 
+/** @param usable false where what keeps the source from being used is told of already */
+async function placeFindings(
+  config: Config,
+  checkpoint: string | null,
+  { usable, signal }: { readonly usable: boolean; readonly signal: AbortSignal },
+): Promise<readonly DoctorFinding[]> {
+  const place = await attempt('source', async () =>
+    ofSource(await examinePlace(config, checkpoint, { toldUnfit: !usable, signal })),
+  );
+  if (!usable || place.length > 0) return place;
+  return attempt('source', async () => ofSource(await examinePrepared(config, checkpoint, signal)));
+}
+
 function ofSource(findings: readonly Finding[]): DoctorFinding[] {
   return findings.map(({ sql, ...finding }) => ({ part: 'source', ...finding, cure: sql }));
 }
@@ -107,28 +117,45 @@ interface ExaminedLog {
   readonly checkpoint: string | null;
 }
 
-async function examineLog(config: Config, cursors: readonly Cursor[]): Promise<ExaminedLog> {
-  // The first start makes it; until then there is nothing to look at.
+/** @param withState the state store can be looked at beside it */
+async function examineLog(
+  config: Config,
+  cursors: readonly Cursor[],
+  withState: boolean,
+): Promise<ExaminedLog> {
+  const progress = (log: ProvableLog | null): Promise<DoctorFinding[]> =>
+    withState ? progressFindings(config, log) : Promise.resolve([]);
+  // The first start makes it; until then there is nothing to look at but a state that knows of another.
   if (config.log.type === 'embedded' && !existsSync(config.log.path)) {
-    return { findings: [], checkpoint: null };
+    return { findings: await progress(null), checkpoint: null };
   }
   const log = await openLog(config, { clock: systemClock, logger: silentLogger, create: false });
   try {
     const findings = await checkLog(config, log, cursors, systemClock.now());
+    const told = findings.map(({ severity, check, value, want, why, cure }) => {
+      return { part: 'log' as const, severity, check, value, want, why, cure };
+    });
+    const codes = new Set<string>(findings.map(({ code }) => code));
+    // A cluster's topics are compared with the cursors above.
+    const more = (await progress(log)).filter(({ value }) => !codes.has(value));
     return {
-      findings: findings.map(({ severity, check, value, want, why, cure }) => ({
-        part: 'log',
-        severity,
-        check,
-        value,
-        want,
-        why,
-        cure,
-      })),
+      findings: [...told, ...more],
       checkpoint: await log.readCheckpoint(config.name),
     };
   } finally {
     await log.close();
+  }
+}
+
+/** What keeps the two from being used together is of the one that is not what the other remembers. */
+async function progressFindings(config: Config, log: ProvableLog | null): Promise<DoctorFinding[]> {
+  try {
+    await examineProgress(config, log);
+    return [];
+  } catch (error) {
+    const failure = toRowcallError(error);
+    if (failure.code === 'INTERNAL') throw failure;
+    return [failed(failure.code === 'STATE_LOST' ? 'state' : 'log', failure)];
   }
 }
 
