@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { MysqlServer } from '../../services/mysql.ts';
 import type { TableRule } from '../../src/capture/route/table-rule.ts';
 import { withSource } from '../../src/capture/binlog/source-connection.ts';
+import type { Finding } from '../../src/capture/preflight/check-source.ts';
 import { checkSurroundings } from '../../src/capture/preflight/surroundings.ts';
 import { systemClock } from '../../src/shared/clock.ts';
 import { eventually } from '../support/eventually.ts';
@@ -128,14 +129,18 @@ describe('VECTOR of MariaDB', () => {
     await query('SET GLOBAL mysql56_temporal_format = OFF');
     await query('CREATE TABLE named (id INT PRIMARY KEY, v VECTOR(2), b VARBINARY(8), at TIME(3))');
     await query('SET GLOBAL mysql56_temporal_format = ON');
-    const findings = await withSource({ uri: server.url }, AbortSignal.timeout(60_000), (source) =>
-      checkSurroundings(source, {
-        rules: [{ match: ['*.named'], excludeColumns: [] }],
-        link: { isLocal: true, tlsMode: 'off' },
-        maxRecordBytes: 2 ** 40,
-        clock: systemClock,
-      }),
-    );
+    const named = (columnTypes: TableRule['columnTypes']): Promise<readonly Finding[]> =>
+      withSource({ uri: server.url }, AbortSignal.timeout(60_000), (source) =>
+        checkSurroundings(source, {
+          rules: [{ match: ['*.named'], excludeColumns: [], columnTypes: columnTypes ?? {} }],
+          link: { isLocal: true, tlsMode: 'off' },
+          maxRecordBytes: 2 ** 40,
+          clock: systemClock,
+        }),
+      );
+    const findings = await named({});
+    const told = await named({ v: 'vector', b: 'binary', at: 'time(3)' });
+    expect(told.filter(({ check }) => check.startsWith('tables[]: '))).toEqual([]);
     const open = findings.filter(({ check }) => check === 'types that the binlog leaves open');
     expect(open).toMatchObject([
       {

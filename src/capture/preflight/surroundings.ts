@@ -22,23 +22,14 @@ import { checkRuleColumns } from './checks/rule-columns.ts';
 import { checkSequences } from './checks/sequences.ts';
 import { checkTableRules } from './checks/table-rules.ts';
 import { checkTimeZones } from './checks/time-zones.ts';
+import { checkUnfitRules } from './checks/unfit-rules.ts';
 import { checkWrittenForm } from './checks/written-form.ts';
 import { inMariadbsWords } from './mariadb/mariadb-words.ts';
 import { type ServerVersion, readVersion } from './server-place.ts';
 import { type SeenTables, readTables } from './tables-seen.ts';
 
 /** What is looked at of a rule. */
-export type SeenRule = Pick<
-  TableRule,
-  | 'match'
-  | 'bigint'
-  | 'includeColumns'
-  | 'excludeColumns'
-  | 'maskColumns'
-  | 'hashColumns'
-  | 'truncateColumns'
-  | 'columnTypes'
->;
+export type SeenRule = Pick<TableRule, 'match' | 'excludeColumns'> & Partial<TableRule>;
 
 export interface SurroundingsWishes {
   readonly rules: readonly SeenRule[];
@@ -72,6 +63,7 @@ const CHECKS: readonly SurroundingsCheck[] = [
   checkTableRules,
   checkSequences,
   checkRuleColumns,
+  checkUnfitRules,
   checkColumnTypes,
   checkLargeIntegers,
   checkPacketSize,

@@ -193,13 +193,21 @@ class RuleRouter implements Router {
       });
     }
     const { schema, table: name } = table;
-    const typed = withToldTypes(table, toldByRule(rule.columnTypes));
-    const shape = shapeOf(withoutOpenPeriod(typed), rule);
+    const { typed, shape } = fitted(table, rule);
     const open = openColumns(typed, shape.columns);
     const topic =
       rule.outbox === null ? this.#topics.topicOf(rule.topic, { schema, table: name }) : null;
     return { table: typed, topic, ...shape, rule, open };
   }
+}
+
+/** The table as its rule tells its types, and what of a route depends on the columns. @throws RowcallError as `Router.route` */
+export function fitted(
+  table: TableVersion,
+  rule: FullTableRule,
+): { readonly typed: TableVersion; readonly shape: Pick<Route, 'columns' | 'key' | 'outbox'> } {
+  const typed = withToldTypes(table, toldByRule(rule.columnTypes));
+  return { typed, shape: shapeOf(withoutOpenPeriod(typed), rule) };
 }
 
 /** What of a route depends on the columns. @throws RowcallError as `Router.route` */
