@@ -146,7 +146,7 @@ export const ERRORS = {
   STATEMENT_LOGGED: {
     retriable: false,
     exit: 3,
-    cure: 'A session changed a captured table with binlog_format other than ROW. Set ROW, then rowcall position set.',
+    cure: 'A session changed a captured table with binlog_format other than ROW. Set ROW, have every open session reconnect (each keeps the format that it began with), then rowcall position set.',
   },
   XA_PREPARE_MISSING: {
     retriable: false,
@@ -196,7 +196,7 @@ export const ERRORS = {
   KEY_COLUMN_MISSING: {
     retriable: false,
     exit: 3,
-    cure: 'tables[].key names a column that the table does not have, or that columns.exclude removes.',
+    cure: 'Name columns in tables[].key that the table has and its events keep (columns.include, columns.exclude); or give the table a rule of its own in front of this one.',
   },
   KEY_COLUMN_ALTERED: {
     retriable: false,

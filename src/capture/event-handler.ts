@@ -218,7 +218,7 @@ export class EventHandler {
       `A change${table} was logged as a statement, so its rows are not in the binlog`,
       {
         place: at(event),
-        cure: 'A session ran with binlog_format other than ROW; views and triggers can lead from any table to a captured one. Set ROW for every session, then rowcall position set behind the place named.',
+        cure: 'A session ran with binlog_format other than ROW; views and triggers can lead from any table to a captured one. Set ROW, have every open session reconnect (each keeps the format that it began with), then rowcall position set behind the place named.',
       },
     );
   }

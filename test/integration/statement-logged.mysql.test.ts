@@ -44,7 +44,10 @@ describe('a change logged as a statement', () => {
   ])('%s stops the capture', async (_, statement) => {
     const run = await streaming();
     await sql(`SET SESSION binlog_format = 'STATEMENT'; ${statement}`);
-    expect(await run.ended).toMatchObject({ code: 'STATEMENT_LOGGED' });
+    expect(await run.ended).toMatchObject({
+      code: 'STATEMENT_LOGGED',
+      cure: expect.stringContaining('have every open session reconnect') as string,
+    });
   });
 
   it("of the server's own tables is passed over", async () => {

@@ -36,16 +36,36 @@ it('says of a rule what would stop the capture at the first row of its table, wi
       CREATE TABLE keyed (id INT PRIMARY KEY, total DECIMAL(9,2), note TEXT, data VARBINARY(9), u CHAR(36), kind ENUM('a'));
       CREATE TABLE flat (id INT PRIMARY KEY, __op INT)`),
   );
-  const cases: readonly (readonly [table: string, code: string, rule: Partial<TableRule>])[] = [
-    ['outbox', 'COLUMN_RULE_UNFIT', { outbox: OUTBOX }],
-    ['keyed', 'KEY_COLUMN_MISSING', { key: ['nope'] }],
-    ['keyed', 'KEY_COLUMN_ALTERED', { maskColumns: ['ID'] }],
-    ['keyed', 'COLUMN_RULE_UNFIT', { truncateColumns: { total: 3 } }],
-    ['keyed', 'COLUMN_RULE_UNFIT', { truncateColumns: { data: 3 } }],
-    ['keyed', 'COLUMN_RULE_UNFIT', { columnTypes: { u: 'uuid' } }],
-    ['flat', 'COLUMN_RULE_UNFIT', { format: 'flat' }],
+  const cases: readonly (readonly [
+    table: string,
+    code: string,
+    rule: Partial<TableRule>,
+    cure: string,
+  ])[] = [
+    ['outbox', 'COLUMN_RULE_UNFIT', { outbox: OUTBOX }, 'outbox: { aggregate_type: … }'],
+    [
+      'keyed',
+      'KEY_COLUMN_MISSING',
+      { key: ['nope'] },
+      'Name columns in tables[].key that the table has',
+    ],
+    ['keyed', 'KEY_COLUMN_ALTERED', { maskColumns: ['ID'] }, 'Take the column out of columns.mask'],
+    [
+      'keyed',
+      'COLUMN_RULE_UNFIT',
+      { truncateColumns: { total: 3 } },
+      'Take total out of columns.truncate',
+    ],
+    [
+      'keyed',
+      'COLUMN_RULE_UNFIT',
+      { truncateColumns: { data: 3 } },
+      'Take data out of columns.truncate',
+    ],
+    ['keyed', 'COLUMN_RULE_UNFIT', { columnTypes: { u: 'uuid' } }, 'Take u out of columns.types'],
+    ['flat', 'COLUMN_RULE_UNFIT', { format: 'flat' }, 'rule of its own'],
   ];
-  for (const [table, code, part] of cases) {
+  for (const [table, code, part, cure] of cases) {
     const tables = [`${name}.${table}`];
     const [finding, ...more] = await unfit(url, [{ match: tables, excludeColumns: [], ...part }]);
     expect(finding, JSON.stringify(part)).toMatchObject({
@@ -67,6 +87,7 @@ it('says of a rule what would stop the capture at the first row of its table, wi
     const stopped = await run.ended;
     expect(stopped).toMatchObject({ code });
     expect(finding?.sql).toBe(`-- ${stopped?.cure}`);
+    expect(finding?.sql).toContain(cure);
   }
   const fit: SeenRule = {
     match: [`${name}.*`, `!${name}.outbox`],

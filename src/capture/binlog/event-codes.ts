@@ -66,7 +66,7 @@ const LOAD = 'it brings data in without row events';
 const CONTEXT = 'context of a statement that is logged as text; that QUERY event is what stops';
 
 const ROW_FORMAT =
-  "SET PERSIST binlog_format = 'ROW' (MariaDB: SET GLOBAL, and in my.cnf), and in every session that sets its own.";
+  "SET PERSIST binlog_format = 'ROW' (MariaDB: SET GLOBAL, and in my.cnf), and in every session that sets its own; open sessions keep what they began with and have to reconnect.";
 
 const decode = (code: number, name: string, reason: string): EventCode => {
   return { code, name, class: 'decode', reason };

@@ -131,7 +131,10 @@ export function withToldTypes(table: TableVersion, told: ToldTypes): TableVersio
     return type === undefined ? column : withToldType(table, column, type);
   });
   const ends = columns.filter(({ name }) => told.get(name.toLowerCase()) === 'row_end');
-  if (ends.length > 1) throw unfit(table, 'columns.types has row_end for two columns');
+  if (ends.length > 1) {
+    const cure = 'Say row_end of one column in columns.types: a table has one period.';
+    throw unfit(table, 'columns.types has row_end for two columns', cure);
+  }
   const [end] = ends;
   return end === undefined ? { ...table, columns } : versioned({ ...table, columns }, end);
 }
@@ -157,6 +160,9 @@ function withToldType(table: TableVersion, column: Column, type: OpenType): Colu
     throw unfit(
       table,
       `columns.types calls ${column.name} ${type}, which it cannot be: ${described(candidates)}`,
+      candidates === undefined
+        ? `Take ${column.name} out of columns.types of the rule of the table.`
+        : `Correct ${column.name} in columns.types of the rule of the table, or take it out.`,
     );
   }
   if (type in OPEN_BINARY) {
@@ -172,8 +178,8 @@ function withDigits(column: Column, type: OpenType): Column {
   return { ...column, scale, type: same ? TYPE.TIMESTAMP : column.type };
 }
 
-function unfit(table: TableVersion, message: string): RowcallError {
-  return new RowcallError('COLUMN_RULE_UNFIT', message, { place: `table ${table.name}` });
+function unfit(table: TableVersion, message: string, cure: string): RowcallError {
+  return new RowcallError('COLUMN_RULE_UNFIT', message, { place: `table ${table.name}`, cure });
 }
 
 function described(candidates: readonly OpenType[] | undefined): string {

@@ -33,7 +33,7 @@ export const SETTINGS: readonly RequiredSetting[] = [
     want: 'ROW',
     fits: equals('ROW'),
     why: 'Other formats write statements, from which no row can be told.',
-    sql: "SET PERSIST binlog_format = 'ROW';",
+    sql: "SET PERSIST binlog_format = 'ROW'; -- open sessions keep the format that they began with: each has to reconnect, pools of applications too",
     severity: 'error',
   },
   {

@@ -168,7 +168,10 @@ class Treatments {
     throw new RowcallError(
       'COLUMN_RULE_UNFIT',
       `columns.truncate names ${column.name}, which is no text: a part of its value would be another value`,
-      { place: `table ${this.#table.name}` },
+      {
+        place: `table ${this.#table.name}`,
+        cure: `Take ${column.name} out of columns.truncate, or mask or hash it; or give the table a rule of its own in front of this one.`,
+      },
     );
   }
 }

@@ -10,6 +10,15 @@ import type { FullTableRule, OutboxRule } from './table-rule.ts';
 /** Index of each in the table. */
 export type OutboxColumns = Readonly<Record<keyof OutboxRule, number>>;
 
+/** As the configuration has them. */
+const WRITTEN: Readonly<Record<keyof OutboxRule, string>> = {
+  id: 'id',
+  aggregateType: 'aggregate_type',
+  aggregateId: 'aggregate_id',
+  type: 'type',
+  payload: 'payload',
+};
+
 /** @throws RowcallError COLUMN_RULE_UNFIT */
 export function outboxColumns(
   table: TableVersion,
@@ -25,6 +34,7 @@ export function outboxColumns(
       `The table has no column ${name}, which outbox names`,
       {
         place: `table ${table.name}`,
+        cure: `Name the column of the table in the rule: outbox: { ${WRITTEN[part]}: … }. Where the table is no outbox: give it a rule of its own in front of this one.`,
       },
     );
   };

@@ -50,7 +50,10 @@ interface Answered {
   readonly mariadb: NamedMariadb[];
 }
 
-const ACCESS_CURE = `${leastRights("'rowcall'@'%'")} -- and that name and password in source.url`;
+/** The server says the same of a wrong password and of an account that is not there. */
+function accessCure(cure: string): string {
+  return `${leastRights("'rowcall'@'%'")} -- where the account is yet to be made; else correct what is in source.url. ${cure}`;
+}
 
 async function examineServer(
   config: Config,
@@ -88,7 +91,7 @@ async function examineServer(
         value: failure.code,
         want: 'usable',
         why: failure.message,
-        sql: failure.code === 'SOURCE_ACCESS_DENIED' ? ACCESS_CURE : failure.cure,
+        sql: failure.code === 'SOURCE_ACCESS_DENIED' ? accessCure(failure.cure) : failure.cure,
         severity: 'error',
       },
     ];
