@@ -84,6 +84,17 @@ describe('what is around a source', () => {
     expect(findings.filter(({ severity }) => severity === 'error')).toEqual([]);
   });
 
+  it('tells a rule that another stands before from one that has no tables', async () => {
+    const rules = ['shop.*', 'shop.orders', 'shop.order'].map((match) => ({
+      match: [match],
+      excludeColumns: [],
+    }));
+    const [behind, without] = of(await look(server.url, { rules }), 'tables[].match');
+    expect(behind).toMatchObject({ value: 'of no effect behind other rules: shop.orders' });
+    expect(behind?.sql).toContain('move the rule up');
+    expect(without).toMatchObject({ value: 'no table for: shop.order' });
+  });
+
   it('has every column that a rule names, or the name is told', async () => {
     const rules = [
       {
@@ -116,7 +127,7 @@ describe('what is around a source', () => {
     expect(of(findings, 'tables[].match')).toEqual([]);
     // What it says to run lets it look, and the rows stay unread.
     await withConnection(server.url, async (connection) => {
-      await connection.query((tables?.sql ?? '').replace('`schema`', '`shop`'));
+      await connection.query(tables?.sql ?? '');
       await connection.query(prepared?.sql ?? '');
     });
     const seen = await look(account);
@@ -208,6 +219,10 @@ describe('rowcall doctor', () => {
     const { findings } = JSON.parse(out) as { findings: { check: string; cure: string }[] };
     const [{ cure } = { cure: '' }] = findings;
     expect(cure).toMatch(/^CREATE USER 'rowcall'@'%' IDENTIFIED BY '…'; GRANT /);
+    // The server says the same of a wrong password.
+    expect(cure).toContain(
+      '-- where the account is yet to be made; else correct what is in source.url',
+    );
     await withConnection(server.url, (connection) =>
       connection.query(cure.replace('…', 'made-as-told')),
     );
