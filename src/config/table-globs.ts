@@ -1,5 +1,7 @@
 /** What can be said about globs on schema.table without a server. `*` is any run of characters, `?` any one. */
 
+import { globPattern } from '../shared/glob.ts';
+
 /** Whether some text matches both globs. */
 export function globsMeet(first: string, second: string): boolean {
   const [a, b] = [Array.from(first), Array.from(second)];
@@ -16,6 +18,13 @@ export function globsMeet(first: string, second: string): boolean {
     reach = row;
   }
   return reach[b.length] === true;
+}
+
+/** Whether every text that `narrow` matches, `wide` does too; false where that cannot be told. */
+export function globCovers(wide: string, narrow: string): boolean {
+  // A `*` of the narrow one may stand for nothing or for many characters: only a `*` takes it, and no `?`.
+  if (narrow.includes('*') && wide.includes('?')) return wide === narrow;
+  return globPattern(wide).test(narrow);
 }
 
 /** Whether a table could match both lists of globs; true when that cannot be decided. */

@@ -2,6 +2,7 @@
 
 import { formatDuration } from './quantities.ts';
 import type { CallbackConfig, Config } from './schema.ts';
+import { globCovers, globsMeet } from './table-globs.ts';
 
 /** In-flight attempts may use this share of the shutdown deadline; saving and closing need the rest. */
 const DRAIN_SHARE = 0.7;
@@ -14,11 +15,44 @@ export function drainTimeoutMs(config: Config): number {
 /** A sentence each, which begins with the option. */
 export function configWarnings(config: Config): string[] {
   const drain = drainTimeoutMs(config);
-  return config.callbacks.flatMap((callback, index) => [
-    ...timeoutWarnings(callback, index, drain),
-    ...proxyWarnings(callback, index),
-  ]);
+  return [
+    ...config.tables.flatMap((_, index) => ruleWarnings(config.tables, index)),
+    ...claimCheckWarnings(config),
+    ...config.callbacks.flatMap((callback, index) => [
+      ...timeoutWarnings(callback, index, drain),
+      ...proxyWarnings(callback, index),
+    ]),
+  ];
 }
+
+/** The first rule that matches a table holds: one that stands behind a wider one is never asked. */
+function ruleWarnings(rules: Config['tables'], index: number): string[] {
+  const own = rules[index]?.match.filter((glob) => !glob.startsWith('!')) ?? [];
+  const taken = own.map((glob) => rules.slice(0, index).findIndex((rule) => takes(rule, glob)));
+  const [first = -1] = taken;
+  if (taken.includes(-1)) return [];
+  return [
+    `tables[${index}].match: the rule has no effect: tables[${first}] takes every table of ${own[0] ?? ''} before it, as the first rule that matches a table holds. Move this rule up, or remove it.`,
+  ];
+}
+
+/** Whether the rule matches whatever the glob does; false where that cannot be told. */
+function takes({ match }: Config['tables'][number], glob: string): boolean {
+  const out = match.filter((one) => one.startsWith('!'));
+  if (out.some((one) => globsMeet(one.slice(1), glob))) return false;
+  return match.some((one) => !one.startsWith('!') && globCovers(one, glob));
+}
+
+/** Its path is of use all the same: values of before are read from there. */
+function claimCheckWarnings({ log }: Config): string[] {
+  if (log.oversize === 'claim-check' || log.claimCheck.overBytes === CLAIM_OVER_BYTES) return [];
+  return [
+    'log.claim_check.over: has no effect with oversize: stop, which is the default: a record over the limit of the log stops the capture. Write oversize: claim-check, or remove it.',
+  ];
+}
+
+/** The default of log.claim_check.over. */
+const CLAIM_OVER_BYTES = 900 * 1024;
 
 function timeoutWarnings(
   { name, deliver }: CallbackConfig,

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { globPattern } from '../../../src/shared/glob.ts';
-import { globsMeet, listsMeet } from '../../../src/config/table-globs.ts';
+import { globCovers, globsMeet, listsMeet } from '../../../src/config/table-globs.ts';
 
 const texts = (alphabet: string, length: number): string[] =>
   length === 0
@@ -19,6 +19,21 @@ describe('globs', () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  it('cover one another only where every text of the one is one of the other', () => {
+    const glob = fc.string({ unit: fc.constantFrom('a', 'b', '*', '?'), maxLength: 4 });
+    const candidates = [...new Set(texts('ab', 8))];
+    fc.assert(
+      fc.property(glob, glob, (wide, narrow) => {
+        const [one, other] = [globPattern(wide), globPattern(narrow)];
+        const lost = candidates.some((text) => other.test(text) && !one.test(text));
+        expect(globCovers(wide, narrow) && lost).toBe(false);
+      }),
+      { numRuns: 300 },
+    );
+    expect(globCovers('shop.*', 'shop.o*')).toBe(true);
+    expect(globCovers('shop.?', 'shop.a')).toBe(true);
   });
 
   it('count a character outside the basic plane as one', () => {
