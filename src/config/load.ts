@@ -128,13 +128,23 @@ interface Filled {
   readonly problems: readonly Problem[];
 }
 
+/** Options that are a secret, or have one within: the password of a URL, the token of a header. */
+const SECRETS: ReadonlySet<unknown> = new Set([
+  ...['url', 'urls', 'password', 'secret', 'secrets', 'token', 'tokens', 'headers', 'proxy'],
+  ...['key', 'client_secret'],
+]);
+
+function isSecret(path: OptionPath): boolean {
+  return path.some((part) => SECRETS.has(part));
+}
+
 /** Substitutes in every text below `value`; keys stay as they are. */
 async function fillIn(value: unknown, sources: SubstituteSources): Promise<Filled> {
   const whole = new Set<string>();
   const problems: Problem[] = [];
   const visit = async (node: unknown, path: OptionPath): Promise<unknown> => {
     if (typeof node === 'string') {
-      const result = await substitute(node, sources);
+      const result = await substitute(node, { ...sources, isSecret: isSecret(path) });
       if (result.whole) whole.add(id(path));
       problems.push(...result.faults.map((message) => ({ path, at: 'value' as const, message })));
       return result.text;

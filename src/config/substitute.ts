@@ -11,6 +11,8 @@ export interface SubstituteSources {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Folder that `${file:…}` is relative to. */
   readonly baseDir: string;
+  /** The text is a secret, which nobody should write into the file as a default. */
+  readonly isSecret?: boolean;
 }
 
 export interface Substituted {
@@ -52,7 +54,7 @@ export async function substitute(text: string, sources: SubstituteSources): Prom
 async function lookUp(
   inner: string,
   closed: boolean,
-  { env, baseDir }: SubstituteSources,
+  { env, baseDir, isSecret = false }: SubstituteSources,
 ): Promise<string | { readonly fault: string }> {
   if (!closed) return { fault: 'has ${ without }; write $${ for a literal ${' };
   if (inner.startsWith('file:')) return readSecretFile(resolve(baseDir, inner.slice(5)), inner);
@@ -66,8 +68,9 @@ async function lookUp(
   // As in a shell, the default of `:-` also stands in for an empty value.
   if (fallback !== undefined) return value === undefined || value === '' ? fallback : value;
   if (value !== undefined) return value;
+  const otherwise = isSecret ? '${file:path}' : `\${${name}:-default}`;
   return {
-    fault: `needs the environment variable ${name}, which is not set; set it, or write \${${name}:-default}`,
+    fault: `needs the environment variable ${name}, which is not set; set it, or write ${otherwise}`,
   };
 }
 

@@ -252,4 +252,15 @@ describe('values from outside', () => {
       'rowcall.yaml:4:12 log_level: needs the environment variable LEVEL, which is not set; set it, or write ${LEVEL:-default}',
     ]);
   });
+
+  it('that are missing secrets are not to get a default that stands in the file', async () => {
+    const text =
+      "name: shop\nsource: { host: h, user: u, password: '${PW}' }\n" +
+      "tables: [{ match: shop.*, columns: { hash: { columns: [a], key: '${HASH_KEY}' } } }]\n";
+    const told = await problems(text);
+    expect(told.join()).toMatch(
+      /variable PW, .* set it, or write \$\{file:path\}.*variable HASH_KEY, /,
+    );
+    expect(told.join()).not.toContain(':-');
+  });
 });
