@@ -25,12 +25,12 @@ export const ERRORS = {
   SOURCE_ACCESS_DENIED: {
     retriable: false,
     exit: 3,
-    cure: 'Check user, password and grants of source.url.',
+    cure: 'Check user, password and grants of the account that source names (url, or user and password).',
   },
   SOURCE_UNREACHABLE: {
     retriable: true,
     exit: 1,
-    cure: 'Check that the server runs and that source.url names it.',
+    cure: 'Check that the server runs and that source names it (url, or host and port).',
   },
   SOURCE_QUERY_FAILED: {
     retriable: false,

@@ -171,7 +171,9 @@ describe('beside a running daemon', () => {
     expect(dry.stdout).toContain(`rows ${scene.database}.orders 1`);
     expect((await json(scene, 'position', 'show'))['gtidSet']).toBe(before);
     const reset = await scene.command('position', 'reset', '--yes');
-    expect(reset.stdout).toContain(`rowcall position set --gtid '${before}'`);
+    expect(reset.stdout).toContain(
+      `rowcall position set -c '${scene.configFile}' --gtid '${before}' --yes`,
+    );
     expect((await json(scene, 'position', 'show'))['gtidSet']).not.toBe(before);
 
     const since = await scene.command('position', 'set', '--timestamp', timestamp, '--yes');

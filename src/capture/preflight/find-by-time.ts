@@ -53,7 +53,9 @@ export async function requirePast(timestampMs: number, source: SourceConnection)
     throw new RowcallError(
       'POSITION_UNPROVEN',
       `${isoText(timestampMs)} has not come yet: the source's clock says ${isoText(now)}`,
-      { cure: 'Write a time that has passed, or latest.' },
+      {
+        cure: 'Write a time that has passed, or begin at the end: --latest, in the configuration source.start: latest.',
+      },
     );
   }
 }
@@ -76,7 +78,9 @@ export async function fileOfTime(
     throw new RowcallError(
       'POSITION_PURGED',
       `The source keeps its binlog since ${secondsText(since)}, where ${file} begins: what was committed from ${isoText(timestampMs)} until then is not there`,
-      { cure: 'Begin at a later time, or at what there is: earliest.' },
+      {
+        cure: 'Begin at a later time, or at what there is: --earliest, in the configuration source.start: earliest.',
+      },
     );
   }
   for (const { name } of server.files.slice(1)) {

@@ -25,17 +25,24 @@ export class ServerLacksError extends RowcallError {
     const { uuids, group } = upstream;
     const comes = uuids.length > 0 || group;
     const what = describeMissing(missing, checkpoint?.serverUuid ?? null, server.uuid);
+    const given = checkpoint === null ? what : null;
     super(
       comes ? 'SOURCE_BEHIND' : 'GTID_NOT_SUBSET',
       comes
         ? `The source has not executed what we have read; as a replica it may still get it: ${what}`
-        : `The source never executed what we have read: ${what}`,
-      checkpoint === null ? {} : { place: formatPlace(checkpoint) },
+        : given === null
+          ? `The source never executed what we have read: ${what}`
+          : `The source has not executed all of the set given: ${given} is not in its gtid_executed`,
+      checkpoint === null ? { cure: SET_CURE } : { place: formatPlace(checkpoint) },
     );
     this.server = server;
     this.upstream = upstream;
   }
 }
+
+/** Of a set that a person wrote: nothing was read yet. */
+const SET_CURE =
+  'Leave out what is named: SELECT @@GLOBAL.gtid_executed on the source shows all that a set may have.';
 
 /** Why they are missing, as far as their numbers tell: whose they are, and where they were read. */
 function describeMissing(missing: GtidSet, readFrom: string | null, here: string): string {

@@ -180,9 +180,12 @@ async function addUpTo(
 
 const BETWEEN_TRANSACTIONS: ReadonlySet<string> = new Set(['gtid', 'rotate', 'stop']);
 
+const FILES_CURE =
+  'SHOW BINARY LOGS on the source lists its files and how long each is: name a place in one of them.';
+
 /** @throws RowcallError POSITION_PURGED, POSITION_UNPROVEN: there is no such place in the server's files */
 export function requireFile(start: FilePosition, server: Pick<ServerPlace, 'files'>): void {
-  const place = { place: formatPlace(start) };
+  const place = { place: formatPlace(start), cure: FILES_CURE };
   const file = server.files.find(({ name }) => name === start.file);
   const oldest = present(server.files[0], 'the oldest binlog file');
   if (file === undefined) {

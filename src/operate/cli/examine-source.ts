@@ -52,7 +52,7 @@ interface Answered {
 
 /** The server says the same of a wrong password and of an account that is not there. */
 function accessCure(cure: string): string {
-  return `${leastRights("'rowcall'@'%'")} -- where the account is yet to be made; else correct what is in source.url. ${cure}`;
+  return `${leastRights("'rowcall'@'%'")} -- where the account is yet to be made; else correct name and password in source (url, or user and password). ${cure}`;
 }
 
 async function examineServer(

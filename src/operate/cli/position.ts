@@ -6,6 +6,7 @@ import { AskedColumnTypes } from '../../capture/preflight/mariadb/column-types.t
 import { chooseServer } from '../../capture/preflight/choose-server.ts';
 import { type History, historySince } from '../../capture/preflight/history-apart.ts';
 import { readAnyServer } from '../../capture/preflight/any-server.ts';
+import { secondsText } from '../../capture/preflight/prove-sets.ts';
 import { type Start, startPlace } from '../../capture/preflight/start-place.ts';
 import { type MoveSurvey, surveyMove } from '../../capture/preflight/survey-move.ts';
 import { createRouter } from '../../capture/route/router.ts';
@@ -87,7 +88,7 @@ function requireOneWish({ dryRun, yes }: Pick<SetPositionOptions, 'dryRun' | 'ye
 
 async function move(
   what: { readonly log: ChangeLog; readonly config: Config; readonly start: Start },
-  { yes }: Pick<SetPositionOptions, 'yes'>,
+  { yes, config: file }: Pick<SetPositionOptions, 'yes' | 'config'>,
   io: CliIo,
 ): Promise<void> {
   const { log, config, start } = what;
@@ -113,7 +114,7 @@ async function move(
   } finally {
     lock.release();
   }
-  io.out(`Set.${wayBack(now?.checkpoint ?? null)}\n`);
+  io.out(`Set.${wayBack(now?.checkpoint ?? null, file)}\n`);
 }
 
 /** A place within a transaction was named: errors name the event that stopped the capture. */
@@ -125,11 +126,11 @@ function movedBehind(start: Start, next: Checkpoint): string {
 }
 
 /** What was there cannot be restored in full where a transaction was cut: its rows come again then. */
-function wayBack(before: Checkpoint | null): string {
+function wayBack(before: Checkpoint | null, config: string): string {
   if (before === null) return '';
   const { gtidSet, file, position } = before;
   const place = gtidSet === null ? `--file ${file} --position ${position}` : `--gtid '${gtidSet}'`;
-  return ` The way back, as long as nothing was captured: rowcall position set ${place}`;
+  return ` The way back, as long as nothing was captured: rowcall position set -c '${config}' ${place} --yes`;
 }
 
 function chosen(options: SetPositionOptions): Start {
@@ -252,20 +253,39 @@ function describe(checkpoint: Checkpoint): string {
   const lines = [
     `server   ${checkpoint.serverUuid}`,
     `file     ${checkpoint.file}:${checkpoint.position}`,
-    `gtids    ${checkpoint.gtidSet ?? 'off: file and position count'}`,
+    `gtids    ${gtidsText(checkpoint.gtidSet)}`,
   ];
   if (checkpoint.last !== null) {
-    const { gtid, file, position, timestamp } = checkpoint.last;
-    const at = new Date(timestamp * 1000).toISOString();
+    const { gtid, file, position } = checkpoint.last;
+    const at = timeText(checkpoint.last);
     lines.push(`last     ${gtid ?? 'transaction'} at ${file}:${position}, committed ${at}`);
   }
   for (const { transaction, tables } of checkpoint.open) {
     const rows = Object.entries(tables).map(([name, { ordinal }]) => `${ordinal} of ${name}`);
     lines.push(`open     ${transaction}: in the log are ${rows.join(', ')}`);
   }
-  for (const { xid, at, gtid, timestamp } of checkpoint.prepared) {
-    const since = new Date(timestamp * 1000).toISOString();
+  for (const prepared of checkpoint.prepared) {
+    const { xid, at, gtid } = prepared;
+    const since = timeText(prepared);
     lines.push(`prepared ${xid} at ${at === null ? gtid : formatPlace(at)}, since ${since}`);
   }
   return lines.map((line) => `  ${line}\n`).join('');
+}
+
+function gtidsText(set: string | null): string {
+  if (set === null) return 'off: file and position count';
+  return set === '' ? 'none' : set;
+}
+
+/** As exactly as it is known: of some servers whole seconds alone. */
+function timeText({
+  timestamp,
+  commitUs,
+}: {
+  readonly timestamp: number;
+  readonly commitUs: number | null;
+}): string {
+  return commitUs === null
+    ? secondsText(timestamp)
+    : new Date(Math.floor(commitUs / 1000)).toISOString();
 }

@@ -42,7 +42,7 @@ export async function checkRights({
       value: [...excess].join(', '),
       want: needed(isMariaDb),
       why: 'Whoever gets hold of the configuration, or of this process, has these rights as well.',
-      sql: `${leastRights("'rowcall'@'%'", isMariaDb)} -- and name this account in source.url`,
+      sql: `${leastRights("'rowcall'@'%'", isMariaDb)} -- and name this account in source (url, or user and password)`,
       severity: 'note',
     },
   ];

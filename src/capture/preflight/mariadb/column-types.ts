@@ -88,7 +88,7 @@ function fitting(rows: RowsAt, column: Column, described: DescribedTable): OpenT
   if (type === null) {
     const what = 'this account does not see the table, or it is gone';
     throw unproven(rows, [column], what, {
-      cure: `GRANT REFERENCES ON \`${rows.table.schema}\`.* to the account of source.url, or say it in the rule of the table: columns: { types: { ${column.name}: ${listed(column)} } }.`,
+      cure: `GRANT REFERENCES ON \`${rows.table.schema}\`.* to the account that source names, or say it in the rule of the table: columns: { types: { ${column.name}: ${listed(column)} } }.`,
     });
   }
   if (typeof type !== 'string') {

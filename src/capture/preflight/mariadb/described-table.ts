@@ -83,8 +83,7 @@ function openBinary(text: string): OpenType | null {
   const word = /^\w+/.exec(text)?.[0].toLowerCase() ?? '';
   if (word === 'binary' || word === 'varbinary') return 'binary';
   return (
-    Object.keys(OPEN_BINARY).find((name): name is keyof typeof OPEN_BINARY => name === word) ??
-    null
+    Object.keys(OPEN_BINARY).find((name): name is keyof typeof OPEN_BINARY => name === word) ?? null
   );
 }
 

@@ -106,7 +106,11 @@ export async function readCaughtUp(
   }
 }
 
-/** Of a server that lacks transactions we have read. */
+/** Of a position that a person wrote: nothing was read yet. */
+const POSITION_CURE =
+  'Name a position that the source has reached: SELECT @@GLOBAL.gtid_binlog_pos on it shows where it is.';
+
+/** Of a server that lacks transactions we have read; without a place, those of a position that was given. */
 export class MariadbLacksError extends RowcallError {
   readonly state: MariadbState;
 
@@ -115,7 +119,7 @@ export class MariadbLacksError extends RowcallError {
     message: string,
     at: { readonly place?: string; readonly state: MariadbState },
   ) {
-    super(code, message, at.place === undefined ? {} : { place: at.place });
+    super(code, message, at.place === undefined ? { cure: POSITION_CURE } : { place: at.place });
     this.state = at.state;
   }
 }
