@@ -221,7 +221,7 @@ describe('rowcall doctor', () => {
     expect(cure).toMatch(/^CREATE USER 'rowcall'@'%' IDENTIFIED BY '…'; GRANT /);
     // The server says the same of a wrong password.
     expect(cure).toContain(
-      '-- where the account is yet to be made; else correct what is in source.url',
+      '-- where the account is yet to be made; else correct name and password in source',
     );
     await withConnection(server.url, (connection) =>
       connection.query(cure.replace('…', 'made-as-told')),
