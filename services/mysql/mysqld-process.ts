@@ -199,6 +199,8 @@ export class MysqldProcess implements MysqlServer {
         // Relative to the data folder: a whole path may be longer than a socket's name can be.
         '--socket=mysql.sock',
         '--pid-file=mysqld.pid',
+        // Two servers in one folder may delete each other's: their names are of pid and thread alone.
+        `--tmpdir=${this.#folder}`,
         ...this.#settings,
       ],
       logFile: join(this.#folder, 'mysqld.log'),

@@ -72,8 +72,9 @@ it.each(['11.4', '11.8'] as const)(
     await run(source, 'FLUSH BINARY LOGS');
     expect(await names()).toContain(needed.name);
     await write(24);
-    await run(source, 'FLUSH BINARY LOGS');
+    // It looks at the size when it begins a file, and counts the one before only from then on.
     await eventually(async () => {
+      await run(source, 'FLUSH BINARY LOGS');
       expect(await names()).not.toContain(needed.name);
     });
   },
