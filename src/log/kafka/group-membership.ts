@@ -27,7 +27,7 @@ import {
 import { joinWithoutTheDead, memberClientId, type DeadMembersOptions } from './dead-members.ts';
 import { MemberSockets } from './member-sockets.ts';
 import { type KafkaLogOptions, CONNECT_TIMEOUT_MS, REQUEST_TIMEOUT_MS } from './kafka-options.ts';
-import { isFinal, kafkajsError, withItsReason } from './kafkajs-error.ts';
+import { isFinal, kafkajsError, silentFor, withItsReason } from './kafkajs-error.ts';
 import { saslOf } from './kafkajs-sasl.ts';
 
 /** A member that is silent for so long is out of the group: how soon a standby follows a killed process. */
@@ -43,6 +43,11 @@ const WATCH_EVERY_MS = 1_000;
 const HEARTBEAT_REQUEST = 'Heartbeat';
 /** How long leaving may take. */
 const LEAVE_MS = 2_000;
+/**
+ * A life of which nothing was heard for so long is over, whatever kafkajs does: before it tells of a crash it waits for
+ * requests that may never be answered, as with brokers that stood still. Longer than a join and a request may take.
+ */
+const SILENT_MS = SESSION_TIMEOUT_MS + REBALANCE_TIMEOUT_MS + REQUEST_TIMEOUT_MS;
 const RETRY_FIRST_MS = 250;
 const RETRY_LAST_MS = 10_000;
 /** The group settles within a join; asking a few times sees it settled. */
@@ -122,13 +127,13 @@ export class GroupMembership implements Membership {
     this.#wasIn = false;
     const sockets = new MemberSockets();
     const consumer = this.#makeConsumer(sockets);
-    const stopWatching = this.#watch();
+    const { silence, stopWatching } = this.#watch();
     const { ended, stopListening } = this.#listen(consumer, signal);
     // It may reject while we still wait for the steps before it: if those end well it is awaited next, else they tell why.
     ended.catch(() => undefined);
     try {
-      await abortable(this.#join(consumer), signal);
-      await ended;
+      await abortable(abortable(this.#join(consumer), signal), silence);
+      await abortable(ended, silence);
     } finally {
       stopWatching();
       stopListening();
@@ -359,18 +364,25 @@ export class GroupMembership implements Membership {
     return this.#options.clock.monotonic() - this.#heardAt <= limitMs;
   }
 
-  /** Tells the loss when the coordinator has been silent for longer than it waits for us. */
-  #watch(): () => void {
+  /** Tells the loss when the coordinator has been silent for longer than it waits for us; aborts `silence` in the end. */
+  #watch(): { readonly silence: AbortSignal; readonly stopWatching: () => void } {
     const { clock } = this.#options;
+    const began = clock.monotonic();
+    const silence = new AbortController();
     let cancel: () => void;
     const look = (): void => {
       if (!this.#isFresh()) this.#lose();
+      if (clock.monotonic() - Math.max(began, this.#heardAt) > SILENT_MS) {
+        this.#leave();
+        silence.abort(silentFor(SILENT_MS));
+      }
       cancel = clock.timer(WATCH_EVERY_MS, look);
     };
     cancel = clock.timer(WATCH_EVERY_MS, look);
-    return () => {
+    const stopWatching = (): void => {
       cancel();
     };
+    return { silence: silence.signal, stopWatching };
   }
 }
 

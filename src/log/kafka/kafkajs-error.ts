@@ -41,6 +41,11 @@ const UNUSABLE: ReadonlyMap<string, string> = new Map([
   ['UNSUPPORTED_VERSION', 'Rowcall needs Kafka 3.1 or newer.'],
 ]);
 
+/** A life in a group of which nothing was heard for so long: joining again may help. */
+export function silentFor(ms: number): Error {
+  return new KafkaJSError(`Nothing was heard of the coordinator for ${ms / 1_000} s`);
+}
+
 /** Waiting and joining again cannot help. What is no error of kafkajs's is a defect, here or there. */
 export function isFinal(error: unknown): boolean {
   if (!(error instanceof KafkaJSError)) return true;
