@@ -193,3 +193,11 @@ export async function code(call: Promise<unknown>): Promise<ErrorCode | undefine
     throw error;
   }
 }
+
+/** Dead letters 1 to 3: of the keys `a`, `b` and `a` again. */
+export async function threeDeadLetters(state: StateStore): Promise<void> {
+  await state.openCursors([newCursor(0)]);
+  for (const [offset, key] of ['a', 'b', 'a'].entries()) {
+    await state.commit([deadAtOnce(key, offset), matched(offset)]);
+  }
+}

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import type { z } from 'zod';
 import { RowcallError } from '../../errors.ts';
 import { parseVerbatim } from '../../exact-json.ts';
+import { pause } from '../../shared/abort.ts';
 import { systemClock } from '../../shared/clock.ts';
 import type { ResendAction } from '../../state/resend-store.ts';
 import { pageOf } from '../admin/page.ts';
@@ -115,7 +116,7 @@ async function follow(client: ApiClient, begun: Resend, io: CliIo): Promise<Rese
   try {
     while (now.ended_at === null && !io.signal.aborted) {
       line.show(progressText(now));
-      await systemClock.sleep(LOOK_MS, io.signal).catch(() => undefined);
+      await pause(systemClock, LOOK_MS, io.signal);
       now = await client.ask({ path: `/resends/${begun.id}`, answer: resendSchema });
     }
     return now;

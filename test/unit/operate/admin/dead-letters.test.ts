@@ -5,7 +5,7 @@ import {
   event,
   laneKey,
   matched,
-  newCursor,
+  threeDeadLetters,
 } from '../../../contract/state-store-samples.ts';
 import { type AdminScene, openAdmin } from '../../../support/admin-api.ts';
 
@@ -13,10 +13,7 @@ let scene: AdminScene;
 
 beforeEach(async () => {
   scene = await openAdmin();
-  await scene.state.openCursors([newCursor(0)]);
-  for (const [offset, key] of ['a', 'b', 'a'].entries()) {
-    await scene.state.commit([deadAtOnce(key, offset), matched(offset)]);
-  }
+  await threeDeadLetters(scene.state);
 });
 
 afterEach(() => scene.close());

@@ -4,13 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runCli } from '../../../../src/operate/cli/cli.ts';
 import type { CliIo } from '../../../../src/operate/cli/io.ts';
 import { progressBar } from '../../../../src/operate/cli/progress-line.ts';
-import {
-  CALLBACK,
-  deadAtOnce,
-  laneKey,
-  matched,
-  newCursor,
-} from '../../../contract/state-store-samples.ts';
+import { CALLBACK, laneKey, threeDeadLetters } from '../../../contract/state-store-samples.ts';
 import { ADMIN_TOKENS, type AdminScene, openAdmin } from '../../../support/admin-api.ts';
 import { type CommandOutput, gather } from '../../../support/cli.ts';
 import { eventually } from '../../../support/eventually.ts';
@@ -20,10 +14,7 @@ let scene: AdminScene;
 
 beforeEach(async () => {
   scene = await openAdmin();
-  await scene.state.openCursors([newCursor(0)]);
-  for (const [offset, key] of ['a', 'b', 'a'].entries()) {
-    await scene.state.commit([deadAtOnce(key, offset), matched(offset)]);
-  }
+  await threeDeadLetters(scene.state);
 });
 
 afterEach(() => scene.close());
