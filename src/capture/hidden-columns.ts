@@ -93,6 +93,11 @@ function failure(what: {
   );
 }
 
+/** Whether anything of a table's rows is hidden by the rule, whole or in part. */
+export function hides(rule: FullTableRule): boolean {
+  return hidingOf(rule).size > 0 || rule.includeColumns !== null;
+}
+
 /** Folded names of what the rule hides, whole or in part. */
 function hidingOf(rule: FullTableRule): ReadonlySet<string> {
   return new Set(

@@ -2,9 +2,10 @@
 
 import type { Column } from '../../../capture/decode/column.ts';
 import type { TableVersion } from '../../../capture/decode/table-map.ts';
+import { hides } from '../../../capture/hidden-columns.ts';
 import { shownColumns } from '../../../capture/route/event-columns.ts';
 import type { Router } from '../../../capture/route/router.ts';
-import type { FullTableRule } from '../../../capture/route/table-rule.ts';
+import { type FullTableRule, fullRule, type TableRule } from '../../../capture/route/table-rule.ts';
 import type { PlacedEvent } from './place-events.ts';
 
 /** Stands for a statement that may bear values of rows. */
@@ -33,9 +34,9 @@ export class ShownByRule {
   readonly #hides: boolean;
   readonly #tables = new WeakMap<TableVersion, TableVersion>();
 
-  constructor(router: Pick<Router, 'ruleOf'>, rules: readonly HidingRule[]) {
+  constructor(router: Pick<Router, 'ruleOf'>, rules: readonly TableRule[]) {
     this.#router = router;
-    this.#hides = rules.some(hides);
+    this.#hides = rules.map(fullRule).some(hides);
   }
 
   /** The event without what the rule hides; as it is where that is nothing. */
@@ -59,21 +60,6 @@ export class ShownByRule {
     }
     return shown;
   }
-}
-
-type HidingRule = Pick<FullTableRule, 'excludeColumns'> &
-  Partial<
-    Pick<FullTableRule, 'includeColumns' | 'maskColumns' | 'hashColumns' | 'truncateColumns'>
-  >;
-
-function hides(rule: HidingRule): boolean {
-  return (
-    rule.excludeColumns.length > 0 ||
-    (rule.includeColumns ?? null) !== null ||
-    (rule.maskColumns ?? []).length > 0 ||
-    (rule.hashColumns ?? null) !== null ||
-    Object.keys(rule.truncateColumns ?? {}).length > 0
-  );
 }
 
 function withoutHidden(table: TableVersion, rule: FullTableRule): TableVersion {
