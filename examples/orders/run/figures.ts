@@ -109,7 +109,9 @@ async function play(
 async function untilEnded(house: House, series: string, way: Phase['way']): Promise<void> {
   const deadline = performance.now() + (way === 'inline' ? INLINE_MS : DRAIN_TIMEOUT_MS);
   const open = `SELECT COUNT(*) AS n FROM orders o WHERE id LIKE ? AND (status IN ('placed', 'reserved')
-    OR (status <> 'abandoned' AND NOT EXISTS (SELECT * FROM messages m WHERE m.order_id = o.id)))`;
+    OR (status <> 'abandoned' AND NOT EXISTS (SELECT * FROM messages m WHERE m.order_id = o.id))
+    OR (status = 'payment-failed'
+      AND EXISTS (SELECT * FROM reservations r WHERE r.order_id = o.id AND r.state = 'reserved')))`;
   while (performance.now() < deadline) {
     if ((await count(house.admin, open, [`${series}-%`])) === 0) break;
     await sleep(250);
