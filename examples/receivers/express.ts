@@ -1,16 +1,19 @@
 /** A receiver as a route of Express: `ORDERS_SECRET=whsec_… node examples/receivers/express.ts` */
 
 import express, { type Express } from 'express';
-import { createReceiver, type Delivery } from 'rowcall/receiver';
+import { createReceiver, type Delivery, type DeliveryContext } from 'rowcall/receiver';
 
 export function ordersApp(
   secrets: readonly string[],
-  take: (delivery: Delivery) => Promise<void> | void,
+  take: (delivery: Delivery, context: DeliveryContext<null>) => Promise<void> | void,
+  /** Where the ends of longer work may be told: see later.ts. */
+  origins: readonly string[] = [],
 ): Express {
   const app = express();
   const receive = createReceiver({
     secrets,
     handle: take,
+    completions: { origins },
     onError: (error, { id, attempt }) => {
       console.error(`${id}, attempt ${attempt}:`, error);
     },

@@ -1,16 +1,19 @@
 /** A receiver as a route of Fastify: `ORDERS_SECRET=whsec_… node examples/receivers/fastify.ts` */
 
 import Fastify, { type FastifyInstance } from 'fastify';
-import { createReceiver, type Delivery } from 'rowcall/receiver';
+import { createReceiver, type Delivery, type DeliveryContext } from 'rowcall/receiver';
 
 export function ordersApp(
   secrets: readonly string[],
-  take: (delivery: Delivery) => Promise<void> | void,
+  take: (delivery: Delivery, context: DeliveryContext<null>) => Promise<void> | void,
+  /** Where the ends of longer work may be told: see later.ts. */
+  origins: readonly string[] = [],
 ): FastifyInstance {
   const app = Fastify({ bodyLimit: 64 * 1024 * 1024 });
   const receive = createReceiver({
     secrets,
     handle: take,
+    completions: { origins },
     onError: (error, { id, attempt }) => {
       console.error(`${id}, attempt ${attempt}:`, error);
     },

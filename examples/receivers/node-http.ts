@@ -1,15 +1,23 @@
 /** A receiver on Node's own http server: `ORDERS_SECRET=whsec_… node examples/receivers/node-http.ts` */
 
 import { createServer, type Server } from 'node:http';
-import { createReceiver, type Delivery, nodeListener } from 'rowcall/receiver';
+import {
+  createReceiver,
+  type Delivery,
+  type DeliveryContext,
+  nodeListener,
+} from 'rowcall/receiver';
 
 export function ordersServer(
   secrets: readonly string[],
-  take: (delivery: Delivery) => Promise<void> | void,
+  take: (delivery: Delivery, context: DeliveryContext<null>) => Promise<void> | void,
+  /** Where the ends of longer work may be told: see later.ts. */
+  origins: readonly string[] = [],
 ): Server {
   const receive = createReceiver({
     secrets,
     handle: take,
+    completions: { origins },
     onError: (error, { id, attempt }) => {
       console.error(`${id}, attempt ${attempt}:`, error);
     },

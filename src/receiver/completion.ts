@@ -1,6 +1,6 @@
 /** Telling the end of an event that was answered with 202. */
 
-import { request } from 'undici';
+import { getGlobalDispatcher, interceptors, request } from 'undici';
 
 export interface CompletionMessage {
   readonly status: 'succeeded' | 'failed' | 'progress';
@@ -23,10 +23,24 @@ export interface Completion {
 }
 
 const TIMEOUT_MS = 10_000;
+/**
+ * Rowcall may be about to start, or have too many of them at once: it takes an end as often as it is told, so that telling it
+ * again is harmless. Six times within half a minute, or later where `Retry-After` says so, up to ten minutes each time.
+ */
+const AGAIN = interceptors.retry({
+  methods: ['POST'],
+  statusCodes: [429, 502, 503, 504],
+  maxRetries: 5,
+  minTimeout: 1_000,
+  maxTimeout: 600_000,
+  throwOnError: false,
+});
 
 const postJson: PostCompletion = async (url, message) => {
   const { statusCode, body } = await request(url, {
     method: 'POST',
+    // Of whatever its user has set: a proxy, for one.
+    dispatcher: getGlobalDispatcher().compose(AGAIN),
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(message),
     headersTimeout: TIMEOUT_MS,
@@ -39,7 +53,7 @@ const postJson: PostCompletion = async (url, message) => {
 /**
  * The header is not covered by the signature, so that the URL is posted to only where its origin is one we know.
  *
- * @throws Error where it is another's, or where an answer is neither 2xx nor 409
+ * @throws Error where it is another's, or where the last answer is neither 2xx nor 409
  */
 export function completionOf(
   url: string,

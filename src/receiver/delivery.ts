@@ -2,11 +2,16 @@
 
 import { headerOf, type RequestHeaders } from './verify.ts';
 
+/** What `callbacks test` sends. Of the id, which is signed: an event's begins with the transaction's, never with this. */
+const TEST_ID = /^test-[0-9a-f-]{36}:/;
+
 export interface Delivery {
   /** `webhook-id`: the same on every attempt. Signed, as the body is; what stands in other headers is not. */
   readonly id: string;
   /** The callback's name; null where the sender is not Rowcall. */
   readonly callback: string | null;
+  /** A person tries the callback: no row has changed. Signed, unlike the header `rowcall-test`. */
+  readonly test: boolean;
   /** From 1. */
   readonly attempt: number;
   /** The event's place in its topic and partition, so written that text order is order. */
@@ -29,6 +34,7 @@ export function deliveryOf(id: string, headers: RequestHeaders, body: Uint8Array
   return {
     id,
     callback: text('rowcall-callback'),
+    test: TEST_ID.test(id),
     attempt: Number.isSafeInteger(attempt) && attempt >= 1 ? attempt : 1,
     sequence: isSequence ? sequence : null,
     orderKey: isSequence ? orderKeyOf(text, body) : null,

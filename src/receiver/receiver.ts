@@ -50,7 +50,12 @@ export interface ReceiverOptions<T> {
   readonly inbox: Inbox<T>;
   /** Resolve: taken. Throw: tried again; a RetryAfterError says when, a NonRetryableError is answered with 422. */
   readonly handle: (delivery: Delivery, context: DeliveryContext<T>) => Promise<void> | void;
-  /** Told what `handle` or the inbox threw: the answer says nothing of it. */
+  /**
+   * Gets what a person sends to try the callback (`delivery.test`) in place of `handle`; what it throws is answered as
+   * there. Without it a test that is verified is answered as taken, and nothing is done.
+   */
+  readonly onTest?: (delivery: Delivery) => Promise<void> | void;
+  /** Told what `handle`, `onTest` or the inbox threw: the answer says nothing of it. */
   readonly onError: (error: unknown, delivery: Delivery) => void;
   /** Where completions may be posted to: origins such as `https://rowcall.example.com`. */
   readonly completions?: { readonly origins: readonly string[]; readonly post?: PostCompletion };
@@ -85,6 +90,11 @@ export function createReceiver<T>(
   const now = options.now ?? (() => systemClock.now());
   const watch = new OrderWatch();
   const once = async (delivery: Delivery): Promise<Taken | 'repeat'> => {
+    if (delivery.test) {
+      // Beside inbox and order: it is no event, and nothing of it is to be remembered as one.
+      await options.onTest?.(delivery);
+      return 'done';
+    }
     const taken = await inbox.once(delivery.id, (transaction) =>
       take(delivery, transaction, { ...options, watch }),
     );

@@ -43,12 +43,12 @@ describe('the package', () => {
     expect(await evaluate(inside)).toBe('ERR_PACKAGE_PATH_NOT_EXPORTED');
   });
 
-  it.each(['node-http', 'fastify', 'express'])(
+  it.each(['node-http', 'fastify', 'express', 'later'])(
     'runs the example in %s as it stands',
     async (name) => {
       const file = JSON.stringify(join(folder, 'examples/receivers', `${name}.ts`));
       expect(await evaluate(`console.log(Object.keys(await import(${file})).join(' '))`)).toMatch(
-        /^orders(?:Server|App)$/,
+        /^(?:orders(?:Server|App)|later)$/,
       );
     },
   );

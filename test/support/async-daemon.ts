@@ -16,8 +16,12 @@ import { SECRET, SOURCE_GRANTS } from './workload-scene.ts';
 export interface AsyncDaemonOptions {
   readonly name: string;
   readonly endpoint: RequestListener;
+  /** Of the endpoint; default `/`. */
+  readonly path?: string;
   /** Further keys of the callback's `deliver`. */
   readonly deliver: Readonly<Record<string, unknown>>;
+  /** Further keys of the callback. */
+  readonly callback?: Readonly<Record<string, unknown>>;
   /** Further top keys. */
   readonly options?: Readonly<Record<string, unknown>>;
 }
@@ -53,10 +57,11 @@ export class AsyncDaemon {
       callbacks: [
         {
           name: 'work',
-          url: `http://127.0.0.1:${(endpoint.address() as AddressInfo).port}/`,
+          url: `http://127.0.0.1:${(endpoint.address() as AddressInfo).port}${options.path ?? '/'}`,
           secret: SECRET,
           tables,
           deliver: options.deliver,
+          ...(options.callback === undefined ? {} : { options: options.callback }),
         },
       ],
       ...(options.options === undefined ? {} : { options: options.options }),

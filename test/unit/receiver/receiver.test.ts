@@ -1,7 +1,9 @@
 import { createHmac, generateKeyPairSync } from 'node:crypto';
+import { createServer, type RequestListener } from 'node:http';
 import fc from 'fast-check';
 import { Webhook } from 'standardwebhooks';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
+import { completionOf } from '../../../src/receiver/completion.ts';
 import {
   type CompletionMessage,
   createReceiver,
@@ -13,10 +15,17 @@ import {
   WebhookVerifier,
 } from '../../../src/receiver/receiver.ts';
 import { signatures, signingKey } from '../../../src/deliver/callback/signature.ts';
+import { closeEndpoints, listen } from '../deliver/callback/endpoint.ts';
 
 const NOW = 1_700_000_000_000;
 const SECRET = ['whsec', Buffer.alloc(32, 1).toString('base64')].join('_');
 const OTHER = ['whsec', Buffer.alloc(32, 2).toString('base64')].join('_');
+
+afterEach(closeEndpoints);
+
+async function servedAt(listener: RequestListener): Promise<string> {
+  return `http://127.0.0.1:${await listen(createServer(listener))}/completions/x`;
+}
 
 interface Sent {
   readonly headers: Record<string, string>;
@@ -253,6 +262,78 @@ describe('what a handler does', () => {
     await send('f', 3, { id: 8 });
     await send('g', 3, null);
     expect(orders).toEqual(['first', 'next', 'inversion', 'repeat', 'next', 'first', 'unknown']);
+  });
+});
+
+describe('what a person sends to try a callback', () => {
+  const id = 'test-8f14e45f-ceea-467f-a8d2-0a5b1c3d9e77:shop/orders:1:web';
+
+  it('is no event: it reaches neither the handler, nor the inbox, nor the order of its key', async () => {
+    const seen: Delivery[] = [];
+    const { receive } = receiverOf((delivery) => void seen.push(delivery), {
+      inbox: { once: () => Promise.reject(new Error('a test in the inbox')) },
+    });
+    expect(await receive(sent({ id }))).toEqual({ status: 204, headers: {}, body: '' });
+    const batch = sent({
+      ...{ id: 'b'.repeat(64), body: `[{"id":"${id.slice(0, -4)}","data":{"key":{"id":7}}}]` },
+    });
+    expect((await receive(batch)).status).toBe(204);
+    expect(seen).toEqual([]);
+    const orders: string[] = [];
+    const watching = receiverOf((_delivery, { order }) => void orders.push(order));
+    await watching.receive(sent({ id }));
+    await watching.receive(sent({}));
+    expect(orders).toEqual(['first']);
+  });
+
+  it('reaches who wants it, each time, and is answered by what they make of it', async () => {
+    const seen: (readonly [string, boolean])[] = [];
+    const { receive, errors } = receiverOf(() => undefined, {
+      onTest: (delivery: Delivery) => {
+        seen.push([delivery.id, delivery.test]);
+        if (seen.length === 2) throw new NonRetryableError('no such table');
+      },
+    });
+    expect((await receive(sent({ id }))).status).toBe(204);
+    expect((await receive(sent({ id }))).status).toBe(422);
+    expect(seen).toEqual([
+      [id, true],
+      [id, true],
+    ]);
+    expect(String(errors[0])).toContain('no such table');
+  });
+
+  it('is known by its signed id, and not by a header that anybody could add or take', async () => {
+    const tests: boolean[] = [];
+    const { receive } = receiverOf((delivery) => void tests.push(delivery.test));
+    await receive(sent({ headers: { 'rowcall-test': 'true' } }));
+    expect(tests).toEqual([false]);
+    expect((await receive(sent({ headers: { 'webhook-id': id } }))).status).toBe(401);
+  });
+});
+
+describe('the end of an event that is told while Rowcall starts, is busy or goes away', () => {
+  it('is told again until it is taken', async () => {
+    const answers = ['reset', 503, 429, 200] as const;
+    let told = 0;
+    const url = await servedAt((request, response) => {
+      const answer = answers[told] ?? 500;
+      told += 1;
+      if (answer === 'reset') request.socket.destroy();
+      else response.writeHead(answer, { 'retry-after': '0' }).end();
+    });
+    expect(await completionOf(url, [new URL(url).origin]).succeed()).toBe('taken');
+    expect(told).toBe(4);
+  });
+
+  it('is told once where the answer is final', async () => {
+    let told = 0;
+    const url = await servedAt((_request, response) => {
+      told += 1;
+      response.writeHead(409).end();
+    });
+    expect(await completionOf(url, [new URL(url).origin]).fail('x')).toBe('late');
+    expect(told).toBe(1);
   });
 });
 
