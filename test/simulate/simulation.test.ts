@@ -1,15 +1,19 @@
 import { describe, expect, test } from 'vitest';
 import { PLANTED_ASYNC_BUGS } from '../support/simulation-async-bugs.ts';
+import { PLANTED_BATCH_BUGS } from '../support/simulation-batch-bugs.ts';
 import { PLANTED_BUGS } from '../support/simulation-bugs.ts';
 import { embeddedHome, memoryHome } from '../support/simulation-homes.ts';
 import { PLANTED_KAFKA_BUGS } from '../support/simulation-kafka-bugs.ts';
 import { KafkaHome } from '../support/simulation-kafka-home.ts';
+import { SimulationFailure } from '../support/simulation-report.ts';
 import { homeNameOf, simulateAll } from '../support/simulation-seeds.ts';
-import { type LogHome, simulate, SimulationFailure } from '../support/simulation.ts';
+import { type LogHome, simulate } from '../support/simulation.ts';
 import type { PlantedBug } from '../support/simulation-process.ts';
 
 /** A planted bug must show within so many seeds. */
 const SEEDS_TO_FIND = 40;
+/** Of the callbacks of a seed some have batches, and most have none. */
+const BATCH_SEEDS_TO_FIND = 80;
 const KAFKA_SEEDS_TO_FIND = 120;
 
 describe('the simulation', () => {
@@ -29,6 +33,7 @@ describe('the simulation', () => {
     expect(sum(({ records }) => records)).toBeGreaterThan(20 * reports.length);
     expect(sum(({ requests }) => requests)).toBeGreaterThan(20 * reports.length);
     expect(sum(({ repeats }) => repeats)).toBeGreaterThan(reports.length);
+    expect(sum(({ batches }) => batches)).toBeGreaterThan(reports.length / 2);
   });
 
   test('holds over the embedded log itself', async () => {
@@ -46,6 +51,11 @@ describe('the simulation', () => {
 describe('the simulation finds', () => {
   test.for(Object.entries({ ...PLANTED_BUGS, ...PLANTED_ASYNC_BUGS }))('%s', async ([, bug]) => {
     const failure = await firstFailure(SEEDS_TO_FIND, () => [memoryHome(), bug()]);
+    expectReplayable(failure, 'memory');
+  });
+
+  test.for(Object.entries(PLANTED_BATCH_BUGS))('%s', async ([, bug]) => {
+    const failure = await firstFailure(BATCH_SEEDS_TO_FIND, () => [memoryHome(), bug()]);
     expectReplayable(failure, 'memory');
   });
 

@@ -10,6 +10,12 @@ export class SimulatedHolds {
   readonly #gone = new Set<string>();
   /** Wall ms by callback. */
   readonly #waits = new Map<string, number>();
+  /** By callback: the processes that were answered with 410, whether that is durable yet or not. */
+  readonly #told = new Map<string, Set<string>>();
+
+  toldGone(callback: string, by: string): void {
+    this.#told.set(callback, (this.#told.get(callback) ?? new Set()).add(by));
+  }
 
   committed(change: HoldChange): void {
     const { callback } = change;
@@ -19,12 +25,14 @@ export class SimulatedHolds {
 
   /** A person is about to let it go on. */
   released(callback: string, action: 'enable' | 'resume'): void {
+    this.#told.delete(callback);
     if (action === 'enable') this.#gone.delete(callback);
     else this.#waits.delete(callback);
   }
 
-  requireOpen(callback: string, nowMs: number): void {
-    require(!this.#gone.has(callback), '410', () =>
+  requireOpen(callback: string, nowMs: number, by: string): void {
+    const told = this.#told.get(callback)?.has(by) === true;
+    require(!told && !this.#gone.has(callback), '410', () =>
       `${callback} is called although it is disabled`);
     const early = (this.#waits.get(callback) ?? 0) - nowMs;
     require(early <= 0, 'Retry-After', () => `${callback} is called ${early} ms early`);

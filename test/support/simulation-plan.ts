@@ -6,6 +6,7 @@ import type { CallbackSelection } from './simulation-books.ts';
 import type { FaultShape } from './simulation-faults.ts';
 import { formOf, type RecordForm } from './simulation-forms.ts';
 import type { HistoryShape } from './simulation-history.ts';
+import { type BatchPlan, batchPlan } from './simulation-batches.ts';
 import type { AsyncPlan } from './simulation-completions.ts';
 import type { ReceiverShape } from './simulation-receiver.ts';
 import type { Dice } from './workload-random.ts';
@@ -16,6 +17,8 @@ export interface CallbackPlan extends CallbackSelection {
   readonly concurrency: number;
   readonly lanes: { readonly maxEvents: number; readonly maxBytes: number };
   readonly receiver: ReceiverShape;
+  /** Several events in a request. */
+  readonly batch: BatchPlan | null;
   readonly onExhausted: 'park-key' | 'dead-letter';
   readonly breaker: Pick<BreakerOptions, 'minimumKeys' | 'openForMs'>;
 }
@@ -41,13 +44,14 @@ const ALL: readonly Operation[] = [...ROWS, 'truncate'];
 /**
  * @param ends of what events can come to, by dice of their own: the rest of a seed's plan does not depend on them
  * @param wishes of how callbacks want to be called, likewise
- * @param forms of how records are written, likewise; `waits` of who answers with 202
+ * @param forms of how records are written, likewise; `waits` of who answers with 202; `batches` of who gets several events
+ * in a request
  */
 export function planOf(
   dice: Dice,
   ends: Dice,
   wishes: Dice,
-  { forms, waits }: { readonly forms: Dice; readonly waits: Dice },
+  { forms, waits, batches }: { readonly forms: Dice; readonly waits: Dice; readonly batches: Dice },
 ): SimulationPlan {
   const history = {
     gtids: dice.chance(0.7),
@@ -67,6 +71,7 @@ export function planOf(
     ...{ fallback: undefined, compensate: undefined },
   }))
     .map((one) => ({ ...one, receiver: { ...one.receiver, async: asyncPlan(waits) } }))
+    .map((one) => ({ ...one, batch: batchOf(one, batches) }))
     .map((one, n, all) => handingOver(one, all.slice(n + 1), forms))
     .map((one) => (form.format === 'flat' ? withoutUpdates(one) : one));
   const partitions = dice.between(1, 3);
@@ -95,7 +100,7 @@ function handingOver(
   return { ...callback, fallback: pick(), compensate: pick() };
 }
 
-type Without = 'coalesceMs' | 'fallback' | 'compensate';
+type Without = 'batch' | 'coalesceMs' | 'fallback' | 'compensate';
 
 function callback(
   dice: Dice,
@@ -133,6 +138,14 @@ function callback(
 function asyncPlan(dice: Dice): AsyncPlan | null {
   if (dice.chance(0.65)) return null;
   return { deadlineMs: dice.pick([500, 2_000, 4_000]), heartbeatMs: dice.pick([null, null, 400]) };
+}
+
+/** A request that carries several events has one answer: who answers with 202 gets each by itself. */
+function batchOf(
+  { concurrency, receiver }: Pick<CallbackPlan, 'concurrency' | 'receiver'>,
+  dice: Dice,
+): BatchPlan | null {
+  return receiver.async === null ? batchPlan(dice, concurrency) : null;
 }
 
 /** An update in a flat record does not hold the row as it was: delivery refuses it. */

@@ -2,19 +2,14 @@
 import { boundResends } from './bound-resends.ts';
 import { RowcallError } from '../../src/errors.ts';
 import type { ChangeLog, ChangeLogWriter } from '../../src/log/change-log.ts';
-import type { OutgoingEvent, Outcome, Sender } from '../../src/deliver/callback/sender.ts';
 import type { StateChange, StateStore } from '../../src/state/state-store.ts';
 import { callbackCalls } from './callback-calls.ts';
 import type { Books } from './simulation-books.ts';
 import type { Faults } from './simulation-faults.ts';
 import type { LogCheck } from './simulation-log-check.ts';
-import { require } from './simulation-log-check.ts';
-import { type BeforeAttempt, keyAtReceiver, type Receiver } from './simulation-receiver.ts';
 import type { Owner, Scheduler } from './simulation-scheduler.ts';
 import type { Dice } from './workload-random.ts';
 
-/** How long a request that hangs is waited for. */
-const TIMEOUT_MS = 2_000;
 /** A log that is full, per append. A log on other machines has no limit of its own. */
 const FULL = 0.02;
 
@@ -172,115 +167,4 @@ export function faultyState(inner: StateStore, parts: PortParts): StateStore {
     ...callbackCalls(inner),
     close: () => Promise.resolve(),
   };
-}
-
-/** One process's way to one endpoint. */
-export class SimulatedSender implements Sender {
-  readonly #receiver: Receiver;
-  readonly #concurrency: number;
-  readonly #parts: PortParts;
-  readonly #keys = new Set<string>();
-  /** Virtual ms at which the newest attempt began. */
-  #began = -Infinity;
-
-  constructor(receiver: Receiver, concurrency: number, parts: PortParts) {
-    this.#receiver = receiver;
-    this.#concurrency = concurrency;
-    this.#parts = parts;
-  }
-
-  async send(event: OutgoingEvent, attempt: number, signal: AbortSignal): Promise<Outcome> {
-    const { scheduler, faults } = this.#parts;
-    const key = `${event.topic} ${keyAtReceiver(event)}`;
-    try {
-      this.#receiver.sending(event, attempt, scheduler.now);
-      require(!this.#keys.has(key), 'G3', () => `two events of ${key} are in flight`);
-      this.#keys.add(key);
-      require(this.#keys.size <= this.#concurrency, 'G7', () => `${this.#keys.size} are in flight`);
-    } catch (error) {
-      faults.report(error);
-      throw error;
-    }
-    const alone = this.#keys.size === 1;
-    const silentMs = scheduler.now - this.#began;
-    this.#began = scheduler.now;
-    try {
-      return await this.#exchange(event, { attempt, alone, silentMs }, signal);
-    } finally {
-      this.#keys.delete(key);
-    }
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  #exchange(
-    event: OutgoingEvent,
-    { attempt, ...before }: { readonly attempt: number } & BeforeAttempt,
-    signal: AbortSignal,
-  ): Promise<Outcome> {
-    const { owner, faults, scheduler } = this.#parts;
-    const what = `send ${event.id} to ${this.#receiver.name}`;
-    return new Promise((resolve, reject) => {
-      let arrived = false;
-      const arrive = (): Outcome | null => {
-        arrived = true;
-        owner.requests.delete(cut);
-        return outcomeOf(this.#receiver.arrived(event, attempt, before));
-      };
-      /** The connection breaks: what was sent is there, or is lost. */
-      const cut = (): void => {
-        owner.requests.delete(cut);
-        if (!arrived && this.#parts.dice.chance(0.5)) arrive();
-      };
-      const end = (outcome: Outcome, ms: number): void => {
-        scheduler.after(ms, owner, `${what}: ${outcome.kind}`, () => {
-          signal.removeEventListener('abort', onAbort);
-          resolve(outcome);
-        });
-      };
-      const onAbort = (): void => {
-        cut();
-        reject(signal.reason as Error);
-      };
-      if (signal.aborted) {
-        reject(signal.reason as Error);
-        return;
-      }
-      signal.addEventListener('abort', onAbort, { once: true });
-      owner.requests.add(cut);
-      scheduler.after(faults.delay(), owner, `${what}, attempt ${attempt}`, () => {
-        if (signal.aborted) return;
-        if (!this.#receiver.isReachable(scheduler.now)) {
-          owner.requests.delete(cut);
-          end({ kind: 'unreachable', error: 'refused' }, faults.delay());
-          return;
-        }
-        const outcome = arrive();
-        if (outcome === null) end({ kind: 'failed', error: 'time-out' }, TIMEOUT_MS);
-        else end(outcome, faults.delay());
-      });
-    });
-  }
-}
-
-/** Null: no answer comes. */
-function outcomeOf(answer: ReturnType<Receiver['arrived']>): Outcome | null {
-  switch (answer) {
-    case 'ok':
-      return { kind: 'delivered' };
-    case 'accepts':
-      return { kind: 'accepted' };
-    case 'fails':
-      return { kind: 'failed', error: 'HTTP 500' };
-    case 'throttles':
-      return { kind: 'throttled', error: 'HTTP 429', retryAfterMs: 3_000 };
-    case 'lost':
-      return { kind: 'failed', error: 'connection reset' };
-    case 'gone':
-      return { kind: 'gone', error: 'HTTP 410' };
-    case 'hangs':
-      return null;
-  }
 }

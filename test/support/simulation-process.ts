@@ -20,6 +20,7 @@ import type { AttemptKey } from '../../src/state/completion.ts';
 import type { StateStore } from '../../src/state/state-store.ts';
 import { BREAKER, RETRY } from './engine-options.ts';
 import { type CaptureShape, SimulatedCapture } from './simulation-capture.ts';
+import { type BatchBug, batchingSender } from './simulation-batches.ts';
 import type { SimulatedCompletions } from './simulation-completions.ts';
 import type { ClaimFiles } from './simulation-forms.ts';
 import { CONFIG_NAME } from './simulation-expected.ts';
@@ -30,12 +31,12 @@ import {
   faultyState,
   type PortParts,
   type SimulatedProcess,
-  SimulatedSender,
 } from './simulation-ports.ts';
 import type { Receiver } from './simulation-receiver.ts';
+import { SimulatedSender, SimulatedWire } from './simulation-wire.ts';
 
 /** Wrong parts, to see that the simulation finds them. Each stands where the right one would. */
-export interface PlantedBug {
+export interface PlantedBug extends BatchBug {
   readonly place?: (checkpoint: Checkpoint) => Place;
   readonly writer?: (
     writer: ChangeLogWriter,
@@ -139,11 +140,15 @@ function bugged(right: ChangeLog, { writer: wrap, log: replace }: PlantedBug): C
 function optionsOf(
   plan: CallbackPlan,
   desk: CompletionDesk,
-  { receivers, ports, bug }: ProcessParts,
+  { receivers, ports, bug, clock }: ProcessParts,
 ): CallbackOptions {
   const receiver = receivers.get(plan.name);
   if (receiver === undefined) throw new Error(`No receiver for ${plan.name}`);
-  const sender = new SimulatedSender(receiver, plan.concurrency, ports);
+  const wire = new SimulatedWire(receiver, plan.concurrency, ports);
+  const sender =
+    plan.batch === null
+      ? new SimulatedSender(wire)
+      : batchingSender(wire, plan.batch, { clock, bug });
   return {
     name: plan.name,
     tables: plan.tables,

@@ -3,6 +3,7 @@ import type { OutgoingEvent } from '../../src/deliver/callback/sender.ts';
 import type { StoredRecord } from '../../src/log/change-log.ts';
 import { KEYLESS_TABLE } from './simulation-expected.ts';
 import { EPOCH_MS } from './simulation-scheduler.ts';
+import { BatchNames } from './simulation-batches.ts';
 import type { AsyncPlan, SimulatedCompletions } from './simulation-completions.ts';
 import type { Books } from './simulation-books.ts';
 import type { LogCheck } from './simulation-log-check.ts';
@@ -29,8 +30,33 @@ export interface ReceiverShape {
   readonly openMs: number;
 }
 
+/** An answer to a request, and what it means for each of its events. */
+export interface Reply {
+  readonly answer: Answer;
+  readonly each: readonly Answer[];
+  /** The body of a success; null where it is longer than anybody reads, or there is none. */
+  readonly text: string | null;
+}
+
+/** Makes one answer of what would be answered to each. */
+export type Replying = (
+  events: readonly OutgoingEvent[],
+  wishes: readonly Answer[],
+  dice: Dice,
+) => Reply;
+
+const toEach: Replying = (_events, wishes) => ({
+  answer: wishes[0] ?? 'ok',
+  each: wishes,
+  text: null,
+});
+
 /** What a process knows of itself when it begins an attempt. */
 export interface BeforeAttempt {
+  readonly attempt: number;
+  /** The name of the process. */
+  readonly by: string;
+  readonly reply?: Replying;
   /** No other attempt of it is on its way. */
   readonly alone: boolean;
   /** Virtual ms since it began another one. */
@@ -55,6 +81,8 @@ export class Receiver {
   readonly #attempts = new Map<string, number>();
   /** Attempts that use up nothing, and budgets that persons gave anew. */
   readonly #free = new Map<string, number>();
+  readonly #processes = new ProcessMemory();
+  readonly batches = new BatchNames();
   /** Keys that ever failed, and whether the door was ever found shut: the breaker may be open. */
   readonly #failedKeys = new Set<string>();
   #wasShut = false;
@@ -86,9 +114,11 @@ export class Receiver {
   }
 
   /** A process begins an attempt: is it allowed to? */
-  sending(event: OutgoingEvent, attempt: number, now: number): void {
+  sending(event: OutgoingEvent, attempt: number, at: { now: number; by: string }): void {
     const { topic, partition, offset, id } = event;
-    this.#books.holds.requireOpen(this.name, EPOCH_MS + now);
+    const { now, by } = at;
+    this.#processes.sending(event, attempt, by);
+    this.#books.holds.requireOpen(this.name, EPOCH_MS + now, by);
     if (event.handedOver !== undefined) {
       this.#books.handedOver.sending(this.name, event, attempt);
       this.#requireBudget(event, attempt);
@@ -126,7 +156,28 @@ export class Receiver {
   }
 
   /** A request arrives. */
-  arrived(event: OutgoingEvent, attempt: number, before: BeforeAttempt): Answer {
+  arrived(events: readonly OutgoingEvent[], before: BeforeAttempt): Reply {
+    const { attempt, by, reply: replying = toEach } = before;
+    for (const event of events) this.#came(event, attempt);
+    const wishes = events.map(({ id }) => this.#answer(id));
+    const reply = replying(events, wishes, this.#dice);
+    for (const [index, event] of events.entries()) {
+      const answer = reply.each[index] ?? reply.answer;
+      this.#processes.arrived(event, { attempt, by, answer });
+      this.#answered(event, answer, before);
+    }
+    return reply;
+  }
+
+  /** Its answer came to the process. */
+  heard(events: readonly OutgoingEvent[], { answer, each }: Reply, by: string): void {
+    if (answer === 'gone') this.#books.holds.toldGone(this.name, by);
+    for (const [index, event] of events.entries()) {
+      if (each[index] === 'ok') this.#processes.heardOfDelivery(event, by);
+    }
+  }
+
+  #came(event: OutgoingEvent, attempt: number): void {
     const key = `${event.topic} ${keyAtReceiver(event)}`;
     const last = this.#last.get(key);
     this.requests += 1;
@@ -134,13 +185,15 @@ export class Receiver {
     else this.#requireOrder(event, last);
     this.#last.set(key, event.offset);
     this.#attempts.set(attemptsOf(event), attempt);
-    const answer = this.#answer(event.id);
+  }
+
+  #answered(event: OutgoingEvent, answer: Answer, before: BeforeAttempt): void {
     if (this.#isFree(answer, before)) this.#addFree(event, 1);
-    this.#tellLater(answer, event, attempt);
+    this.#tellLater(answer, event, before.attempt);
+    const key = `${event.topic} ${keyAtReceiver(event)}`;
     if (answer !== 'ok' && answer !== 'accepts') this.#failedKeys.add(key);
     // What is accepted will be done, whenever that is told.
     if (answer === 'ok' || answer === 'accepts' || answer === 'lost') this.#done(event);
-    return answer;
   }
 
   #requireOrder(event: OutgoingEvent, last: number | undefined): void {
@@ -308,6 +361,35 @@ export class Receiver {
   #from(topic: string, partition: number): StoredRecord[] {
     const start = this.#books.progress(this.name, topic, partition)?.startOffset ?? 0;
     return this.#log.records(topic, partition).filter(({ offset }) => offset >= start);
+  }
+}
+
+/**
+ * What each process knows of its own attempts, whatever is durable: it makes an attempt once, so that a crash alone repeats
+ * one; and what it was told to be taken it does not send again.
+ */
+class ProcessMemory {
+  readonly #attempts = new Set<string>();
+  readonly #delivered = new Set<string>();
+
+  sending(event: OutgoingEvent, attempt: number, by: string): void {
+    const place = `${by} ${attemptsOf(event)}`;
+    require(!this.#delivered.has(place), 'G4', () =>
+      `${by} sends ${event.id} although it was told that it is taken`);
+    require(!this.#attempts.has(`${place} ${attempt}`), 'attempts', () =>
+      `${by} makes attempt ${attempt} of ${event.id} twice`);
+  }
+
+  /** One that was answered by 410 is none: it is made when the callback is enabled. */
+  arrived(
+    event: OutgoingEvent,
+    { attempt, by, answer }: { attempt: number; by: string; answer: Answer },
+  ): void {
+    if (answer !== 'gone') this.#attempts.add(`${by} ${attemptsOf(event)} ${attempt}`);
+  }
+
+  heardOfDelivery(event: OutgoingEvent, by: string): void {
+    this.#delivered.add(`${by} ${attemptsOf(event)}`);
   }
 }
 

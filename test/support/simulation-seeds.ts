@@ -4,10 +4,10 @@
  */
 import { env } from 'node:process';
 
-import type { SimulationReport } from './simulation.ts';
 import { simulate } from './simulation.ts';
 import { embeddedHome, memoryHome } from './simulation-homes.ts';
 import { KafkaHome } from './simulation-kafka-home.ts';
+import type { SimulationReport } from './simulation-report.ts';
 import type { HomeName, LogHome } from './simulation.ts';
 
 const SEEDS = 1_000;

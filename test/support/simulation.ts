@@ -13,6 +13,7 @@ import { LogCheck, require } from './simulation-log-check.ts';
 import { SimulatedOperator } from './simulation-operator.ts';
 import { type PlantedBug, runLegs, type Running } from './simulation-process.ts';
 import { Receiver } from './simulation-receiver.ts';
+import { SimulationFailure, type SimulationReport } from './simulation-report.ts';
 import { type Owner, Scheduler } from './simulation-scheduler.ts';
 import { planOf, type SimulationPlan } from './simulation-plan.ts';
 import { Dice, seededRandom } from './workload-random.ts';
@@ -63,26 +64,9 @@ export interface LogHome {
   destroy?(): Promise<void>;
 }
 
-export interface SimulationReport {
-  readonly traceHash: string;
-  readonly steps: number;
-  readonly records: number;
-  readonly requests: number;
-  readonly repeats: number;
-  readonly processes: number;
-}
-
-/** The promise that a seed broke, with the end of its trace. */
-export class SimulationFailure extends Error {
-  constructor(at: { seed: number; home: string }, cause: unknown, trace: readonly string[]) {
-    const { seed, home } = at;
-    const what = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
-    super(
-      `Seed ${seed} breaks a promise.\n${what}\n\n${trace.join('\n')}\n\n` +
-        `Replay: ROWCALL_SEED=${seed} ROWCALL_HOME=${home} npx vitest run --project simulate`,
-      { cause },
-    );
-  }
+/** Streams beyond the sixteen of each seed. */
+function moreDice(seed: number, stream: number): Dice {
+  return new Dice(seededRandom((seed + 1_000_000) * 16 + stream));
 }
 
 /** @throws SimulationFailure */
@@ -142,7 +126,11 @@ class Simulation {
     this.#home = home;
     this.#bug = bug;
     this.#state = state;
-    this.#plan = planOf(dice(0), dice(11), dice(12), { forms: dice(13), waits: dice(14) });
+    this.#plan = planOf(dice(0), dice(11), dice(12), {
+      forms: dice(13),
+      waits: dice(14),
+      batches: moreDice(seed, 0),
+    });
     this.#dice = dice(1);
     this.#faultDice = dice(2);
     this.#scheduler = new Scheduler(seededRandom(seed * 16 + 3));
@@ -222,6 +210,7 @@ class Simulation {
       records: this.#logCheck.logged,
       requests: receivers.reduce((sum, { requests }) => sum + requests, 0),
       repeats: receivers.reduce((sum, { repeats }) => sum + repeats, 0),
+      batches: receivers.reduce((sum, { batches }) => sum + batches.count, 0),
       processes: this.#processes,
     };
   }
