@@ -107,7 +107,7 @@ export const ASKED_ERRORS = {
     retriable: false,
     exit: 2,
     http: 404,
-    cure: 'GET /v1/settlements lists those that wait (docs/ON-SETTLED.md).',
+    cure: 'rowcall settlements list, or GET /v1/settlements, lists those that wait (docs/ON-SETTLED.md).',
   },
   RESEND_UNKNOWN: {
     retriable: false,

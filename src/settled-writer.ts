@@ -2,6 +2,7 @@
 
 import mysql, { type ConnectionOptions, type SslOptions } from 'mysql2';
 import type { Connection } from 'mysql2/promise';
+import { addressToVerify } from './address-to-verify.ts';
 import type { OnSettledConfig } from './config/schema.ts';
 import { boundedError } from './deliver/callback/classify.ts';
 import type {
@@ -16,6 +17,7 @@ import { abortable } from './shared/abort.ts';
 import type { Clock } from './shared/clock.ts';
 import { readTlsFiles } from './tls-files.ts';
 
+const LOCAL = '127.0.0.1';
 const CONNECT_TIMEOUT_MS = 10_000;
 /** The server ends a statement that waits for locks this much earlier than we give it up. */
 const LOCK_MARGIN_MS = 500;
@@ -33,6 +35,12 @@ const AWAY: ReadonlySet<number> = new Set([
 ]);
 /** Lock wait timeouts, deadlocks and interrupted queries pass by themselves. */
 const PASSING: ReadonlySet<number> = new Set([1205, 1213, 1317, 3024, 3058, 3572]);
+
+/** Of accounts, rights, databases, tables, columns, constraints and syntax. */
+const QUOTES_NO_VALUE: ReadonlySet<number> = new Set([
+  1044, 1045, 1046, 1048, 1049, 1054, 1064, 1109, 1136, 1142, 1143, 1146, 1227, 1251, 1264, 1265,
+  1305, 1364, 1370, 1406, 1451, 1452, 1698, 1820, 1862, 3118, 3159, 3819, 3955, 4025, 4151,
+]);
 
 /** Whether the statement names something of the receiver's answer. */
 export function asksForAnswer(config: OnSettledConfig | null): boolean {
@@ -61,11 +69,11 @@ export async function onSettledOptions(
         };
   const { host, port, user, password, database } = server;
   const connection: ConnectionOptions = {
-    ...{ host: host ?? '127.0.0.1', port, user, connectTimeout: CONNECT_TIMEOUT_MS },
+    ...{ host: host ?? LOCAL, port, user, connectTimeout: CONNECT_TIMEOUT_MS },
     ...{ charset: 'utf8mb4', multipleStatements: false, enableKeepAlive: true, timezone: 'Z' },
     ...(password === null ? {} : { password: password.reveal() }),
     ...(database === null ? {} : { database }),
-    ...(ssl === null ? {} : { ssl }),
+    ...(ssl === null ? {} : { ssl, ...addressToVerify(host ?? LOCAL, port, ssl) }),
   };
   const writer = new MysqlSettlementWriter({ connection, sql, parameters, timeoutMs, clock });
   return { parameters, statuses, maxPending, writer };
@@ -217,13 +225,21 @@ function errnoOf(error: unknown): number | null {
   return typeof error.errno === 'number' && error.errno > 0 ? error.errno : null;
 }
 
-/** The server's own words: they may name the account, never the password. */
+/**
+ * The server's own words where they name what the statement names: account, table, column. All others may quote the
+ * values of the row or of the receiver's answer (`Duplicate entry 'ann@example.com'`), which are for nobody who reads a
+ * log: of those the name and the number are told.
+ */
 function wordsOf(error: unknown): string {
   const errno = errnoOf(error);
   const message = error instanceof Error ? error.message : String(error);
   const code =
     error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
-  return boundedError(errno === null ? `${code} ${message}` : `MySQL: ${message} (${errno})`);
+  if (errno === null) return boundedError(`${code} ${message}`);
+  if (AWAY.has(errno) || PASSING.has(errno) || QUOTES_NO_VALUE.has(errno)) {
+    return boundedError(`MySQL: ${message} (${errno})`);
+  }
+  return `MySQL: ${code} (${errno}); its text is not shown, since it may quote values`;
 }
 
 /** At once: the farewell of `destroy` alone would leave the socket open as long as the other end is silent. */

@@ -1,6 +1,7 @@
 /** The source's configuration as the servers that can be read, each with mysql2's connection options. */
 
 import type { ConnectionOptions, SslOptions } from 'mysql2';
+import { addressToVerify } from './address-to-verify.ts';
 import type { SourceServer } from './capture/binlog/source-server.ts';
 import { formatHostAndPort } from './config/scalars.ts';
 import type { SourceConfig, TlsConfig } from './config/schema.ts';
@@ -41,7 +42,7 @@ function connectionOptions(
     timezone: 'Z',
     ...(password === null ? {} : { password: password.reveal() }),
     ...(socketPath === null ? { host: host ?? LOCAL, port } : { socketPath }),
-    ...(ssl === null ? {} : { ssl }),
+    ...(ssl === null ? {} : { ssl, ...addressToVerify(host ?? LOCAL, port, ssl) }),
   };
 }
 

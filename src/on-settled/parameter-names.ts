@@ -61,7 +61,11 @@ export function parameterSource(name: string): ParameterSource {
 /** For a person, as it is written in SQL. */
 export function shownParameter(name: string): string {
   const source = parameterSource(name);
-  return `:${'fixed' in source ? source.fixed : [source.part, ...source.path].join('.')}`;
+  return `:${'fixed' in source ? source.fixed : [source.part, ...source.path.map(quoted)].join('.')}`;
+}
+
+function quoted(segment: string): string {
+  return /^[A-Za-z0-9_$]+$/.test(segment) ? segment : `\`${segment.replaceAll('`', '``')}\``;
 }
 
 function isFixed(name: string): name is FixedParameter {

@@ -33,10 +33,12 @@ export type SettlementChange =
       readonly id: number;
       readonly error: string;
       readonly nextAt: number;
-    };
+    }
+  /** A new life of the callback: nothing waits longer than to this wall time for what made it fail before. */
+  | { readonly type: 'settlements-due'; readonly callback: string; readonly atMs: number };
 
 export function isSettlementChange(change: { readonly type: string }): change is SettlementChange {
-  return change.type.startsWith('settlement-');
+  return change.type.startsWith('settlement');
 }
 
 /** A statement that has not run yet. */
@@ -55,6 +57,15 @@ export interface SettlementCounts {
   readonly failing: number;
 }
 
+/** What waits of a callback, and why. */
+export interface SettlementSummary extends SettlementCounts {
+  readonly callback: string;
+  /** Wall time in ms at which the event was settled whose statement waits longest. */
+  readonly oldestAtMs: number;
+  /** Of the oldest that fails; null where none does. */
+  readonly lastError: string | null;
+}
+
 export interface SettlementHeads {
   readonly heads: true;
   readonly callback: string;
@@ -63,6 +74,9 @@ export interface SettlementHeads {
 
 export interface SettlementStore {
   countSettlements(callback: string): Promise<SettlementCounts>;
+
+  /** Of callbacks of which something waits, by name; also of those that have no `on_settled` any more. */
+  settlementSummaries(): Promise<readonly SettlementSummary[]>;
 
   /** In the order of their ids; `heads`: those of keys alone, the longest due first, also those that are not due yet. */
   settlements(filter: PageOf | SettlementHeads): Promise<readonly Settlement[]>;

@@ -93,6 +93,27 @@ export function describeSettlements(
       expect(again).toMatchObject({ failures: 2, error: 'again', nextAt: 9_500 });
     });
 
+    test('that failed is due at once in a new life of its callback, in the order of its keys', async () => {
+      await state.commit([made('a', 1), made('a', 2), made('b', 3), made('c', 4)]);
+      await state.commit([made('a', 5, { callback: 'mail' })]);
+      await state.commit([failed(1, 9_000), failed(3, 8_000)]);
+      await state.commit([{ type: 'settlements-due', callback: CALLBACK, atMs: 5_000 }]);
+      const all = await state.settlements({ limit: 9 });
+      expect(all.map(({ nextAt }) => nextAt)).toEqual([5_000, null, 5_000, 1_004, 1_005]);
+      expect(all[0]).toMatchObject({ failures: 1, error: 'no' });
+    });
+
+    test('is summed up by callback: how much waits, since when, and why', async () => {
+      expect(await state.settlementSummaries()).toEqual([]);
+      await state.commit([made('a', 5), made('a', 2), made('b', 3), made('c', 4)]);
+      await state.commit([made('a', 9, { callback: 'mail' })]);
+      await state.commit([failed(4, 9_000, 'second'), failed(3, 9_000, 'first')]);
+      expect(await state.settlementSummaries()).toEqual([
+        { callback: 'mail', waiting: 1, failing: 0, oldestAtMs: 1_009, lastError: null },
+        { callback: CALLBACK, waiting: 4, failing: 2, oldestAtMs: 1_002, lastError: 'first' },
+      ]);
+    });
+
     test('that has no parameters says why, from the beginning', async () => {
       await state.commit([made('a', 1, { parameters: null, error: 'no such column' })]);
       expect(await state.settlements({ limit: 9 })).toMatchObject([

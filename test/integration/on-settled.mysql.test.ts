@@ -1,84 +1,8 @@
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { freePort } from '../../services/free-port.ts';
-import { createRowcall } from '../../src/rowcall.ts';
 import { openSqliteState } from '../../src/state/sqlite/sqlite-state.ts';
 import { eventually } from '../support/eventually.ts';
-import { freshAccount, freshDatabase, withConnection } from '../support/mysql.ts';
-import { openReceiver, type Receiver } from '../support/settled-receiver.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { SOURCE_GRANTS } from '../support/workload-scene.ts';
-
-type Row = Record<string, unknown>;
-
-interface Scene {
-  readonly name: string;
-  readonly url: string;
-  readonly statePath: string;
-  readonly receiver: Receiver;
-  readonly rows: (sql: string) => Promise<Row[]>;
-  /** Runs one Rowcall with one callback until the work is done. */
-  readonly run: (callback: object, work: () => Promise<void>) => Promise<void>;
-}
-
-/** @param react the answer to the event of this id, at this attempt */
-async function scene(
-  tables: readonly string[],
-  react: (id: string, attempt: number) => { status: number; body?: string },
-): Promise<Scene> {
-  const { name, url } = await freshDatabase('settled');
-  const folder = tempDir();
-  const statePath = join(folder, 'state.db');
-  const receiver = await openReceiver(react);
-  const source = await freshAccount(SOURCE_GRANTS);
-  const gtid = await withConnection(url, async (connection) => {
-    const [rows] = await connection.query('SELECT @@GLOBAL.gtid_executed AS seen');
-    for (const sql of tables) await connection.query(sql);
-    return (rows as { seen: string }[])[0]?.seen ?? '';
-  });
-  return {
-    ...{ name, url, statePath, receiver },
-    rows: (sql) =>
-      withConnection(url, async (connection) => {
-        const [rows] = await connection.query({
-          sql,
-          dateStrings: true,
-          supportBigNumbers: true,
-          bigNumberStrings: true,
-        } as never);
-        return rows as Row[];
-      }),
-    run: async (callback, work) => {
-      const rowcall = await createRowcall({
-        name: 'settled',
-        source: { url: source, start: { gtid } },
-        log: { path: join(folder, 'events.db') },
-        state: { path: statePath },
-        admin: { listen: `127.0.0.1:${await freePort()}` },
-        tables: [{ match: `${name}.*` }],
-        callbacks: [
-          {
-            ...{ name: 'orders', from: 'earliest', tables: `${name}.orders` },
-            deliver: { url: receiver.url, format: 'raw', allow_private_network: true },
-            retry: { initial_interval: '10ms', maximum_attempts: 2 },
-            on_exhausted: 'dead-letter',
-            ...callback,
-          },
-        ],
-      });
-      const stop = new AbortController();
-      const running = rowcall.run(stop.signal);
-      running.catch(() => undefined);
-      try {
-        await work();
-      } finally {
-        stop.abort();
-        await running;
-        await receiver.close();
-      }
-    },
-  };
-}
+import { freshAccount, withConnection } from '../support/mysql.ts';
+import { openSettledScene } from './support/settled-scene.ts';
 
 const BIG = '9007199254740993';
 const BIGGER = '18446744073709551615';
@@ -86,7 +10,7 @@ const BIGGER = '18446744073709551615';
 test('what became of each event is written back into its row: delivered with the answer, dead with the error, 64-bit ids exact', async () => {
   const orders = `CREATE TABLE orders (id BIGINT UNSIGNED PRIMARY KEY, n INT NOT NULL, amount DECIMAL(30,10),
     outcome VARCHAR(20), payment BIGINT UNSIGNED, fee DECIMAL(30,10), note JSON, attempts INT, error VARCHAR(300), at DATETIME(3), event VARCHAR(200))`;
-  const one = await scene([orders], (id) =>
+  const one = await openSettledScene([orders], (id) =>
     id === '3'
       ? { status: 422, body: 'no such card' }
       : {
@@ -111,6 +35,7 @@ test('what became of each event is written back into its row: delivered with the
       expect(left).toEqual([]);
     }),
   );
+  await one.close();
   const rows = await one.rows('SELECT * FROM orders ORDER BY id');
   expect(rows.map(({ id, outcome, attempts }) => [id, outcome, attempts])).toEqual(
     [

@@ -11,6 +11,7 @@ export function boundResends(
   return {
     handlers: () => store.handlers(),
     countSettlements: (callback) => store.countSettlements(callback),
+    settlementSummaries: () => store.settlementSummaries(),
     settlements: (page) => store.settlements(page),
     actOnSettlement: (id, action, asked) => store.actOnSettlement(id, action, asked),
     scanDeadLetters: (scan) => store.scanDeadLetters(scan),

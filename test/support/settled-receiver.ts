@@ -1,6 +1,6 @@
 /** A receiver that answers each event as a test says, by the id in its row's key. */
 
-import { createServer } from 'node:http';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 export interface Receiver {
@@ -8,16 +8,24 @@ export interface Receiver {
   readonly close: () => Promise<void>;
 }
 
-/** @param react the answer to an event of the row of this id, at this attempt; ids as they are written */
-export async function openReceiver(
-  react: (id: string, attempt: number) => { readonly status: number; readonly body?: string },
-): Promise<Receiver> {
+/** The answer to an event of the row of this id, at this attempt; ids as they are written. */
+export type React = (
+  id: string,
+  attempt: number,
+  headers: IncomingHttpHeaders,
+) => { readonly status: number; readonly body?: string };
+
+export async function openReceiver(react: React): Promise<Receiver> {
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       const [, id = ''] = /"id":"?(\d+)/.exec(Buffer.concat(chunks).toString('utf8')) ?? [];
-      const { status, body = '' } = react(id, Number(request.headers['rowcall-attempt']));
+      const { status, body = '' } = react(
+        id,
+        Number(request.headers['rowcall-attempt']),
+        request.headers,
+      );
       response.writeHead(status).end(body);
     });
   });

@@ -24,7 +24,7 @@ const LASTING_WAIT_MS = 300_000;
 const JITTER = 0.2;
 
 const CURE =
-  'See docs/ON-SETTLED.md. It is tried again by itself, and holds the statements of its key until it has run: mend what it names, or skip it (POST /v1/settlements/{id}/skip).';
+  'See docs/ON-SETTLED.md. It is tried again by itself, and holds the statements of its key until it has run: mend what it names, or skip it (rowcall settlements skip).';
 
 export interface SettlementWorkerParts {
   readonly callback: string;
@@ -71,6 +71,7 @@ export class SettlementWorker {
   /** Rejects with the signal's reason when what was under way has ended, or the store cannot be used. */
   async run(signal: AbortSignal): Promise<never> {
     try {
+      await this.#hasten();
       for (;;) {
         signal.throwIfAborted();
         const restMs = await this.#begin();
@@ -82,6 +83,14 @@ export class SettlementWorker {
     } finally {
       await Promise.all(this.#busy.values());
     }
+  }
+
+  /** Since the configuration may be another one, which mends what failed: nobody waits minutes to see it. */
+  async #hasten(): Promise<void> {
+    const { callback, clock, settlements, settler } = this.#parts;
+    if (settlements.snapshot.failing === 0) return;
+    settler.change({ type: 'settlements-due', callback, atMs: clock.now() });
+    await settler.durable();
   }
 
   /** Begins what is due. Returns for how long there is nothing to do, milliseconds; null: until it is woken. */
@@ -129,6 +138,10 @@ export class SettlementWorker {
     const outcome = await this.#write(one);
     if (outcome.kind === 'unreachable') {
       this.#unreachable(outcome.error);
+      const at = { callback, id: one.id, nextAt: one.nextAt ?? 0 };
+      // Its turn stays: the server as a whole is waited for. Whoever lists what waits sees why.
+      settler.change({ type: 'settlement-failed', ...at, error: outcome.error });
+      await settler.durable();
       return;
     }
     this.#down.progress();

@@ -73,6 +73,7 @@ export async function registerApi(server: FastifyInstance, parts: ApiParts): Pro
         { name: 'callbacks', description: 'Who is called back, and how that goes.' },
         { name: 'lanes', description: 'Keys whose first event failed.' },
         { name: 'dead-letters', description: 'Events that were given up.' },
+        { name: 'settlements', description: 'Statements of on_settled that have not run.' },
         { name: 'events', description: 'Events of the log, and what became of them.' },
         { name: 'audit', description: 'Who did what, and why.' },
       ],

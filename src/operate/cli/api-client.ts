@@ -32,6 +32,8 @@ export interface ApiRequest<T extends z.ZodType> {
 const ANSWER_MS = 30_000;
 /** A stream has a heartbeat every 15 s. */
 const SILENCE_MS = 60_000;
+/** Of lists that are read whole. */
+const PAGE = 1_000;
 const MAX_PROBLEM_CHARS = 64 * 1024;
 
 /** The routes' own schemas type the answers, so that a command cannot read what no route sends. */
@@ -175,10 +177,15 @@ export async function* pages<T extends z.ZodType>(
   client: ApiClient,
   path: string,
   item: T,
+  query: NonNullable<ApiRequest<T>['query']> = {},
 ): AsyncGenerator<z.output<T>> {
   const page = z.object({ items: z.array(item), next: z.string().nullable() });
   for (let cursor: string | undefined; ;) {
-    const { items, next } = await client.ask({ path, query: { cursor }, answer: page });
+    const { items, next } = await client.ask({
+      path,
+      query: { limit: PAGE, ...query, cursor },
+      answer: page,
+    });
     yield* items;
     if (next === null) return;
     cursor = next;

@@ -49,7 +49,7 @@ function oldestPrepared({ prepared, file }: Checkpoint): PreparedTransaction | n
 }
 
 /** In its two largest units. */
-function span(ms: number): string {
+export function span(ms: number): string {
   const seconds = Math.floor(ms / 1000);
   const units = [
     [Math.floor(seconds / 86_400), 'd'],

@@ -16,6 +16,7 @@ import { listLanes, showLane } from './lanes.ts';
 import { printLedger } from './ledger.ts';
 import { CONFIG, JSON_OPTION, positiveInteger } from './options.ts';
 import { resetPosition, type SetPositionOptions, setPosition, showPosition } from './position.ts';
+import { addSettlements } from './settlement-commands.ts';
 import { printStatus } from './status.ts';
 import { validate } from './validate.ts';
 
@@ -65,6 +66,7 @@ function buildProgram(io: CliIo): Command {
   addCallbacks(program, io);
   addLanes(program, io);
   addDeadLetters(program, io);
+  addSettlements(program, io);
   addEvents(program, io);
   addPosition(program, io);
   addBinlog(program, io);

@@ -2,14 +2,18 @@
 
 import { existsSync } from 'node:fs';
 import { parseCheckpoint } from '../../checkpoint.ts';
+import type { Checkpoint } from '../../position.ts';
 import { formatHostAndPort } from '../../config/scalars.ts';
 import type { Config, LogConfig } from '../../config/schema.ts';
 import type { ChangeLog, LogUsage, TopicInfo } from '../../log/change-log.ts';
 import type { Cursor } from '../../state/state-store.ts';
 import { activeConnector, openState } from '../../stores.ts';
-import { binlogStatus, describeBinlog } from './binlog-needed.ts';
+import { systemClock } from '../../shared/clock.ts';
+import { waitingSettlements } from '../admin/routes/status.ts';
+import { binlogStatus, describeBinlog, span } from './binlog-needed.ts';
 import { type DaemonStatus, daemonStatus } from './daemon-status.ts';
 import type { CliIo } from './io.ts';
+import { inCell } from './listing.ts';
 import { withLog } from './stores.ts';
 import { formatTable } from './table.ts';
 
@@ -41,7 +45,7 @@ export async function printStatus(
     const topics = await log.topics();
     const connector = await activeConnector(config);
     const daemon = await daemonStatus(config);
-    const callbacks = await callbackStatus(log, config, topics, daemon);
+    const { callbacks, settlements } = await deliveryStatus(log, config, topics, daemon);
     if (options.json === true) {
       const capture =
         checkpoint === null
@@ -56,49 +60,65 @@ export async function printStatus(
         topics,
         connector: connector?.client ?? null,
       };
-      const status = { name: config.name, running, capture, log: logged, callbacks };
+      const status = { name: config.name, running, capture, log: logged, callbacks, settlements };
       io.out(`${JSON.stringify(status, null, 2)}\n`);
       return;
     }
-    const at =
-      checkpoint === null
-        ? 'nothing captured yet'
-        : `${checkpoint.file}:${checkpoint.position}${checkpoint.gtidSet === null ? '' : `  ${checkpoint.gtidSet}`}`;
-    io.out(`${config.name}\n  running  ${running(daemon)}\n  capture  ${at}\n`);
+    io.out(`${config.name}\n  running  ${running(daemon)}\n  capture  ${placeOf(checkpoint)}\n`);
     io.out(`  log      ${describeLog(config.log, usage)}, ${count(topics.length, 'topic')}\n`);
     if (checkpoint !== null) io.out(`  binlog   ${describeBinlog(checkpoint, daemon.binlog)}\n`);
     if (config.log.type === 'kafka') io.out(`  active   ${connector?.client ?? 'no connector'}\n`);
     io.out('\n');
-    io.out(
-      formatTable(
-        [
-          ...['callback', 'topic', 'partition', 'next', 'end', 'lag', 'delivered', 'in lanes'],
-          ...['awaiting', 'paused'],
-        ],
-        callbacks.map((row) => [
-          row.callback,
-          row.topic,
-          row.partition,
-          row.next,
-          row.end,
-          row.lag,
-          row.delivered,
-          row.retrying + row.pending,
-          row.awaiting,
-          row.paused === null ? 'unknown' : row.paused ? 'yes' : 'no',
-        ]),
-      ),
-    );
+    io.out(callbackTable(callbacks));
+    if (settlements.length > 0) io.out(`\n${settlementTable(settlements)}`);
   });
 }
 
-async function callbackStatus(
+function placeOf(checkpoint: Checkpoint | null): string {
+  if (checkpoint === null) return 'nothing captured yet';
+  const { file, position, gtidSet } = checkpoint;
+  return `${file}:${position}${gtidSet === null ? '' : `  ${gtidSet}`}`;
+}
+
+function callbackTable(callbacks: readonly PartitionStatus[]): string {
+  return formatTable(
+    [
+      ...['callback', 'topic', 'partition', 'next', 'end', 'lag', 'delivered', 'in lanes'],
+      ...['awaiting', 'paused'],
+    ],
+    callbacks.map((row) => [
+      row.callback,
+      row.topic,
+      row.partition,
+      row.next,
+      row.end,
+      row.lag,
+      row.delivered,
+      row.retrying + row.pending,
+      row.awaiting,
+      row.paused === null ? 'unknown' : row.paused ? 'yes' : 'no',
+    ]),
+  );
+}
+
+type WaitingSettlements = ReturnType<typeof waitingSettlements>;
+
+function settlementTable(settlements: readonly WaitingSettlements[]): string {
+  return formatTable(
+    ['on_settled of', 'waiting', 'failing', 'oldest', 'last error'],
+    settlements.map(({ callback, waiting, failing, oldest_age_ms, last_error }) => [
+      ...[callback, waiting, failing, span(oldest_age_ms), inCell(last_error)],
+    ]),
+  );
+}
+
+async function deliveryStatus(
   log: ChangeLog,
   config: Config,
   topics: readonly TopicInfo[],
   daemon: DaemonStatus,
-): Promise<PartitionStatus[]> {
-  if (!existsSync(config.state.path)) return [];
+): Promise<{ callbacks: PartitionStatus[]; settlements: WaitingSettlements[] }> {
+  if (!existsSync(config.state.path)) return { callbacks: [], settlements: [] };
   const state = await openState(config);
   try {
     const rows: PartitionStatus[] = [];
@@ -108,7 +128,12 @@ async function callbackStatus(
       const paused = daemon.delivery ? (daemon.paused.get(cursor.callback) ?? null) : false;
       rows.push(partitionStatus(cursor, end, paused));
     }
-    return rows;
+    const now = systemClock.now();
+    const settlements = await state.settlementSummaries();
+    return {
+      callbacks: rows,
+      settlements: settlements.map((one) => waitingSettlements(one, now)),
+    };
   } finally {
     await state.close();
   }

@@ -12,6 +12,7 @@ import type {
   SettlementCounts,
   SettlementHeads,
   SettlementMade,
+  SettlementSummary,
 } from '../settlement-store.ts';
 import type { Asked, LaneKey, PageOf } from '../state-store.ts';
 import type { AuditTable } from './audit-table.ts';
@@ -31,7 +32,9 @@ export class SettlementTable {
   readonly #promote: StatementSync;
   readonly #fail: StatementSync;
   readonly #retry: StatementSync;
+  readonly #hasten: StatementSync;
   readonly #count: StatementSync;
+  readonly #summaries: StatementSync;
   readonly #list: StatementSync;
   readonly #listOf: StatementSync;
 
@@ -58,8 +61,17 @@ export class SettlementTable {
     this.#retry = db.prepare(
       'UPDATE settlements SET next_at = min(next_at, ?) WHERE id = ? AND next_at IS NOT NULL',
     );
+    this.#hasten = db.prepare(
+      'UPDATE settlements SET next_at = ?2 WHERE callback = ?1 AND next_at > ?2',
+    );
     this.#count = db.prepare(
       'SELECT count(*) AS waiting, count(error) AS failing FROM settlements WHERE callback = ?',
+    );
+    this.#summaries = db.prepare(
+      `SELECT callback, count(*) AS waiting, count(error) AS failing, min(at) AS oldest_at,
+         (SELECT error FROM settlements WHERE error IS NOT NULL AND callback = every.callback
+          ORDER BY id LIMIT 1) AS last_error
+       FROM settlements AS every GROUP BY callback ORDER BY callback`,
     );
     this.#list = db.prepare('SELECT * FROM settlements WHERE id > ? ORDER BY id LIMIT ?');
     this.#listOf = db.prepare(
@@ -75,6 +87,9 @@ export class SettlementTable {
       case 'settlement-failed':
         this.#fail.run(change.error, change.nextAt, change.id);
         return;
+      case 'settlements-due':
+        this.#hasten.run(change.callback, change.atMs);
+        return;
       case 'settlement-ran': {
         const row = this.#find.get(change.id);
         if (row !== undefined) this.#leave(change.id, row);
@@ -88,6 +103,16 @@ export class SettlementTable {
   count(callback: string): SettlementCounts {
     const row = present(this.#count.get(callback), 'a count');
     return { waiting: numberOf(row, 'waiting'), failing: numberOf(row, 'failing') };
+  }
+
+  summaries(): SettlementSummary[] {
+    return this.#summaries.all().map((row) => ({
+      callback: textOf(row, 'callback'),
+      waiting: numberOf(row, 'waiting'),
+      failing: numberOf(row, 'failing'),
+      oldestAtMs: numberOf(row, 'oldest_at'),
+      lastError: textOrNull(row, 'last_error'),
+    }));
   }
 
   list(page: PageOf | SettlementHeads): Settlement[] {

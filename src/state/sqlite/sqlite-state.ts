@@ -363,12 +363,12 @@ class SqliteState implements StateStore {
 
   readonly countSettlements: StateStore['countSettlements'] = (callback) =>
     this.#read(() => this.#settlements.count(callback));
+  readonly settlementSummaries: StateStore['settlementSummaries'] = () =>
+    this.#read(() => this.#settlements.summaries());
   readonly settlements: StateStore['settlements'] = (filter) =>
     this.#read(() => this.#settlements.list(filter));
   readonly actOnSettlement: StateStore['actOnSettlement'] = (...args) =>
-    this.#write(() => {
-      this.#settlements.act(...args);
-    });
+    this.#write(this.#settlements.act.bind(this.#settlements, ...args));
 
   close(): Promise<void> {
     if (this.#db.isOpen) this.#db.close();

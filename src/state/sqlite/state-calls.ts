@@ -47,6 +47,7 @@ export const METHODS = [
   'whereabouts',
   'handlers',
   'countSettlements',
+  'settlementSummaries',
   'settlements',
   'actOnSettlement',
   'close',

@@ -282,6 +282,10 @@ class ThreadedState implements StateStore {
     return this.#call('countSettlements', args);
   }
 
+  settlementSummaries(): ReturnType<StateStore['settlementSummaries']> {
+    return this.#call('settlementSummaries', []);
+  }
+
   settlements(
     ...args: Parameters<StateStore['settlements']>
   ): ReturnType<StateStore['settlements']> {

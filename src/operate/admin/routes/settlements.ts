@@ -1,13 +1,15 @@
 /** `/v1/settlements`: statements of `on_settled` that have not run, and what a person does about one. */
 
 import { z } from 'zod';
+import { RowcallError } from '../../../errors.ts';
+import { shownParameter } from '../../../on-settled/parameter-names.ts';
 import type { Settlement } from '../../../state/settlement-store.ts';
 import type { ApiServer } from '../api.ts';
 import { type ApiParts, askedBy, requireState } from '../api-parts.ts';
 import { idPageQuery, pageOf, pageOfIds } from '../page.ts';
-import { isoOf, problems, reason, timestamp } from '../schemas.ts';
+import { isoOf, itemId, problems, reason, timestamp } from '../schemas.ts';
 
-const settlementSchema = z
+export const settlementSchema = z
   .object({
     id: z.int(),
     callback: z.string(),
@@ -22,8 +24,16 @@ const settlementSchema = z
   })
   .meta({ id: 'Settlement' });
 
-const settlementId = z.object({ id: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER) });
-const done = z.object({ id: z.int() });
+export const shownSettlementSchema = settlementSchema
+  .extend({
+    parameters: z
+      .array(z.string())
+      .nullable()
+      .describe('Those that were kept, without their values; null where one had no value.'),
+  })
+  .meta({ id: 'ShownSettlement' });
+
+export const settlementDoneSchema = z.object({ id: z.int() });
 
 function settlementItem(one: Settlement): z.output<typeof settlementSchema> {
   const { id, callback, topic, key, eventId, status, atMs, failures, nextAt, error } = one;
@@ -34,6 +44,20 @@ function settlementItem(one: Settlement): z.output<typeof settlementSchema> {
     next_at: nextAt === null ? null : isoOf(Math.max(nextAt, atMs)),
     last_error: error,
   };
+}
+
+/** Names alone: a value may be of a row, or of what a receiver answered. */
+function shownItem(one: Settlement): z.output<typeof shownSettlementSchema> {
+  const { parameters } = one;
+  const names = parameters === null ? null : Object.keys(JSON.parse(parameters) as object);
+  return { ...settlementItem(one), parameters: names?.map((name) => shownParameter(name)) ?? null };
+}
+
+/** @throws RowcallError SETTLEMENT_UNKNOWN */
+async function settlementOf(id: number, parts: ApiParts): Promise<Settlement> {
+  const [found] = await requireState(parts).settlements({ afterId: id - 1, limit: 1 });
+  if (found?.id === id) return found;
+  throw new RowcallError('SETTLEMENT_UNKNOWN', `There is no statement ${id} that waits`);
 }
 
 export function routeSettlements(api: ApiServer, parts: ApiParts): void {
@@ -58,6 +82,24 @@ export function routeSettlements(api: ApiServer, parts: ApiParts): void {
       return pageOfIds(found.map(settlementItem), limit);
     },
   );
+  api.get(
+    '/settlements/:id',
+    {
+      config: { role: 'viewer' },
+      schema: {
+        operationId: 'getSettlement',
+        tags: ['settlements'],
+        summary: 'One statement of on_settled that has not run',
+        params: itemId,
+        response: { 200: shownSettlementSchema, ...problems },
+      },
+    },
+    async ({ params: { id } }) => shownItem(await settlementOf(id, parts)),
+  );
+  routeActions(api, parts);
+}
+
+function routeActions(api: ApiServer, parts: ApiParts): void {
   api.post(
     '/settlements/:id/retry',
     {
@@ -66,8 +108,8 @@ export function routeSettlements(api: ApiServer, parts: ApiParts): void {
         operationId: 'retrySettlement',
         tags: ['settlements'],
         summary: 'Run the statement now, where it is the first of its key',
-        params: settlementId,
-        response: { 202: done, ...problems },
+        params: itemId,
+        response: { 202: settlementDoneSchema, ...problems },
       },
     },
     async ({ params: { id }, caller }, reply) => {
@@ -83,9 +125,9 @@ export function routeSettlements(api: ApiServer, parts: ApiParts): void {
         operationId: 'skipSettlement',
         tags: ['settlements'],
         summary: 'Never run the statement; it cannot be taken back. One under way may still run',
-        params: settlementId,
+        params: itemId,
         body: reason,
-        response: { 202: done, ...problems },
+        response: { 202: settlementDoneSchema, ...problems },
       },
     },
     async ({ params: { id }, body, caller }, reply) => {

@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import type { CaptureSnapshot } from '../../../capture/capture.ts';
+import type { SettlementSummary } from '../../../state/settlement-store.ts';
 import type { Cursor } from '../../../state/state-store.ts';
 import type { PartitionEnds } from '../../observe/lag.ts';
 import type { ApiServer } from '../api.ts';
@@ -53,6 +54,17 @@ const partitionSchema = z
   })
   .meta({ id: 'PartitionStatus' });
 
+const waitingSettlementsSchema = z
+  .object({
+    callback: z.string(),
+    waiting: z.int().describe('Statements of on_settled that have not run.'),
+    failing: z.int().describe('Those of them that were tried in vain, or cannot be tried.'),
+    oldest_at: timestamp.describe('When the event was settled whose statement waits longest.'),
+    oldest_age_ms: z.int(),
+    last_error: z.string().nullable().describe('Of the oldest that fails.'),
+  })
+  .meta({ id: 'WaitingSettlements' });
+
 const statusSchema = z
   .object({
     name: z.string(),
@@ -69,6 +81,9 @@ const statusSchema = z
       answers: z.boolean(),
     }),
     partitions: z.array(partitionSchema),
+    settlements: z
+      .array(waitingSettlementsSchema)
+      .describe('Callbacks of which statements of on_settled wait.'),
   })
   .meta({ id: 'Status' });
 
@@ -85,7 +100,7 @@ export function routeStatus(api: ApiServer, parts: ApiParts): void {
       },
     },
     async () => {
-      const { config, version, log, state } = parts;
+      const { config, version, log, state, clock } = parts;
       const [ends, usage] = [await parts.ends(), await log.usage()];
       const cursors = (await state?.cursors()) ?? [];
       const delivery = parts.deliver?.snapshot() ?? null;
@@ -102,9 +117,24 @@ export function routeStatus(api: ApiServer, parts: ApiParts): void {
           answers: ends !== null,
         },
         partitions: cursors.map((cursor) => partitionOf(cursor, ends)),
+        settlements: ((await state?.settlementSummaries()) ?? []).map((one) =>
+          waitingSettlements(one, clock.now()),
+        ),
       };
     },
   );
+}
+
+/** As `rowcall status --json` has it too. */
+export function waitingSettlements(
+  { callback, waiting, failing, oldestAtMs, lastError }: SettlementSummary,
+  nowMs: number,
+): z.output<typeof waitingSettlementsSchema> {
+  return {
+    ...{ callback, waiting, failing, oldest_at: isoOf(oldestAtMs) },
+    oldest_age_ms: Math.max(0, Math.round(nowMs - oldestAtMs)),
+    last_error: lastError,
+  };
 }
 
 function captureOf(capture: CaptureSnapshot | null): z.output<typeof captureSchema> | null {

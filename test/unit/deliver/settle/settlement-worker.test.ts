@@ -115,6 +115,25 @@ describe('the worker of on_settled', () => {
     }
   });
 
+  it('says of a server that is away why nothing runs, and holds no key for it longer', async () => {
+    await open(['key.id']);
+    let isAway = true;
+    outcomeOf = () =>
+      isAway ? { kind: 'unreachable', error: 'ECONNREFUSED' } : { kind: 'written' };
+    settle(1, 0);
+    await settler.durable();
+    const [before] = await state.settlements({ limit: 1 });
+    work();
+    await eventually(async () => {
+      const [one] = await state.settlements({ limit: 1 });
+      expect(one).toMatchObject({ error: 'ECONNREFUSED', nextAt: before?.nextAt });
+    });
+    isAway = false;
+    await eventually(() => {
+      expect(ran).toEqual(['e-1-0']);
+    });
+  });
+
   it('holds the key alone of one that cannot run, until a person skips it', async () => {
     await open(['key.id']);
     outcomeOf = ({ event_id: id }) =>
@@ -137,6 +156,20 @@ describe('the worker of on_settled', () => {
     await eventually(() => {
       expect(ran).toEqual(['e-2-0', 'e-1-1']);
       expect(settlements.snapshot).toMatchObject({ pending: 0, failing: 0 });
+    });
+  });
+
+  it('tries what failed at once in a new life, since the configuration may have been mended', async () => {
+    await open(['key.id']);
+    settle(1, 0);
+    await settler.durable();
+    const nextAt = clock.now() + 1e12;
+    const at = { callback: 'orders', id: 1 } as const;
+    await state.commit([{ type: 'settlement-failed', ...at, error: 'no such column', nextAt }]);
+    await open(['key.id']);
+    work();
+    await eventually(() => {
+      expect(ran).toEqual(['e-1-0']);
     });
   });
 

@@ -8,6 +8,7 @@ import { silentLogger } from '../../../../src/shared/logger.ts';
 import { openSqliteState } from '../../../../src/state/sqlite/sqlite-state.ts';
 import { openLog } from '../../../../src/stores.ts';
 import { VERSION } from '../../../../src/version.ts';
+import { threeSettlements } from '../../../support/settlement-samples.ts';
 import { tempDir } from '../../../support/temp-dir.ts';
 
 const CONFIG = `
@@ -82,6 +83,24 @@ describe('rowcall ledger', () => {
 });
 
 describe('rowcall status', () => {
+  it('says of which callbacks statements of on_settled wait, and why they fail', async () => {
+    await makeStores();
+    expect((await run('status', '-c', file)).out).not.toContain('on_settled');
+    const state = await openSqliteState({ path: (await loadConfig(file, {})).state.path });
+    await threeSettlements(state);
+    await state.close();
+    const { out } = await run('status', '-c', file);
+    expect(out).toMatch(/^on_settled of +waiting +failing +oldest +last error$/m);
+    expect(out).toMatch(/^payment +2 +1 +\d+ d .* MySQL: Unknown column 'paid'/m);
+    const json = JSON.parse((await run('status', '-c', file, '--json')).out) as object;
+    expect(json).toMatchObject({
+      settlements: [
+        { callback: 'mail', waiting: 1, failing: 0, last_error: null },
+        { callback: 'payment', waiting: 2, failing: 1, oldest_at: '1970-01-01T00:00:01.000Z' },
+      ],
+    });
+  });
+
   it('counts one topic as one, and tells large sizes in GiB', async () => {
     await makeStores();
     const { code, out, err } = await run('status', '-c', file);
