@@ -62,6 +62,9 @@ export interface CallbackStore {
    */
   noteVersion(next: NewVersion): Promise<number>;
 
+  /** A sample was sent to its endpoint, with the row of this event or with a made-up one: a line in the audit log. */
+  noteTest(callback: string, eventId: string | null, asked: Asked): Promise<void>;
+
   /** The newest first; at least the last ten. */
   callbackVersions(name: string): Promise<readonly CallbackVersion[]>;
 

@@ -305,6 +305,7 @@ export interface AuditEntry extends Asked {
     | `callback-${CallbackAction}`
     | 'callback-register'
     | 'callback-remove'
+    | 'callback-test'
     | 'dead-letter-resend'
     | `resend-${ResendAction}`
     | `settlement-${SettlementAction}`;

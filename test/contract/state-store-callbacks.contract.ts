@@ -80,6 +80,16 @@ export function describeCallbacks(make: () => Promise<StateUnderTest>): void {
       expect(versions.length).toBeLessThan(120);
     });
 
+    test('that were tried leave who did it, why, and with the row of which event', async () => {
+      await state.noteTest(CALLBACK, null, asked(1));
+      await state.noteTest(CALLBACK, 'event-1', asked(2));
+      const about = { action: 'callback-test', callback: CALLBACK, topic: null, key: null };
+      expect(await state.audit({ limit: 9 })).toEqual([
+        { ...asked(1), ...about, id: 1, eventId: null },
+        { ...asked(2), ...about, id: 2, eventId: 'event-1' },
+      ]);
+    });
+
     test('that are removed leave nothing behind, in steps, and others as they are', async () => {
       await state.registerCallback(version(CALLBACK, 'a'), null);
       const other = newCursor(0, { callback: 'mail' });

@@ -5,6 +5,7 @@ export function callbackCalls(inner: CallbackStore): CallbackStore {
   return {
     registered: () => inner.registered(),
     registerCallback: (...args) => inner.registerCallback(...args),
+    noteTest: (...args) => inner.noteTest(...args),
     noteVersion: (...args) => inner.noteVersion(...args),
     callbackVersions: (...args) => inner.callbackVersions(...args),
     removeCallback: (...args) => inner.removeCallback(...args),

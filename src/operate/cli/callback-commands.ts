@@ -90,6 +90,7 @@ function addTrials(command: (name: string, description: string) => Command, io: 
   command('test', 'send a sample event, marked by rowcall-test: true; it is in no books')
     .argument('<name>')
     .option('--event <id>', 'with the row of this event; else with a made-up one')
+    .option('--reason <text>', 'why; for the audit log')
     .option(...requests)
     .action((name: string, options: Parameters<typeof testCallback>[1]) =>
       testCallback(name, options, io),

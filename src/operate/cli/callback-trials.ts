@@ -61,14 +61,14 @@ export async function previewCallback(
 /** @throws RowcallError CALLBACK_UNKNOWN, CALLBACK_INVALID, EVENT_UNKNOWN */
 export async function testCallback(
   name: string,
-  options: Options & { readonly event?: string },
+  options: Options & { readonly event?: string; readonly reason?: string },
   io: CliIo,
 ): Promise<void> {
   const client = await ApiClient.find(options, io);
-  const { event } = options;
+  const { event, reason } = options;
   const tested = await client.ask({
     ...{ method: 'POST', path: `/callbacks/${encodeURIComponent(name)}/test` },
-    body: event === undefined ? {} : { event_id: event },
+    body: { event_id: event, reason },
     answer: testedSchema,
   });
   if (options.json === true) {

@@ -1,7 +1,8 @@
-/** `rowcall events`, `explain`, `tail` and `audit`, and their options. */
+/** `rowcall events`, `explain`, `tail`, `completions` and `audit`, and their options. */
 
 import type { Command } from 'commander';
 import { type AuditOptions, printAudit } from './audit.ts';
+import { type CompletionsOptions, listCompletions } from './completions.ts';
 import { explainEvent, findEvents, type FindOptions, showEvent } from './events.ts';
 import type { CliIo } from './io.ts';
 import { addApiOptions, positiveInteger } from './options.ts';
@@ -44,11 +45,26 @@ export function addEvents(program: Command, io: CliIo): void {
       explainEvent(id, options, io),
     );
   addTail(program, io);
+  addCompletions(program, io);
   addApiOptions(program.command('audit').description('who did what, when and why; oldest first'))
     .option('--callback <name>', 'only what was done about one callback')
     .option('--limit <n>', 'how many', positiveInteger, 50)
     .option('--after <id>', 'go on after this entry', positiveInteger)
     .action((options: AuditOptions) => printAudit(options, io));
+}
+
+function addCompletions(program: Command, io: CliIo): void {
+  const completions = program
+    .command('completions')
+    .description('ends of asynchronous attempts: what was told of events answered with 202');
+  addApiOptions(
+    completions.command('list').description('list those of the last seven days, oldest first'),
+  )
+    .option('--callback <name>', 'only those of one callback')
+    .option('--limit <n>', 'how many', positiveInteger, 50)
+    .option('--after <id>', 'go on after this one', positiveInteger)
+    .addHelpText('after', '\n  rowcall completions list -c rowcall.yaml --callback payment')
+    .action((options: CompletionsOptions) => listCompletions(options, io));
 }
 
 function addTail(program: Command, io: CliIo): void {

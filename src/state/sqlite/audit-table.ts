@@ -9,7 +9,7 @@ import type { Asked, AuditEntry, PageOf } from '../state-store.ts';
 const ACTIONS: readonly AuditEntry['action'][] = [
   ...(['lane-retry', 'lane-skip', 'lane-park'] as const),
   ...(['callback-enable', 'callback-disable', 'callback-resume'] as const),
-  ...(['callback-register', 'callback-remove'] as const),
+  ...(['callback-register', 'callback-remove', 'callback-test'] as const),
   ...(['dead-letter-resend', 'resend-pause', 'resend-resume', 'resend-cancel'] as const),
   ...(['settlement-retry', 'settlement-skip'] as const),
 ];

@@ -7,7 +7,6 @@ import type {
   Asked,
   AuditEntry,
   CallbackAction,
-  CallbackHold,
   Cursor,
   DeadLetter,
   DueLane,
@@ -236,14 +235,10 @@ class SqliteState implements StateStore {
     });
   }
 
-  callbackHolds(): Promise<readonly CallbackHold[]> {
-    return this.#read(() => this.#holds.all());
-  }
+  readonly callbackHolds: StateStore['callbackHolds'] = () => this.#read(() => this.#holds.all());
 
-  actOnCallback(callback: string, action: CallbackAction, asked: Asked): Promise<void> {
-    return this.#write(() => {
-      this.#holds.act(callback, action, asked);
-    });
+  actOnCallback(...args: [callback: string, CallbackAction, Asked]): Promise<void> {
+    return this.#write(this.#holds.act.bind(this.#holds, ...args));
   }
 
   deadLetters(filter: PageOf): Promise<readonly DeadLetter[]> {
@@ -274,6 +269,11 @@ class SqliteState implements StateStore {
   noteVersion(next: NewVersion): Promise<number> {
     return this.#write(() => this.#callbacks.note(next));
   }
+
+  readonly noteTest: StateStore['noteTest'] = (callback, eventId, asked) =>
+    this.#write(() => {
+      this.#audit.add({ ...aboutCallback('callback-test', callback, asked), eventId });
+    });
 
   callbackVersions(name: string): ReturnType<StateStore['callbackVersions']> {
     return this.#read(() => this.#callbacks.versions(name));

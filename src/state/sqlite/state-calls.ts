@@ -28,6 +28,7 @@ export const METHODS = [
   'registered',
   'registerCallback',
   'noteVersion',
+  'noteTest',
   'callbackVersions',
   'removeCallback',
   'removedCallbacks',

@@ -192,6 +192,10 @@ class ThreadedState implements StateStore {
     return this.#call('noteVersion', args);
   }
 
+  noteTest(...args: Parameters<StateStore['noteTest']>): Promise<void> {
+    return this.#call('noteTest', args);
+  }
+
   callbackVersions(
     ...args: Parameters<StateStore['callbackVersions']>
   ): ReturnType<StateStore['callbackVersions']> {

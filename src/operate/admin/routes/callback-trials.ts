@@ -6,10 +6,10 @@ import { checkRegistered } from '../../../config/registered.ts';
 import type { CallbackConfig } from '../../../config/schema.ts';
 import { RowcallError } from '../../../errors.ts';
 import type { ApiServer } from '../api.ts';
-import type { ApiParts } from '../api-parts.ts';
+import { type ApiParts, askedBy, requireState } from '../api-parts.ts';
 import { findEvents } from '../find-events.ts';
 import { previewCallback } from '../preview-callback.ts';
-import { problems } from '../schemas.ts';
+import { problems, reason } from '../schemas.ts';
 import { testCallback } from '../test-callback.ts';
 import { callbackName } from './callbacks.ts';
 import { withOwnSecret, writtenBody } from './callback-changes.ts';
@@ -106,13 +106,16 @@ export function routeCallbackTrials(api: ApiServer, parts: ApiParts): void {
             .max(1_000)
             .optional()
             .describe('Of an event whose row the sample has; else the row is made up.'),
+          reason: reason.shape.reason.optional().describe('For the audit log.'),
         }),
         response: { 200: testedSchema, ...problems },
       },
     },
-    async ({ params: { name }, body: { event_id: id } }) => {
+    async ({ params: { name }, body: { event_id: id, reason: why = '' }, caller }) => {
       const config = configOf(name, parts);
       const like = id === undefined ? null : await eventOf(id, parts);
+      // Before it goes out: what was sent without a line would be nobody's.
+      await requireState(parts).noteTest(name, id ?? null, askedBy(caller, why, parts));
       const { durationMs, ...tested } = await testCallback(config, parts, like);
       return { ...tested, duration_ms: durationMs };
     },

@@ -1,40 +1,13 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { Ending } from '../../../../src/state/completion.ts';
-import {
-  CALLBACK,
-  event,
-  laneKey,
-  matched,
-  newCursor,
-  TOPIC,
-} from '../../../contract/state-store-samples.ts';
+import { CALLBACK, event, TOPIC } from '../../../contract/state-store-samples.ts';
+import { fourCompletions } from '../../../support/completion-samples.ts';
 import { type AdminScene, openAdmin } from '../../../support/admin-api.ts';
 
 let scene: AdminScene;
 
-const ENDING: Ending = { status: 'failed', reason: 'no stock', retryable: true, result: null };
-
 beforeAll(async () => {
   scene = await openAdmin();
-  const { state } = scene;
-  await state.openCursors([newCursor(0)]);
-  const accepted = {
-    ...{ attempt: 1, atMs: 1_000, deadlineMs: 60_000, heartbeatMs: null, statusUrl: null },
-  };
-  for (const [offset, key] of ['a', 'b'].entries()) {
-    await state.commit([
-      { type: 'lane-append', ...laneKey(key), event: event(offset), accepted },
-      matched(offset),
-    ]);
-    const at = { callback: CALLBACK, topic: TOPIC, partition: 0, offset, attempt: 1 };
-    const attempt = { ...at, eventId: event(offset).id };
-    await state.complete(attempt, ENDING, { nowMs: 2_000, early: false });
-    await state.complete(
-      attempt,
-      { ...ENDING, status: 'succeeded' },
-      { nowMs: 3_000, early: false },
-    );
-  }
+  await fourCompletions(scene.state);
 });
 
 afterAll(() => scene.close());

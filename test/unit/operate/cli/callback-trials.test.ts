@@ -57,7 +57,13 @@ it('a test tells what came of it', async () => {
   expect((await callbacks('test', 'web')).out).toMatch(
     /^web: failed after \d+ ms: HTTP 500: no\n$/,
   );
-  const { out } = await callbacks('test', 'web', '--event', eventIdOf(1), '--requests');
+  const { out } = await callbacks(
+    ...['test', 'web', '--event', eventIdOf(1), '--requests', '--reason', 'after the move'],
+  );
   expect(out).toMatch(/^rowcall-test: true$/m);
   expect(out).toContain('"after":{"id":1,"status":"SENT"}');
+  expect(await scene.state.audit({ callback: 'web', limit: 9 })).toMatchObject([
+    { action: 'callback-test', actor: 'token:the-operator', eventId: null, reason: '' },
+    { action: 'callback-test', eventId: eventIdOf(1), reason: 'after the move' },
+  ]);
 });
