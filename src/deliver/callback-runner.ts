@@ -260,9 +260,9 @@ export class CallbackRunner {
     return this.#dispatcher.gate;
   }
 
-  /** Somebody asked that dead letters go again, or that they do not. */
-  lookAtResends(): void {
-    this.#resendWorker.wake();
+  /** Somebody asked that dead letters go again, or that they do not: resolves when that holds here. */
+  lookAtResends(): Promise<void> {
+    return this.#resendWorker.look();
   }
 
   /** Begins to read the partitions of these cursors. */

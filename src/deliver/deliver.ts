@@ -151,10 +151,10 @@ export class Deliver implements Service {
     }
   }
 
-  /** Resolves when what was stored of callbacks as a whole (disabled, resumed) holds here; has resends looked at. */
-  lookAtHolds(): Promise<void> {
-    for (const runner of this.#runners?.all ?? []) runner.lookAtResends();
-    return this.#holds.look();
+  /** Resolves when what was stored of callbacks as a whole (disabled, resumed), and of resends, holds here. */
+  async lookAtHolds(): Promise<void> {
+    const runners = this.#runners?.all ?? [];
+    await Promise.all([this.#holds.look(), ...runners.map((runner) => runner.lookAtResends())]);
   }
 
   readonly #fail = (error: unknown): void => {

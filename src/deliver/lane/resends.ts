@@ -46,7 +46,8 @@ export interface ResendsParts {
 }
 
 /**
- * Those in hand. Each is in one of three places: it waits for its key, holds its key and waits for a slot, or is in flight. Invariant: of a key one at most holds it, and then no event of the key is in flight; so a
+ * Those in hand. Each is in one of three places: it waits for its key, holds its key and waits for a slot, or is in
+ * flight. What is not in flight is given back where its resend is paused or cancelled. Invariant: of a key one at most holds it, and then no event of the key is in flight; so a
  * resend goes between two events of its key, never beside one. What another callback hands over comes by a lane alone, so
  * that its lane may begin while a resend holds its key: then the lane waits for that one.
  */
@@ -135,6 +136,34 @@ export class Resends {
     return true;
   }
 
+  /** The resends of those in hand whose attempt has not begun. */
+  get notBegun(): ReadonlySet<number> {
+    return new Set(
+      [...this.#holding, ...this.#waiting.values()].flat().map(({ resend }) => resend),
+    );
+  }
+
+  /** Gives back those of these resends whose attempt has not begun: a person does not want them now. */
+  giveBack(resends: ReadonlySet<number>): void {
+    const isMeant = ({ resend }: DueResend): boolean => resends.has(resend);
+    for (const [key, waiting] of [...this.#waiting]) {
+      for (const { deadLetter } of waiting.filter(isMeant)) this.busy.delete(deadLetter);
+      const left = waiting.filter((one) => !isMeant(one));
+      if (left.length > 0) this.#waiting.set(key, left);
+      else this.#waiting.delete(key);
+    }
+    const held = this.#holding.filter(isMeant);
+    const left = this.#holding.filter((one) => !isMeant(one));
+    this.#holding.splice(0, Infinity, ...left);
+    for (const resend of held) this.#letGo(resend);
+    this.#parts.pump();
+  }
+
+  #letGo(resend: DueResend): void {
+    this.busy.delete(resend.deadLetter);
+    this.#parts.keyGoesOn(keyOf(resend));
+  }
+
   /** What goes next through the share of the lanes: the lane, or a resend in turn with lanes. */
   first(lane: DueLane | undefined): DueLane | DueResend | undefined {
     const resend = this.#holding[0];
@@ -174,17 +203,14 @@ export class Resends {
   /** Nothing is sent for a while: all come again, unless a person cancels them meanwhile. */
   dropAll(): void {
     for (const key of [...this.#waiting.keys()]) this.keyLaned(key);
-    for (const resend of this.#holding.splice(0)) {
-      this.busy.delete(resend.deadLetter);
-      this.#parts.keyGoesOn(keyOf(resend));
-    }
+    for (const resend of this.#holding.splice(0)) this.#letGo(resend);
   }
 }
 
 export interface ResendWorkerParts {
   readonly callback: string;
   readonly state: StateStore;
-  readonly resends: Pick<Resends, 'room' | 'busy' | 'offer'>;
+  readonly resends: Pick<Resends, 'room' | 'busy' | 'offer' | 'notBegun' | 'giveBack'>;
   readonly clock: Clock;
 }
 
@@ -195,6 +221,7 @@ export interface ResendWorkerParts {
 export class ResendWorker {
   readonly #parts: ResendWorkerParts;
   readonly #wakeup = new Wakeup();
+  #fetching = Promise.resolve(0);
 
   constructor(parts: ResendWorkerParts) {
     this.#parts = parts;
@@ -205,10 +232,29 @@ export class ResendWorker {
     this.#wakeup.wake();
   }
 
+  /** Resolves when nothing begins any more of a resend that was paused or cancelled before. */
+  async look(): Promise<void> {
+    // What is being fetched was asked for before.
+    await this.#fetching;
+    await this.#giveBack();
+    this.wake();
+  }
+
+  async #giveBack(): Promise<void> {
+    const { state, resends } = this.#parts;
+    const stopped = new Set<number>();
+    for (const id of resends.notBegun) {
+      const { resend } = await state.resend(id);
+      if (resend.state !== 'running') stopped.add(id);
+    }
+    if (stopped.size > 0) resends.giveBack(stopped);
+  }
+
   /** Rejects with the signal's reason. */
   async run(signal: AbortSignal): Promise<never> {
     for (;;) {
-      const taken = await this.#handOver();
+      this.#fetching = this.#handOver();
+      const taken = await this.#fetching;
       signal.throwIfAborted();
       if (taken === 0) await this.#rest(signal);
     }
@@ -216,6 +262,7 @@ export class ResendWorker {
 
   async #handOver(): Promise<number> {
     const { callback, state, resends, clock } = this.#parts;
+    await this.#giveBack();
     if (resends.room <= 0) return 0;
     const due = await state.dueResends(callback, clock.now(), resends.room, resends.busy);
     let taken = 0;

@@ -175,6 +175,73 @@ describe('a dead letter that goes again', () => {
     ]);
   });
 
+  describe('that a person does not want any more', () => {
+    /** Of keys `a` and `b`, with one slot for both: that of `a` is in flight. */
+    const twoInHand = async (): Promise<{ scene: DispatcherScene; asked: Resend }> => {
+      const scene = await withDeadLetter();
+      scene.offer('b');
+      await scene.answer(1, FAILED);
+      const which = { callback: CALLBACK };
+      const asked = await scene.state.resendMany(which, { upToId: 2, total: 2 }, ASKED);
+      await scene.lookAtResends();
+      expect(scene.sending).toEqual([0]);
+      expect(scene.dispatcher.resends.busy.size).toBe(2);
+      return { scene, asked };
+    };
+
+    test('is not sent once it is cancelled, where its attempt has not begun; one in flight ends', async () => {
+      const { scene, asked } = await twoInHand();
+      await scene.state.actOnResend(asked.id, 'cancel', ASKED);
+      await scene.resends.look();
+      scene.offer('b');
+      expect(scene.sending).toEqual([0, 2]);
+      await scene.answer(0, DELIVERED);
+      await scene.answer(2, DELIVERED);
+      await scene.pass(120_000);
+      expect(scene.sending).toEqual([]);
+      const { state, delivered, cancelled, taken } = await found(scene, asked);
+      expect({ state, delivered, cancelled, taken }).toEqual({
+        ...{ state: 'cancelled', delivered: 1, cancelled: 1, taken: 2 },
+      });
+      expect(await scene.state.deadLetters({ limit: 9 })).toMatchObject([{ id: 2 }]);
+      expect(scene.failures).toEqual([]);
+    });
+
+    test('waits while it is paused, also before its attempt, and goes once it is resumed', async () => {
+      const { scene, asked } = await twoInHand();
+      await scene.state.actOnResend(asked.id, 'pause', ASKED);
+      await scene.resends.look();
+      await scene.answer(0, DELIVERED);
+      await scene.pass(120_000);
+      expect(scene.sending).toEqual([]);
+      expect(await found(scene, asked)).toMatchObject({ state: 'paused', waiting: 1 });
+      await scene.state.actOnResend(asked.id, 'resume', ASKED);
+      await scene.lookAtResends();
+      expect(scene.sending).toEqual([1]);
+      await scene.answer(1, DELIVERED);
+      expect(await found(scene, asked)).toMatchObject({ state: 'done', delivered: 2 });
+    });
+
+    test('does not hold its key, and another one of the key that waits for it goes', async () => {
+      const scene = await withDeadLetter();
+      scene.offer('a');
+      await scene.answer(1, FAILED);
+      for (let n = 0; n < 2; n += 1) scene.offer('a');
+      const first = await resend(scene, 1);
+      const second = await resend(scene, 2);
+      expect(scene.sending).toEqual([2]);
+      await scene.state.actOnResend(first.id, 'cancel', ASKED);
+      await scene.resends.look();
+      await scene.answer(2, DELIVERED);
+      expect(scene.sending).toEqual([1]);
+      await scene.answer(1, DELIVERED);
+      expect(scene.sending).toEqual([3]);
+      await scene.answer(3, DELIVERED);
+      expect(await found(scene, second)).toMatchObject({ state: 'done', delivered: 1 });
+      expect(await scene.state.deadLetters({ limit: 9 })).toMatchObject([{ id: 1 }]);
+    });
+  });
+
   describe('of what another callback handed over', () => {
     test('waits where its key has a lane', async () => {
       const scene = await withHandedOverDeadLetter();
