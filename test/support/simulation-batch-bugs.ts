@@ -19,10 +19,10 @@ function posting(wrong: (right: Post, ...args: Parameters<Post>) => Promise<Outc
 }
 
 function reading(wrong: (right: Read, body: Body, batch: BatchPost) => Outcome): PlantedBug {
-  return posting((post, batch, signal) => {
+  return posting((post, batch, ...others) => {
     const { maxBytes, read } = batch.reader;
     const reader = { maxBytes, read: (body: Body) => wrong(read, body, batch) };
-    return post({ ...batch, reader }, signal);
+    return post({ ...batch, reader }, ...others);
   });
 }
 
@@ -75,18 +75,18 @@ export const PLANTED_BATCH_BUGS: Readonly<Record<string, () => PlantedBug>> = {
       return Promise.resolve({ kind: 'delivered' });
     }),
   'two events of a key in one request': () =>
-    posting((post, batch, signal) => {
+    posting((post, batch, ...others) => {
       const elements = elementsOf(batch);
       const body = elements.length === 1 ? elements : [...elements, ...elements.slice(0, 1)];
-      return post({ ...batch, body: [Buffer.from(JSON.stringify(body))] }, signal);
+      return post({ ...batch, body: [Buffer.from(JSON.stringify(body))] }, ...others);
     }),
   'an event of a lane that goes with others': () =>
     sending((send, event, ...others) => send({ ...event, alone: false }, ...others)),
   'a batch that goes although its callback has to wait meanwhile': () =>
     sending((send, event, attempt, signal) => send(event, attempt, signal)),
   'a batch that is sent once more when no answer came': () =>
-    posting(async (post, batch, signal) => {
-      const outcome = await post(batch, signal);
-      return outcome.kind === 'failed' ? post(batch, signal) : outcome;
+    posting(async (post, ...args) => {
+      const outcome = await post(...args);
+      return outcome.kind === 'failed' ? post(...args) : outcome;
     }),
 };

@@ -9,7 +9,7 @@ import { boundedError } from './classify.ts';
 import type { ExchangeOptions } from './exchange.ts';
 import { unsendable } from './http-sender.ts';
 import type { BatchFormat } from './request-format.ts';
-import type { MayGo, Outcome, OutgoingEvent, Sender } from './sender.ts';
+import { ALWAYS, type MayGo, type Outcome, type OutgoingEvent, type Sender } from './sender.ts';
 import { bodyBytes, callId, type WebhookBody } from './standard-webhook.ts';
 
 /** A request of several events. */
@@ -27,7 +27,7 @@ export interface BatchPost {
 
 export interface BatchEndpoint {
   /** As `Sender.send`. */
-  post(batch: BatchPost, signal: AbortSignal): Promise<Outcome>;
+  post(batch: BatchPost, signal: AbortSignal, mayGo: MayGo): Promise<Outcome>;
   /** Takes our secrets out of the endpoint's words. */
   redact(text: string): string;
   close(): Promise<void>;
@@ -43,15 +43,14 @@ export interface BatchSenderOptions extends BatchOptions {
 interface Encoded {
   readonly event: OutgoingEvent;
   readonly body: WebhookBody;
+  readonly mayGo: MayGo;
 }
 
 interface Waiting extends Encoded {
-  readonly mayGo: MayGo;
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (reason: unknown) => void;
 }
 
-const ALWAYS: MayGo = () => true;
 const OPEN = Buffer.from('[');
 const COMMA = Buffer.from(',');
 const CLOSE = Buffer.from(']');
@@ -81,7 +80,7 @@ export class BatchSender implements Sender {
     event: OutgoingEvent,
     attempt: number,
     signal: AbortSignal,
-    mayGo?: MayGo,
+    mayGo: MayGo = ALWAYS,
   ): Promise<Outcome> {
     const { format, maxBodyBytes } = this.#options;
     let body: WebhookBody;
@@ -96,9 +95,9 @@ export class BatchSender implements Sender {
       return { kind: 'failed', error, cause: 'system' };
     }
     if (event.alone !== true && bytes < LARGE_EVENT_BYTES) {
-      return this.#join({ event, body, mayGo: mayGo ?? ALWAYS }, signal);
+      return this.#join({ event, body, mayGo }, signal);
     }
-    const outcomes = await this.#post([{ event, body }], attempt, signal);
+    const outcomes = await this.#post([{ event, body, mayGo }], attempt, signal);
     return outcomeOf(outcomes, event);
   }
 
@@ -106,7 +105,7 @@ export class BatchSender implements Sender {
     return this.#endpoint.close();
   }
 
-  #join(encoded: Encoded & Pick<Waiting, 'mayGo'>, signal: AbortSignal): Promise<Outcome> {
+  #join(encoded: Encoded, signal: AbortSignal): Promise<Outcome> {
     const { maxEvents, maxBodyBytes } = this.#options;
     signal.throwIfAborted();
     const bytes = bodyBytes(encoded.body) + 1;
@@ -181,6 +180,7 @@ export class BatchSender implements Sender {
         },
       },
       signal,
+      () => batch.every(({ mayGo }) => mayGo()),
     );
     return { all, failed };
   }

@@ -14,7 +14,7 @@ import { MAX_ANSWER_BYTES } from '../../on-settled/parameters.ts';
 import { redaction } from './redaction.ts';
 import { requestFormat, type RequestFormat, type RequestFormatName } from './request-format.ts';
 import type { BatchEndpoint, BatchPost } from './batch-sender.ts';
-import type { Outcome, OutgoingEvent, Sender } from './sender.ts';
+import { ALWAYS, type MayGo, type Outcome, type OutgoingEvent, type Sender } from './sender.ts';
 import { signingKey } from './signature.ts';
 import { Slots } from './slots.ts';
 import {
@@ -130,21 +130,32 @@ export class HttpSender implements Sender, BatchEndpoint {
           });
   }
 
-  send(event: OutgoingEvent, attempt: number, signal: AbortSignal): Promise<Outcome> {
-    return this.#inSlot(signal, () => this.#attempt(event, attempt, signal));
+  send(
+    event: OutgoingEvent,
+    attempt: number,
+    signal: AbortSignal,
+    mayGo: MayGo = ALWAYS,
+  ): Promise<Outcome> {
+    return this.#inSlot({ signal, mayGo }, () => this.#attempt(event, attempt, signal));
   }
 
-  post(batch: BatchPost, signal: AbortSignal): Promise<Outcome> {
+  post(batch: BatchPost, signal: AbortSignal, mayGo: MayGo): Promise<Outcome> {
     const { reader } = batch;
     const own = resendHeaders(batch);
-    return this.#inSlot(signal, () => this.#request(batch, { own, reader, signal }));
+    return this.#inSlot({ signal, mayGo }, () => this.#request(batch, { own, reader, signal }));
   }
 
-  async #inSlot(signal: AbortSignal, work: () => Promise<Outcome>): Promise<Outcome> {
-    if (!this.#slots.tryTake()) await this.#slots.take(signal);
+  /** Who had to wait asks again: since then the callback may have been disabled, or told to wait. */
+  async #inSlot(
+    { signal, mayGo }: { readonly signal: AbortSignal; readonly mayGo: MayGo },
+    work: () => Promise<Outcome>,
+  ): Promise<Outcome> {
+    const waits = !this.#slots.tryTake();
+    if (waits) await this.#slots.take(signal);
     try {
       signal.throwIfAborted();
-      const refusal = await this.#permission?.refusal(signal);
+      if (waits && !mayGo()) return { kind: 'held' };
+      const refusal = await this.#permission?.refusal(signal, mayGo);
       if (refusal !== undefined && refusal !== null) return refusal;
       return await work();
     } finally {

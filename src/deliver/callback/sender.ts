@@ -104,6 +104,8 @@ export type Outcome =
 
 export type MayGo = () => boolean;
 
+export const ALWAYS: MayGo = () => true;
+
 export interface Sender {
   /**
    * Makes one attempt and never rejects, but when `signal` aborts before the outcome is known: then it

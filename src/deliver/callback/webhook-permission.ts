@@ -5,7 +5,7 @@ import { abortable } from '../../shared/abort.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { boundedError, classifyError } from './classify.ts';
 import { Pace } from './pace.ts';
-import type { Outcome } from './sender.ts';
+import type { MayGo, Outcome } from './sender.ts';
 
 export interface HandshakeOptions {
   /** A DNS name that tells the endpoint who asks. */
@@ -26,6 +26,7 @@ interface PermissionParts extends HandshakeOptions {
 }
 
 type Refusal = Extract<Outcome, { kind: 'unreachable' }>;
+type Held = Extract<Outcome, { kind: 'held' }>;
 
 /**
  * Invariant: no event is sent before the endpoint has said that it takes events from us. It is asked once for all who
@@ -43,10 +44,10 @@ export class WebhookPermission {
   }
 
   /**
-   * Waits until an attempt may be made at the allowed rate, and resolves with null; or with why none may be made.
-   * Rejects with the signal's reason alone.
+   * Waits until an attempt may be made at the allowed rate, and resolves with null; or with why none may be made, `held`
+   * where `mayGo` says so by then. Rejects with the signal's reason alone.
    */
-  async refusal(signal: AbortSignal): Promise<Refusal | null> {
+  async refusal(signal: AbortSignal, mayGo: MayGo): Promise<Refusal | Held | null> {
     if (!this.#granted) {
       this.#asking ??= this.#ask().finally(() => {
         this.#asking = null;
@@ -54,8 +55,7 @@ export class WebhookPermission {
       const refusal = await abortable(this.#asking, signal);
       if (refusal !== null) return refusal;
     }
-    await this.#pace.turn(signal);
-    return null;
+    return (await this.#pace.turn(signal, mayGo)) ? null : { kind: 'held' };
   }
 
   async #ask(): Promise<Refusal | null> {

@@ -92,7 +92,10 @@ export class HttpStatusPoller implements StatusPoller {
     const url = new URL(present(lane.awaiting?.statusUrl ?? null, 'the status URL of a lane'));
     if (!hasOrigin(url, callbackUrl)) {
       // The configuration has changed since: our login is for the new endpoint alone.
-      return this.#goesOn(lane, `is not asked, since it leads away from ${callbackUrl}`);
+      return this.#goesOn(
+        lane,
+        `is not asked, since it leads away from ${new URL(callbackUrl).origin}`,
+      );
     }
     let answer: HttpAnswer;
     try {

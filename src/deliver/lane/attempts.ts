@@ -75,7 +75,7 @@ export class Attempts {
       let { probing } = gate;
       const mayGo = (): boolean => {
         ({ probing } = gate);
-        return this.#sending <= gate.limit;
+        return !isStopping() && this.#sending <= gate.limit;
       };
       const send = (): Promise<Outcome> =>
         mayGo()

@@ -101,6 +101,19 @@ describe('an answer over HTTP', () => {
     });
   });
 
+  it('that repeats our login in clear, or the query of our URL, is kept without them', async () => {
+    const endpoint = await httpEndpoint((response, { path, headers }) => {
+      const login = Buffer.from((headers['authorization'] ?? '').slice(6), 'base64').toString();
+      response.writeHead(401).end(`no ${path}, no secret/1, not ${login}`);
+    });
+    const url = `${new URL(endpoint.url).origin}/hook?token=secret%2F1&n=1`;
+    const authorization = `Basic ${Buffer.from('shop:hunter22').toString('base64')}`;
+    const sender = httpSender(url, { headers: { authorization } });
+    expect(await sender.send(sampleEvent(), 1, never)).toMatchObject({
+      error: 'HTTP 401: no /hook?***, no ***, not ***',
+    });
+  });
+
   it('with a huge body of an error is cut to a short text, its socket closed, and nobody waits for its end', async () => {
     const endpoint = await httpEndpoint((response) => {
       response.writeHead(500);

@@ -179,4 +179,17 @@ describe('a callback over HTTP', () => {
     expect(running).toBe(0);
     expect(endpoint.connections()).toBeLessThanOrEqual(64);
   });
+
+  it('of those who wait for a socket, sends none that may not go any more when it is free', async () => {
+    let open = true;
+    const endpoint = await httpEndpoint((response) => {
+      open = false;
+      response.writeHead(410).end();
+    });
+    const sender = httpSender(endpoint.url, { concurrency: 1 });
+    const sends = [1, 2, 3].map(() => sender.send(sampleEvent(), 1, never, () => open));
+    const kinds = (await Promise.all(sends)).map(({ kind }) => kind);
+    expect(kinds).toEqual(['gone', 'held', 'held']);
+    expect(endpoint.arrivals).toHaveLength(1);
+  });
 });

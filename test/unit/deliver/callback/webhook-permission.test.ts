@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
-import { systemClock } from '../../../../src/shared/clock.ts';
+import { type Clock, systemClock } from '../../../../src/shared/clock.ts';
 import { type Arrival, closeEndpoints, deadPort, httpEndpoint, httpSender } from './endpoint.ts';
 import { sampleEvent } from './sample-event.ts';
 
@@ -10,6 +10,19 @@ const handshake = { origin: 'shop.example.com', ratePerMinute: null };
 afterEach(closeEndpoints);
 
 type Headers = Readonly<Record<string, string>>;
+
+/** It goes on by what is slept. */
+function sleptClock(): Clock {
+  let now = 0;
+  return {
+    ...systemClock,
+    monotonic: () => now,
+    sleep: (ms) => {
+      now += ms;
+      return Promise.resolve();
+    },
+  };
+}
 
 /** Answers OPTIONS with these headers, and everything else with 204. */
 function allowing(headers: Headers | (() => Headers), status = 200) {
@@ -94,22 +107,31 @@ describe('an endpoint that must allow its callback', () => {
     ['it allows', { 'webhook-allowed-rate': '120' }, 500],
     ['was asked for, where it says nothing', {}, 1000],
   ])('is called at the rate that %s', async (_what, rate, spacingMs) => {
-    const sleeps: number[] = [];
-    const clock = {
-      ...systemClock,
-      monotonic: () => 1000,
-      sleep: (ms: number) => {
-        sleeps.push(ms);
-        return Promise.resolve();
-      },
-    };
+    const clock = sleptClock();
     const answer = { 'webhook-allowed-origin': '*', ...rate } as Headers;
     const endpoint = await httpEndpoint(allowing(answer));
     const asked = { ...handshake, ratePerMinute: 60 };
     const sender = httpSender(endpoint.url, { handshake: asked, clock });
-    for (let n = 0; n < 4; n += 1) await sender.send(sampleEvent(), 1, never);
+    const began: number[] = [];
+    for (let n = 0; n < 4; n += 1) {
+      await sender.send(sampleEvent(), 1, never);
+      began.push(clock.monotonic());
+    }
     expect(endpoint.arrivals[0]?.headers['webhook-request-rate']).toBe('60');
-    expect(sleeps).toEqual([spacingMs, 2 * spacingMs, 3 * spacingMs]);
+    expect(began).toEqual([0, spacingMs, 2 * spacingMs, 3 * spacingMs]);
+  });
+
+  it('gets nothing of what waits for its rate once nothing may be sent, and the next one at its rate', async () => {
+    const clock = sleptClock();
+    const answer = { 'webhook-allowed-origin': '*', 'webhook-allowed-rate': '60' };
+    const endpoint = await httpEndpoint(allowing(answer));
+    const sender = httpSender(endpoint.url, { handshake, clock });
+    const may = (): boolean => clock.monotonic() < 600;
+    const sent = await Promise.all([1, 2, 3].map(() => sender.send(sampleEvent(), 1, never, may)));
+    expect(sent.map(({ kind }) => kind)).toEqual(['delivered', 'held', 'held']);
+    expect(clock.monotonic()).toBeLessThan(1000);
+    expect(await sender.send(sampleEvent(), 1, never)).toEqual({ kind: 'delivered' });
+    expect(clock.monotonic()).toBe(1000);
   });
 
   it('and allows any rate is called at once', async () => {
