@@ -12,7 +12,9 @@ import { CallbackSet, type LiveCallback, ORPHANED } from './callback-set.ts';
 import { changedBesideCallbacks } from './config/same.ts';
 import type { CallbackConfig, Config } from './config/schema.ts';
 import { configWarnings, drainTimeoutMs } from './config/warnings.ts';
+import { deadLetterMirror } from './dead-letter-mirror.ts';
 import type { CallbackOptions } from './deliver/callback-options.ts';
+import type { DeadLetterMirror } from './deliver/dead-letters/mirror.ts';
 import { ClaimSender } from './deliver/callback/claim-sender.ts';
 import type { Handler, OperationHandlers } from './deliver/callback/handler.ts';
 import { handlerOf, loadHandler } from './deliver/callback/load-handler.ts';
@@ -142,6 +144,7 @@ export class App {
     const { clock, logger } = this.#parts;
     const { admin } = this.#config;
     const callbacks = state === null ? null : await this.#openCallbacks(log, state, signal);
+    const mirror = await this.#buildMirror(callbacks);
     const large = new LargeWork(clock);
     const capture = this.#parts.legs.capture ? await this.#buildCapture(log, large) : null;
     const deliver = callbacks === null ? null : await this.#attach(callbacks, large, signal);
@@ -160,6 +163,7 @@ export class App {
         capture,
         deliver,
         source,
+        mirror,
         standby: () => (deliver instanceof DeliverInTurn ? deliver.standby : null),
       }),
     ];
@@ -170,6 +174,7 @@ export class App {
     if (source !== null) services.push(source);
     const completions = this.#completions(callbacks);
     if (completions !== null) services.push(completions);
+    if (mirror !== null) services.push(mirror);
     if (deliver !== null) services.push(deliver);
     if (capture !== null) services.push(capture);
     await supervise(services, signal, {
@@ -178,6 +183,14 @@ export class App {
       onDeadline: (names) =>
         new RowcallError('SHUTDOWN_TIMEOUT', `Still running at the deadline: ${names.join(', ')}`),
     });
+  }
+
+  async #buildMirror(
+    stores: (DeliveryStores & { readonly set: CallbackSet }) | null,
+  ): Promise<DeadLetterMirror | null> {
+    if (stores === null) return null;
+    const { state, set: callbacks } = stores;
+    return deadLetterMirror(this.#config, { ...this.#parts, state, callbacks });
   }
 
   #completions(stores: DeliveryStores | null): Service | null {

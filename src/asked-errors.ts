@@ -103,6 +103,11 @@ export const ASKED_ERRORS = {
     exit: 1,
     cure: 'See docs/ON-SETTLED.md: it is tried again by itself.',
   },
+  LETTER_NOT_MIRRORED: {
+    retriable: true,
+    exit: 1,
+    cure: 'What the line names: it is tried again by itself, and nothing of it is lost (docs/KAFKA.md).',
+  },
   SETTLEMENT_UNKNOWN: {
     retriable: false,
     exit: 2,

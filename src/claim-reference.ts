@@ -28,7 +28,7 @@ export interface ClaimReference {
 }
 
 /** The format of a record whose value is a reference. */
-const CLAIM_FORMAT = 'claim-check';
+export const CLAIM_FORMAT = 'claim-check';
 
 const START = Buffer.from('{"claim_check":');
 

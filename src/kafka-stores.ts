@@ -2,6 +2,7 @@
 
 import { parseCheckpoint } from './checkpoint.ts';
 import type { Config, KafkaLogConfig } from './config/schema.ts';
+import type { LetterTopics } from './deliver/dead-letters/mirror.ts';
 import { toRowcallError } from './errors.ts';
 import type { ChangeLog } from './log/change-log.ts';
 import type { LogFinding } from './log/finding.ts';
@@ -10,6 +11,7 @@ import { GroupMembership } from './log/kafka/group-membership.ts';
 import { KafkaInspection } from './log/kafka/kafka-inspection.ts';
 import { openKafkaLog } from './log/kafka/kafka-log.ts';
 import type { KafkaLogOptions } from './log/kafka/kafka-options.ts';
+import { KafkaLetterTopics } from './log/kafka/letter-topics.ts';
 import { makeCheckpointTopic } from './log/kafka/make-checkpoint-topic.ts';
 import type { ActiveMember, Membership } from './log/membership.ts';
 import { logConnection } from './log-connection.ts';
@@ -57,6 +59,15 @@ async function logOptions({ name, log }: KafkaConfig, parts: KafkaParts): Promis
     clock: parts.clock,
     logger: parts.logger,
   };
+}
+
+/** Where dead letters are mirrored. */
+export async function openLetterTopics(
+  config: KafkaConfig,
+  parts: KafkaParts,
+): Promise<LetterTopics> {
+  const { partitions } = config.log.topics;
+  return new KafkaLetterTopics({ ...(await logOptions(config, parts)), partitions });
 }
 
 interface Groups {

@@ -1,6 +1,7 @@
 /** The adapters that a configuration asks for: they are known here and in kafka-stores.ts, and nowhere else. */
 
 import type { Config } from './config/schema.ts';
+import type { LetterTopics } from './deliver/dead-letters/mirror.ts';
 import { RowcallError } from './errors.ts';
 import type * as KafkaStores from './kafka-stores.ts';
 import type { ChangeLog } from './log/change-log.ts';
@@ -68,6 +69,16 @@ export function usualRecordBytes({ log }: Config): number {
 
 /** Kafka's own default of message.max.bytes. */
 const KAFKA_RECORD_BYTES = 1_048_588;
+
+/** Where dead letters are mirrored; null where they are not. */
+export async function openLetterTopics(
+  config: Config,
+  parts: StoreParts,
+): Promise<LetterTopics | null> {
+  const { log } = config;
+  if (log.type === 'embedded' || !log.deadLetters) return null;
+  return (await kafkaStores()).openLetterTopics({ ...config, log }, parts);
+}
 
 /** Whoever captures into the log now; null where nobody does, or where the log cannot tell. */
 export async function activeConnector(config: Config): Promise<ActiveMember | null> {

@@ -7,6 +7,7 @@
 import { resolve } from 'node:path';
 import { checkAsync } from './check-async.ts';
 import { checkBatch } from './check-batch.ts';
+import { checkDeadLetterTopics } from './check-dead-letters.ts';
 import { checkDelivery } from './check-delivery.ts';
 import { checkHandOvers } from './check-hand-over.ts';
 import { checkOnSettled } from './check-on-settled.ts';
@@ -35,6 +36,7 @@ export function crossCheck(value: unknown, context: CrossCheckContext): Problem[
     ...checkCallbacks(list(root['callbacks']), list(root['tables']), context),
     ...checkAsync(root),
     ...checkHandOvers(list(root['callbacks'])),
+    ...checkDeadLetterTopics(root),
     ...checkOnSettled(list(root['callbacks']), list(root['tables'])),
   ];
 }

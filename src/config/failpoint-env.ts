@@ -1,9 +1,9 @@
 /** Arms a failpoint from the environment: `ROWCALL_FAILPOINT=name` or `name:n`. For tests of crashes. */
 
 import { RowcallError } from '../errors.ts';
-import { armFailpoint, FAILPOINTS, XA_FAILPOINTS } from '../shared/failpoint.ts';
+import { armFailpoint, FAILPOINTS, MIRROR_FAILPOINTS, XA_FAILPOINTS } from '../shared/failpoint.ts';
 
-const ALL = [...FAILPOINTS, ...XA_FAILPOINTS];
+const ALL = [...FAILPOINTS, ...XA_FAILPOINTS, ...MIRROR_FAILPOINTS];
 
 export function armFromEnvironment(env: Readonly<Record<string, string | undefined>>): void {
   const text = env['ROWCALL_FAILPOINT'];

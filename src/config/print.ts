@@ -116,6 +116,7 @@ function printLog(log: LogConfig): Record<string, unknown> {
       replication_factor: topics.replicationFactor,
       config: topics.config,
     },
+    dead_letters: log.deadLetters,
     ...printCommon(log),
   });
 }

@@ -32,7 +32,8 @@ export function checkRegistered(written: unknown, config: Config): CheckedCallba
   const root = {
     callbacks: [without(written, HAND_OVER)],
     // As far as callbacks are judged by them.
-    tables: config.tables.map(({ match, format }) => ({ match, format })),
+    name: config.name,
+    tables: config.tables.map(({ match, format, topic }) => ({ match, format, topic })),
     ...(config.completions === null ? {} : { completions: {} }),
   };
   const parsed = schema.safeParse(root, { error: describeIssue, reportInput: true });

@@ -16,7 +16,11 @@ export const XA_FAILPOINTS = [
   'after-xa-outcome',
 ] as const;
 
-export type Failpoint = (typeof FAILPOINTS)[number] | (typeof XA_FAILPOINTS)[number];
+/** Those that only dead letters come to which are mirrored. */
+export const MIRROR_FAILPOINTS = ['before-dead-letter-mirror', 'after-dead-letter-mirror'] as const;
+
+export type Failpoint =
+  (typeof FAILPOINTS)[number] | (typeof XA_FAILPOINTS)[number] | (typeof MIRROR_FAILPOINTS)[number];
 
 let armed: Failpoint | undefined;
 let passesLeft = 0;

@@ -16,6 +16,7 @@ import type {
   Ending,
 } from './completion.ts';
 import type { HandlerChange, HandlerStore } from './handler-store.ts';
+import type { MirrorStore } from './mirror-store.ts';
 import type { ResendAction, ResendChange, ResendStore } from './resend-store.ts';
 import type { SettlementAction, SettlementChange, SettlementStore } from './settlement-store.ts';
 import type { WhereaboutsStore } from './whereabouts.ts';
@@ -338,7 +339,7 @@ export interface PageOf {
 }
 
 export interface StateStore
-  extends CallbackStore, HandlerStore, ResendStore, SettlementStore, WhereaboutsStore {
+  extends CallbackStore, HandlerStore, MirrorStore, ResendStore, SettlementStore, WhereaboutsStore {
   /** Made with the store: tells a log whether its reader's state is still the same one. */
   readonly id: string;
 

@@ -12,6 +12,7 @@ import { describeHandlers } from './state-store-handlers.contract.ts';
 import { describeHolds } from './state-store-holds.contract.ts';
 import { describeResends } from './state-store-resends.contract.ts';
 import { describeSettlements } from './state-store-settlements.contract.ts';
+import { describeMirror } from './state-store-mirror.contract.ts';
 import { describeLanes } from './state-store-lanes.contract.ts';
 import { describeStateModel } from './state-store-model.ts';
 import type { StateTraits, StateUnderTest } from './state-store-samples.ts';
@@ -48,6 +49,7 @@ export function describeStateStore(
     describeCallbacks(make);
     describeResends(make, traits);
     describeSettlements(make, traits);
+    describeMirror(make, traits);
     describeStateModel(make, traits);
   });
 }

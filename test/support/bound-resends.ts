@@ -1,14 +1,19 @@
-/** The state store's parts for resends and settlements as a plain object, to stand in one that replaces other methods. */
+/** The state store's parts for mirroring, resends and settlements as a plain object, to stand in one that replaces other methods. */
 
 import type { HandlerStore } from '../../src/state/handler-store.ts';
+import type { MirrorStore } from '../../src/state/mirror-store.ts';
 import type { ResendStore } from '../../src/state/resend-store.ts';
 import type { SettlementStore } from '../../src/state/settlement-store.ts';
 import type { WhereaboutsStore } from '../../src/state/whereabouts.ts';
 
-export function boundResends(
-  store: HandlerStore & ResendStore & SettlementStore & WhereaboutsStore,
-): HandlerStore & ResendStore & SettlementStore & WhereaboutsStore {
+type Parts = HandlerStore & MirrorStore & ResendStore & SettlementStore & WhereaboutsStore;
+
+export function boundResends(store: Parts): Parts {
   return {
+    setMirroring: (on) => store.setMirroring(on),
+    unmirroredLetters: (callback, limit) => store.unmirroredLetters(callback, limit),
+    countUnmirrored: () => store.countUnmirrored(),
+    lettersMirrored: (ids) => store.lettersMirrored(ids),
     handlers: () => store.handlers(),
     countSettlements: (callback) => store.countSettlements(callback),
     settlementSummaries: () => store.settlementSummaries(),

@@ -1,5 +1,6 @@
 /** From a rule's template to a topic's name that Kafka takes. */
 
+import { isDeadLetterTopic } from '../../dead-letter-topic.ts';
 import { RowcallError } from '../../errors.ts';
 import type { TableName } from '../../position.ts';
 
@@ -96,7 +97,8 @@ export class TopicNames {
     const prefix = `${this.#name}.`;
     if (!topic.startsWith(prefix)) return false;
     const rest = topic.slice(prefix.length);
-    return ['checkpoint', 'schema_changes', 'transactions'].includes(rest) || OWN_SUFFIX.test(rest);
+    const own = ['checkpoint', 'schema_changes', 'transactions'].includes(rest);
+    return own || isDeadLetterTopic(this.#name, topic);
   }
 }
 
@@ -115,6 +117,3 @@ function quoted(spelling: string): string {
   const parts = spelling.split('.');
   return parts.map((part) => (part.includes(INNER_DOT) ? `\`${plain(part)}\`` : part)).join('.');
 }
-
-/** `<name>.<callback>.dead-letters`; a callback's name is of [a-z0-9-]. */
-const OWN_SUFFIX = /^[a-z0-9-]+\.dead-letters$/;

@@ -188,6 +188,12 @@ const kafkaSchema = z
         'exactly-once: events and checkpoint in one transaction. at-least-once: events, then the checkpoint; less delay, repeats after a crash.',
       ),
     topics: kafkaTopicsSchema,
+    dead_letters: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Dead letters go to the topic <name>.<callback>.dead-letters as well, with their reasons in headers.',
+      ),
     ...common,
   })
   .transform((log) => ({
@@ -206,6 +212,7 @@ const kafkaSchema = z
       replicationFactor: log.topics.replication_factor,
       config: log.topics.config,
     },
+    deadLetters: log.dead_letters,
     ...commonOptions(log),
   }));
 

@@ -1,4 +1,5 @@
 /** Which topics are this connector's, and what they are. */
+import { isDeadLetterTopic } from '../../dead-letter-topic.ts';
 import type { TopicInfo } from '../change-log.ts';
 import type { CheckpointRecord } from './checkpoint-record.ts';
 import { checkpointTopic } from './checkpoint-record.ts';
@@ -18,7 +19,7 @@ const SETTLE_MS = 3_000;
 
 /**
  * The newest record of the checkpoint topic names the topics made, whatever they are called. Where there is none,
- * as after its loss, they are those that begin with the connector's name. Kept while `watched` says that every
+ * as after its loss, they are those that begin with the connector's name, but for what nobody is called back for. Kept while `watched` says that every
  * change is told of.
  */
 export class TopicList {
@@ -66,6 +67,7 @@ export class TopicList {
     const all = await this.#attempt(() => cluster.allTopics());
     return all
       .filter(({ name }) => name.startsWith(`${connector}.`) && name !== checkpointTopic(connector))
+      .filter(({ name }) => !isDeadLetterTopic(connector, name))
       .map(({ name, id, leaders }) => ({ name, id, partitions: leaders.length }));
   }
 

@@ -4,6 +4,7 @@ import { type FastifyInstance, fastify } from 'fastify';
 import type { CaptureSnapshot } from '../../capture/capture.ts';
 import type { SourceFit } from '../../capture/source-watch.ts';
 import { RowcallError } from '../../errors.ts';
+import type { MirrorSnapshot } from '../../deliver/dead-letters/mirror.ts';
 import type { ChangeLog } from '../../log/change-log.ts';
 import { abortable, aborted } from '../../shared/abort.ts';
 import type { Clock } from '../../shared/clock.ts';
@@ -31,6 +32,8 @@ export interface AdminParts extends Pick<ApiParts, 'config' | 'state' | 'deliver
   readonly callbacks?: ApiParts['callbacks'] | null;
   /** Who looks at the source's settings; absent where this process does not capture. */
   readonly source?: { snapshot(): SourceFit | null } | null;
+  /** Absent where dead letters are not mirrored. */
+  readonly mirror?: { snapshot(): readonly MirrorSnapshot[] } | null;
   /** Where commands of this machine find the token of this run; absent: nowhere. */
   readonly tokenFile?: string | null;
   /** Why this process waits for another one, for a person; null while it works. */
@@ -138,12 +141,13 @@ export class AdminServer implements Service {
   }
 
   #readiness(ends: PartitionEnds | null): Readiness {
-    const { capture, deliver, clock } = this.#parts;
+    const { capture, deliver, mirror, clock } = this.#parts;
     const standby = this.#parts.standby?.() ?? null;
     const { reasons, warnings } = this.#watch.look({
       capture: capture?.snapshot() ?? null,
       deliver: standby === null ? (deliver?.snapshot() ?? null) : null,
       ends: ends ?? new Map(),
+      mirror: mirror?.snapshot() ?? null,
       monotonicMs: clock.monotonic(),
     });
     const outside = [standby, ends === null ? 'the log does not answer' : null];
@@ -152,7 +156,7 @@ export class AdminServer implements Service {
   }
 
   async #metrics(): Promise<string> {
-    const { capture, deliver, source, log, clock, state } = this.#parts;
+    const { capture, deliver, source, log, mirror, clock, state } = this.#parts;
     const ends = await this.#ends();
     const { user, system } = process.cpuUsage();
     return metricsText({
@@ -162,6 +166,7 @@ export class AdminServer implements Service {
       log: await log.usage(),
       ends: ends ?? new Map(),
       cursors: (await state?.cursors()) ?? [],
+      mirror: mirror?.snapshot() ?? null,
       nowMs: clock.now(),
       ready: this.#readiness(ends).ready,
       residentBytes: process.memoryUsage.rss(),

@@ -84,6 +84,22 @@ export const METRICS = {
     type: 'counter',
     help: 'Events set aside as dead letters.',
   },
+  rowcall_callback_dead_letters_unmirrored: {
+    type: 'gauge',
+    help: 'Dead letters that have yet to be written to their topic.',
+  },
+  rowcall_callback_dead_letters_unmirrored_age_seconds: {
+    type: 'gauge',
+    help: 'Since the first of them was given up.',
+  },
+  rowcall_callback_dead_letters_mirrored_total: {
+    type: 'counter',
+    help: 'Dead letters written to their topic.',
+  },
+  rowcall_callback_dead_letter_mirror_failures_total: {
+    type: 'counter',
+    help: 'Tries to write dead letters to their topic that failed.',
+  },
   rowcall_callback_superseded_total: {
     type: 'counter',
     help: 'Events that gave way to newer ones of their keys.',

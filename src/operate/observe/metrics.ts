@@ -4,6 +4,7 @@ import { Counter, Gauge, Registry } from '@prometheus-io/client';
 import type { BinlogLeft, CaptureSnapshot } from '../../capture/capture.ts';
 import type { SourceFit } from '../../capture/source-watch.ts';
 import type { CallbackSnapshot } from '../../deliver/callback-runner.ts';
+import type { MirrorSnapshot } from '../../deliver/dead-letters/mirror.ts';
 import type { DeliverSnapshot } from '../../deliver/deliver.ts';
 import { LATENCY_BOUNDS_MS } from '../../deliver/lane/callback-counters.ts';
 import type { LogUsage } from '../../log/change-log.ts';
@@ -20,6 +21,8 @@ export interface MetricsInput {
   readonly ends: PartitionEnds;
   /** The books; none where this process does not deliver. */
   readonly cursors?: readonly Pick<Cursor, 'callback' | 'ledger'>[];
+  /** Null where dead letters are not mirrored. */
+  readonly mirror?: readonly MirrorSnapshot[] | null;
   readonly nowMs: number;
   readonly ready: boolean;
   readonly residentBytes: number;
@@ -45,6 +48,7 @@ export async function metricsText(input: MetricsInput): Promise<string> {
     ...(input.capture === null ? [] : captureSamples(input.capture, input.nowMs)),
     ...(input.deliver === null ? [] : deliverSamples(input.deliver, input.ends)),
     ...(input.deliver === null ? [] : awaitingSamples(input.cursors ?? [])),
+    ...(input.mirror ?? []).flatMap((one) => mirrorSamples(one, input.nowMs)),
   ];
   register(registry, samples);
   if (input.deliver !== null) registerLatency(registry, input.deliver.callbacks);
@@ -161,6 +165,17 @@ function settlementSamples(settlements: CallbackSnapshot['settlements'], labels:
     ['rowcall_callback_settlements_failing', failing, labels],
     ['rowcall_callback_settlements_written_total', written, labels],
     ['rowcall_callback_settlement_failures_total', failed, labels],
+  ];
+}
+
+function mirrorSamples(mirror: MirrorSnapshot, nowMs: number): Sample[] {
+  const labels = { callback: mirror.callback };
+  const ageMs = mirror.oldestAt === null ? 0 : Math.max(0, nowMs - mirror.oldestAt);
+  return [
+    ['rowcall_callback_dead_letters_unmirrored', mirror.waiting, labels],
+    ['rowcall_callback_dead_letters_unmirrored_age_seconds', ageMs / 1000, labels],
+    ['rowcall_callback_dead_letters_mirrored_total', mirror.mirrored, labels],
+    ['rowcall_callback_dead_letter_mirror_failures_total', mirror.failures, labels],
   ];
 }
 

@@ -2,6 +2,7 @@
 
 import type { CaptureSnapshot } from '../../capture/capture.ts';
 import type { CallbackSnapshot } from '../../deliver/callback-runner.ts';
+import type { MirrorSnapshot } from '../../deliver/dead-letters/mirror.ts';
 import type { DeliverSnapshot } from '../../deliver/deliver.ts';
 import { lagRecords, type PartitionEnds } from './lag.ts';
 
@@ -22,6 +23,8 @@ export interface Observation {
   readonly capture: CaptureSnapshot | null;
   readonly deliver: DeliverSnapshot | null;
   readonly ends: PartitionEnds;
+  /** Null where dead letters are not mirrored. */
+  readonly mirror?: readonly MirrorSnapshot[] | null;
   /** Milliseconds that never run backwards. */
   readonly monotonicMs: number;
 }
@@ -35,10 +38,14 @@ export interface Observation {
 export class ReadinessWatch {
   readonly #moved = new Map<string, { readonly mark: number; readonly atMs: number }>();
 
-  look({ capture, deliver, ends, monotonicMs }: Observation): Readiness {
+  look({ capture, deliver, ends, mirror, monotonicMs }: Observation): Readiness {
     const reasons = capture === null ? [] : captureReasons(capture);
     if (deliver !== null) reasons.push(...this.#deliverReasons(deliver, ends, monotonicMs));
-    const warnings = [...captureWarnings(capture), ...disabledWarnings(deliver)];
+    const warnings = [
+      ...captureWarnings(capture),
+      ...disabledWarnings(deliver),
+      ...mirrorWarnings(mirror ?? []),
+    ];
     return { ready: reasons.length === 0, reasons, warnings };
   }
 
@@ -76,6 +83,13 @@ export class ReadinessWatch {
 function disabledWarnings(deliver: DeliverSnapshot | null): string[] {
   return (deliver?.callbacks ?? []).flatMap(({ name, disabled }) =>
     disabled === null ? [] : [`${name}: is disabled by ${disabled.actor}: ${disabled.reason}`],
+  );
+}
+
+/** Delivery does not wait for it. */
+function mirrorWarnings(mirror: readonly MirrorSnapshot[]): string[] {
+  return mirror.flatMap(({ callback, waiting, failure }) =>
+    failure === null ? [] : [`${callback}: ${waiting} dead letters are not mirrored: ${failure}`],
   );
 }
 

@@ -150,7 +150,9 @@ function prepareAll(db: DatabaseSync) {
       'SELECT seq FROM lane_events WHERE lane IN (SELECT id FROM lanes WHERE callback = ?) LIMIT ?',
     ),
     letterEvents: prepare(
-      'SELECT seq FROM lane_events WHERE lane IN (SELECT -id FROM dead_letters WHERE callback = ?) LIMIT ?',
+      // What waits to be mirrored stays until it is.
+      `SELECT seq FROM lane_events WHERE lane IN (SELECT -id FROM dead_letters WHERE callback = ?
+         AND id NOT IN (SELECT id FROM unmirrored_letters)) LIMIT ?`,
     ),
     chunks: prepare('DELETE FROM lane_chunks WHERE event IN (SELECT value FROM json_each(?))'),
     deleteEvents: prepare('DELETE FROM lane_events WHERE seq IN (SELECT value FROM json_each(?))'),

@@ -10,6 +10,7 @@ import type { DeadLetter, Failure, LaneEvent, LaneKey, PageOf } from '../state-s
 import { causeOf } from './failure-cause.ts';
 import { DeadLetterScanner } from './dead-letter-scan.ts';
 import type { LaneEvents } from './lane-events.ts';
+import type { MirrorTable } from './mirror-table.ts';
 
 type Given = LaneKey & {
   readonly cursor: number;
@@ -23,6 +24,7 @@ type Given = LaneKey & {
  */
 export class DeadLetterTable {
   readonly #events: LaneEvents;
+  readonly #mirror: Pick<MirrorTable, 'holds' | 'note'>;
   readonly #insert: StatementSync;
   readonly #list: StatementSync;
   readonly #listOf: StatementSync;
@@ -31,8 +33,9 @@ export class DeadLetterTable {
   readonly #remove: StatementSync;
   readonly #scanner: DeadLetterScanner;
 
-  constructor(db: DatabaseSync, events: LaneEvents) {
+  constructor(db: DatabaseSync, events: LaneEvents, mirror: Pick<MirrorTable, 'holds' | 'note'>) {
     this.#events = events;
+    this.#mirror = mirror;
     this.#insert = db.prepare(
       `INSERT INTO dead_letters (cursor, callback, topic, key, offset, attempts, first_attempt_at, died_at, error, cause,
          version)
@@ -96,7 +99,8 @@ export class DeadLetterTable {
 
   /** It was delivered after all. */
   remove(id: number): void {
-    this.#events.remove(-id, numberOf(this.#row(id), 'offset'));
+    const offset = numberOf(this.#row(id), 'offset');
+    if (!this.#mirror.holds(id)) this.#events.remove(-id, offset);
     this.#remove.run(id);
   }
 
@@ -128,7 +132,9 @@ export class DeadLetterTable {
       cause,
       failure.version ?? null,
     );
-    return Number(lastInsertRowid);
+    const id = Number(lastInsertRowid);
+    this.#mirror.note(id);
+    return id;
   }
 
   #row(id: number): Row {

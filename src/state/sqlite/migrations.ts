@@ -39,6 +39,10 @@
  *
  * Format 12. `settlements`: statements of `on_settled` that have not run. Of a key the one of the lowest id alone has
  * `next_at`; `error` without `parameters` says why it cannot run.
+ *
+ * Format 13. `unmirrored_letters`: dead letters as they were when they were given up, until they are mirrored; `mirroring`
+ * is one row: whether letters are taken, and, while they are not, up to which id they were. The event stays in
+ * `lane_events` until neither the dead letter nor its row here is left.
  */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -265,5 +269,28 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX settlements_by_key ON settlements (callback, topic, key, id);
   CREATE INDEX settlements_by_due_time ON settlements (callback, next_at, id) WHERE next_at IS NOT NULL;
+  `,
+  `
+  CREATE TABLE unmirrored_letters (
+    id INTEGER PRIMARY KEY,
+    callback TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    key TEXT NOT NULL,
+    partition INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    first_attempt_at REAL NOT NULL,
+    died_at REAL NOT NULL,
+    error TEXT NOT NULL,
+    cause TEXT NOT NULL,
+    version INTEGER
+  ) STRICT;
+  CREATE INDEX unmirrored_letters_by_callback ON unmirrored_letters (callback, id, died_at);
+  CREATE TABLE mirroring (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    is_on INTEGER NOT NULL DEFAULT 0 CHECK (is_on IN (0, 1)),
+    taken_to INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  INSERT INTO mirroring (only) VALUES (1);
   `,
 ];

@@ -1,7 +1,6 @@
 /** The state store in one SQLite file: cursors, ledgers and lanes, changed in one durable transaction. */
-import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 
-import type { RowcallError } from '../../errors.ts';
 import { unreachable } from '../../shared/assert.ts';
 import type {
   Asked,
@@ -33,6 +32,7 @@ import {
   isResendChange,
   type Resend,
 } from '../resend-store.ts';
+import type { UnmirroredCount, UnmirroredLetter } from '../mirror-store.ts';
 import { isSettlementChange } from '../settlement-store.ts';
 import { CallbackHoldTable } from './callback-hold-table.ts';
 import { CallbackTable } from './callback-table.ts';
@@ -44,13 +44,15 @@ import { DeadLetterTable } from './dead-letter-table.ts';
 import { HandOverTable } from './hand-over-table.ts';
 import { LaneEvents } from './lane-events.ts';
 import { LaneTable } from './lane-table.ts';
+import { MirrorTable } from './mirror-table.ts';
 import { ResendTable } from './resend-table.ts';
 import { SettlementTable } from './settlement-table.ts';
 import { WhereaboutsTable } from './whereabouts-table.ts';
 import type { EventAt, Whereabouts } from '../whereabouts.ts';
 import { type HandlersLeft, isHandlerChange } from '../handler-store.ts';
 import { type LockTaken, ProcessLock } from '../../shared/process-lock.ts';
-import { readFailure, writeFailure } from './state-error.ts';
+import { readFailure } from './state-error.ts';
+import { Transactions } from './transactions.ts';
 
 export interface SqliteStateOptions {
   /** The file, or `:memory:` for a store that goes when it is closed. */
@@ -94,19 +96,15 @@ export function openSqliteState(options: SqliteStateOptions): Promise<StateStore
   });
 }
 
-/**
- * Runs every call to its end before it returns (node:sqlite is synchronous), so that calls never mix.
- * Invariant: between two calls no transaction is open. After a COMMIT that failed nobody knows whether the
- * disk has it, so the store answers nothing more; reading on could count an event twice.
- */
+/** Invariant: a call is one transaction, or only reads; what it changes lies in the tables, each of which keeps its own. */
 class SqliteState implements StateStore {
   readonly id: string;
-  readonly #path: string;
   readonly #db: DatabaseSync;
   readonly #lock: ProcessLock | null;
   readonly #cursors: CursorTable;
   readonly #lanes: LaneTable;
   readonly #deadLetters: DeadLetterTable;
+  readonly #mirror: MirrorTable;
   readonly #handOvers: HandOverTable;
   readonly #audit: AuditTable;
   readonly #holds: CallbackHoldTable;
@@ -116,18 +114,16 @@ class SqliteState implements StateStore {
   readonly #settlements: SettlementTable;
   readonly #whereabouts: WhereaboutsTable;
   readonly #handlers: HandlerTable;
-  readonly #begin: StatementSync;
-  readonly #commit: StatementSync;
-  #broken: RowcallError | undefined;
+  readonly #transactions: Transactions;
 
   constructor(db: DatabaseSync, path: string, lock: ProcessLock | null) {
-    this.#path = path;
     this.#lock = lock;
     this.#db = db;
     this.id = storeId(db);
     this.#cursors = new CursorTable(db);
     const events = new LaneEvents(db);
-    this.#deadLetters = new DeadLetterTable(db, events);
+    this.#mirror = new MirrorTable(db, events);
+    this.#deadLetters = new DeadLetterTable(db, events, this.#mirror);
     this.#completions = new CompletionTable(db, this.#cursors);
     this.#lanes = new LaneTable(db, {
       cursors: this.#cursors,
@@ -143,9 +139,7 @@ class SqliteState implements StateStore {
     this.#settlements = new SettlementTable(db, this.#audit);
     this.#whereabouts = new WhereaboutsTable(db, this.#deadLetters, this.#audit);
     this.#handlers = new HandlerTable(db, this.#lanes, this.#resends);
-    // Not deferred: a transaction that reads before it writes would fail where another process wrote between.
-    this.#begin = db.prepare('BEGIN IMMEDIATE');
-    this.#commit = db.prepare('COMMIT');
+    this.#transactions = new Transactions(db, path);
   }
 
   cursors(): Promise<readonly Cursor[]> {
@@ -324,6 +318,26 @@ class SqliteState implements StateStore {
     return this.#read(() => this.#deadLetters.count(scan));
   }
 
+  setMirroring(on: boolean): Promise<void> {
+    return this.#write(() => {
+      this.#mirror.set(on);
+    });
+  }
+
+  unmirroredLetters(callback: string, limit: number): Promise<readonly UnmirroredLetter[]> {
+    return this.#read(() => this.#mirror.list(callback, limit));
+  }
+
+  countUnmirrored(): Promise<readonly UnmirroredCount[]> {
+    return this.#read(() => this.#mirror.count());
+  }
+
+  lettersMirrored(ids: readonly number[]): Promise<void> {
+    return this.#write(() => {
+      this.#mirror.done(ids);
+    });
+  }
+
   resendOne(...args: Parameters<StateStore['resendOne']>): Promise<Resend> {
     return this.#write(() => this.#resends.one(...args));
   }
@@ -427,51 +441,10 @@ class SqliteState implements StateStore {
   }
 
   #read<T>(query: () => T): Promise<T> {
-    return this.#settled(() => {
-      try {
-        return query();
-      } catch (error) {
-        throw readFailure(error, this.#path);
-      }
-    });
+    return this.#transactions.read(query);
   }
 
   #write<T>(work: () => T): Promise<T> {
-    return this.#settled(() => {
-      let result: T;
-      try {
-        this.#begin.run();
-        result = work();
-      } catch (error) {
-        this.#rollBack();
-        throw writeFailure(error, this.#path);
-      }
-      try {
-        this.#commit.run();
-      } catch (error) {
-        this.#broken = writeFailure(error, this.#path);
-        throw this.#broken;
-      }
-      return result;
-    });
-  }
-
-  #rollBack(): void {
-    // SQLite ends the transaction itself after some errors (disk full, I/O).
-    if (!this.#db.isOpen || !this.#db.isTransaction) return;
-    try {
-      this.#db.exec('ROLLBACK');
-    } catch (error) {
-      this.#broken = writeFailure(error, this.#path);
-      throw this.#broken;
-    }
-  }
-
-  /** The outcome as a promise: a port's caller awaits, whatever the adapter does at once. */
-  #settled<T>(call: () => T): Promise<T> {
-    return new Promise((resolve) => {
-      if (this.#broken !== undefined) throw this.#broken;
-      resolve(call());
-    });
+    return this.#transactions.write(work);
   }
 }

@@ -51,6 +51,10 @@ export const METHODS = [
   'settlementSummaries',
   'settlements',
   'actOnSettlement',
+  'setMirroring',
+  'unmirroredLetters',
+  'countUnmirrored',
+  'lettersMirrored',
   'close',
 ] as const satisfies readonly (keyof StateStore)[];
 

@@ -302,6 +302,24 @@ class ThreadedState implements StateStore {
     return this.#call('actOnSettlement', args);
   }
 
+  setMirroring(on: boolean): Promise<void> {
+    return this.#call('setMirroring', [on]);
+  }
+
+  unmirroredLetters(
+    ...args: Parameters<StateStore['unmirroredLetters']>
+  ): ReturnType<StateStore['unmirroredLetters']> {
+    return this.#call('unmirroredLetters', args);
+  }
+
+  countUnmirrored(): ReturnType<StateStore['countUnmirrored']> {
+    return this.#call('countUnmirrored', []);
+  }
+
+  lettersMirrored(ids: readonly number[]): Promise<void> {
+    return this.#call('lettersMirrored', [ids]);
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#call('close', []);
     return this.#closing;

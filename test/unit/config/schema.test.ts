@@ -241,6 +241,7 @@ describe('the mapping from YAML to the program', () => {
         replicationFactor: 2,
         config: { 'retention.ms': '5000', 'unclean.leader.election.enable': 'false' },
       },
+      deadLetters: false,
       schemaChanges: false,
       oversize: 'stop',
       claimCheck: { path: '/etc/rowcall/data/claims', overBytes: 921_600 },

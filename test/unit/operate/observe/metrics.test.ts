@@ -11,6 +11,12 @@ const INPUT: MetricsInput = {
   source: { errors: 0, warnings: 2 },
   log: { bytes: 1_000_000, maxBytes: 50_000_000 },
   ends: ENDS,
+  mirror: [
+    {
+      ...{ callback: 'audit', waiting: 3, oldestAt: 1_700_000_000_000, mirrored: 40, failures: 2 },
+      failure: 'LOG_UNREACHABLE: away',
+    },
+  ],
   cursors: [awaiting('orders', 2), awaiting('audit', 0), awaiting('orders', 1)],
   nowMs: 1_700_000_004_000,
   ready: true,
@@ -47,6 +53,10 @@ describe('the metrics', () => {
         'rowcall_callback_awaiting{callback="orders"} 3',
         'rowcall_callback_awaiting{callback="audit"} 0',
         'rowcall_callback_overdue_total{callback="orders"} 5',
+        'rowcall_callback_dead_letters_unmirrored{callback="audit"} 3',
+        'rowcall_callback_dead_letters_unmirrored_age_seconds{callback="audit"} 4',
+        'rowcall_callback_dead_letters_mirrored_total{callback="audit"} 40',
+        'rowcall_callback_dead_letter_mirror_failures_total{callback="audit"} 2',
         'rowcall_cpu_seconds_total 1.5',
         'rowcall_log_bytes 1000000',
         'rowcall_source_findings{severity="warning"} 2',
@@ -91,6 +101,7 @@ describe('the metrics', () => {
     const text = await lines({
       capture: null,
       deliver: null,
+      mirror: null,
       log: { bytes: 1, maxBytes: Infinity },
       ready: false,
     });

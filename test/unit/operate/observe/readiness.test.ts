@@ -70,6 +70,16 @@ describe('a process', () => {
     expect(look({ deliver })).toEqual({ ready: true, reasons: [], warnings });
   });
 
+  it('stays ready while dead letters are not mirrored, and warns of it', () => {
+    const fine = { callback: 'audit', waiting: 1, oldestAt: 1, mirrored: 0, failures: 0 };
+    const mirror = [
+      { ...fine, failure: null },
+      { ...fine, callback: 'orders', waiting: 2, failure: 'LOG_UNREACHABLE: away' },
+    ];
+    const warnings = ['orders: 2 dead letters are not mirrored: LOG_UNREACHABLE: away'];
+    expect(look({ mirror })).toEqual({ ready: true, reasons: [], warnings });
+  });
+
   it('is not ready when a callback has stopped in a partition', () => {
     const partitions = CALLBACK.partitions.map((one) => ({ ...one, stopped: '7 were deleted' }));
     const { ready, reasons } = look({ deliver: delivering({ partitions }) });
