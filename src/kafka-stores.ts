@@ -2,16 +2,18 @@
 
 import { parseCheckpoint } from './checkpoint.ts';
 import type { Config, KafkaLogConfig } from './config/schema.ts';
+import { deadLetterTopic } from './dead-letter-topic.ts';
 import type { LetterTopics } from './deliver/dead-letters/mirror.ts';
 import { toRowcallError } from './errors.ts';
 import type { ChangeLog } from './log/change-log.ts';
 import type { LogFinding } from './log/finding.ts';
 import { checkKafkaFacts, gatherKafkaFacts, type ProgressMark } from './log/kafka/check-topics.ts';
+import { checkLetterTopics } from './log/kafka/check-letter-topics.ts';
 import { GroupMembership } from './log/kafka/group-membership.ts';
 import { KafkaInspection } from './log/kafka/kafka-inspection.ts';
 import { openKafkaLog } from './log/kafka/kafka-log.ts';
 import type { KafkaLogOptions } from './log/kafka/kafka-options.ts';
-import { KafkaLetterTopics } from './log/kafka/letter-topics.ts';
+import { KafkaLetterTopics, USUAL_RECORD_BYTES } from './log/kafka/letter-topics.ts';
 import { makeCheckpointTopic } from './log/kafka/make-checkpoint-topic.ts';
 import type { ActiveMember, Membership } from './log/membership.ts';
 import { logConnection } from './log-connection.ts';
@@ -181,9 +183,23 @@ export async function checkKafka(
     hasCallbacks: config.callbacks.length > 0,
     claimOverBytes: config.log.oversize === 'claim-check' ? config.log.claimCheck.overBytes : null,
   };
-  return withInspection(config.log, async (inspection) =>
-    checkKafkaFacts(await gatherKafkaFacts(inspection, log, expected, nowMs), expected),
-  );
+  return withInspection(config.log, async (inspection) => [
+    ...checkKafkaFacts(await gatherKafkaFacts(inspection, log, expected, nowMs), expected),
+    ...(await letterFindings(config, inspection)),
+  ]);
+}
+
+async function letterFindings(
+  { name, log, callbacks }: KafkaConfig,
+  inspection: KafkaInspection,
+): Promise<LogFinding[]> {
+  if (!log.deadLetters) return [];
+  const names = callbacks.map((callback) => deadLetterTopic(name, callback.name));
+  return checkLetterTopics(await inspection.topics(names), {
+    names,
+    createsTopics: log.topics.create,
+    recordBytes: Number(log.topics.config['max.message.bytes'] ?? USUAL_RECORD_BYTES),
+  });
 }
 
 function progressOf({ callback, topic, topicId, partition, next, beyond }: Cursor): ProgressMark {

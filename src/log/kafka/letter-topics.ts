@@ -23,7 +23,7 @@ const PATIENCE_MS = 30_000;
 /** What is set on a topic may be changed by its operator. */
 const LOOK_AGAIN_MS = 60_000;
 /** Kafka's own default of max.message.bytes. */
-const USUAL_RECORD_BYTES = 1_048_588;
+export const USUAL_RECORD_BYTES = 1_048_588;
 /** What a letter may have beside what its record had in the topic of its table. */
 export const REASON_BYTES = 64 * 1024;
 
