@@ -24,7 +24,13 @@ import { abortable } from '../../src/shared/abort.ts';
 import { present } from '../../src/shared/assert.ts';
 import { systemClock } from '../../src/shared/clock.ts';
 import type { Logger } from '../../src/shared/logger.ts';
-import { activeConnector, checkLog, connectorMembership, openLog } from '../../src/stores.ts';
+import {
+  activeConnector,
+  checkLog,
+  connectorMembership,
+  openLetterTopics,
+  openLog,
+} from '../../src/stores.ts';
 import { record, readAll } from '../contract/change-log-samples.ts';
 import { eventually } from '../support/eventually.ts';
 import { startOwnKafka, uniqueKafkaName } from '../support/kafka.ts';
@@ -94,9 +100,10 @@ interface Access {
   };
   readonly brokers?: readonly string[];
   readonly name?: string;
+  readonly deadLetters?: boolean;
 }
 
-function settings({ tls, sasl, brokers, name }: Access): Record<string, unknown> {
+function settings({ tls, sasl, brokers, name, deadLetters }: Access): Record<string, unknown> {
   return {
     name: name ?? uniqueKafkaName('secure'),
     source: { url: 'mysql://nobody:nothing@127.0.0.1:1/' },
@@ -107,6 +114,7 @@ function settings({ tls, sasl, brokers, name }: Access): Record<string, unknown>
       tls: tls ?? { mode: 'verify-identity', ca: kafka.tls?.ca },
       sasl: { mechanism: 'scram-sha-512', ...account, ...sasl },
       topics: { partitions: 1, replication_factor: 1 },
+      dead_letters: deadLetters ?? false,
     },
     state: { path: join(tempDir(), 'state.db') },
     admin: { listen: '127.0.0.1:0' },
@@ -357,6 +365,35 @@ describe('an account with rights', () => {
     const name = uniqueKafkaName('rights');
     await allow(documented(name));
     await useAll(configOf({ name, sasl: LIMITED }));
+  });
+
+  /** Writes one letter; rejects with what it was refused with. */
+  async function writeLetter(name: string): Promise<void> {
+    const config = configOf({ name, sasl: LIMITED, deadLetters: true });
+    const parts = { clock: systemClock, logger: listen().logger };
+    const topics = present(await openLetterTopics(config, parts), 'topics of dead letters');
+    try {
+      await topics.write(`${name}.audit.dead-letters`, [record(1)]);
+    } finally {
+      await topics.close();
+    }
+  }
+
+  const ofLetters = (name: string): Rights => [
+    ['TOPIC', `${name}.audit.dead-letters`, TOPIC],
+    ['TRANSACTIONAL_ID', `rowcall.${name}.dead-letters`, ['WRITE', 'DESCRIBE']],
+    ['CLUSTER', 'kafka-cluster', ['IDEMPOTENT_WRITE', 'DESCRIBE', 'DESCRIBE_CONFIGS']],
+  ];
+
+  test('needs the documented ones for dead letters, and is refused without', async () => {
+    const name = uniqueKafkaName('rights');
+    await allow(ofLetters(name));
+    await writeLetter(name);
+    for (const lacking of ['TOPIC', 'TRANSACTIONAL_ID']) {
+      const other = uniqueKafkaName('rights');
+      await allow(ofLetters(other).filter(([type]) => type !== lacking));
+      await expect(writeLetter(other)).rejects.toMatchObject({ code: 'LOG_ACCESS_DENIED' });
+    }
   });
 
   test.each([
