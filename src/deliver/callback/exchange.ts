@@ -2,6 +2,7 @@
 
 import type { Dispatcher } from 'undici';
 import type { Clock } from '../../shared/clock.ts';
+import { patientTimer } from '../../shared/patient-timer.ts';
 import { classifyAnswer, classifyError, isDelivered } from './classify.ts';
 import type { Outcome } from './sender.ts';
 
@@ -48,7 +49,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   constructor(options: ExchangeOptions) {
     this.#options = options;
-    this.#cancelTimer = options.clock.timer(options.timeoutMs, () => {
+    this.#cancelTimer = patientTimer(options.clock, options.timeoutMs, () => {
       this.#timedOut();
     });
   }

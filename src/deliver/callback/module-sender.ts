@@ -4,6 +4,7 @@ import { inspect } from 'node:util';
 import { RowcallError } from '../../errors.ts';
 import { abortable } from '../../shared/abort.ts';
 import type { Clock } from '../../shared/clock.ts';
+import { patientTimer } from '../../shared/patient-timer.ts';
 import { boundedError, MAX_RETRY_AFTER_MS } from './classify.ts';
 import type { Handler } from './handler.ts';
 import { isNonRetryable, retryAfterOf } from '../../handler-errors.ts';
@@ -41,7 +42,7 @@ export class ModuleSender implements Sender {
       abort.abort(signal.reason);
     };
     signal.addEventListener('abort', onAbort, { once: true });
-    const cancel = clock.timer(timeoutMs, () => {
+    const cancel = patientTimer(clock, timeoutMs, () => {
       abort.abort(timeout);
     });
     try {

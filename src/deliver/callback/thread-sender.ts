@@ -6,6 +6,7 @@ import { fromWire } from '../../error-wire.ts';
 import { RowcallError } from '../../errors.ts';
 import { abortable } from '../../shared/abort.ts';
 import type { Clock } from '../../shared/clock.ts';
+import { patientTimer } from '../../shared/patient-timer.ts';
 import { boundedError } from './classify.ts';
 import type { Outcome, OutgoingEvent, Sender } from './sender.ts';
 import type { FromThread, ThreadData, ToThread } from './thread-messages.ts';
@@ -142,7 +143,7 @@ class HandlerThread {
         this.#giveUp(id);
         reject(signal.reason as Error);
       };
-      const cancelTimer = this.#clock.timer(this.#timeoutMs, () => {
+      const cancelTimer = patientTimer(this.#clock, this.#timeoutMs, () => {
         this.#giveUp(id);
         const error = `DELIVERY_FAILED: The handler did not end within ${this.#timeoutMs} ms`;
         resolve({ kind: 'failed', error });
