@@ -167,11 +167,21 @@ export class AdminServer implements Service {
       ends: ends ?? new Map(),
       cursors: (await state?.cursors()) ?? [],
       mirror: mirror?.snapshot() ?? null,
+      nextDueAt: await this.#nextDueAt(),
       nowMs: clock.now(),
       ready: this.#readiness(ends).ready,
       residentBytes: process.memoryUsage.rss(),
       cpuSeconds: (user + system) / 1e6,
     });
+  }
+
+  async #nextDueAt(): Promise<ReadonlyMap<string, number | null>> {
+    const { deliver, state } = this.#parts;
+    const names = deliver?.snapshot().callbacks.map(({ name }) => name) ?? [];
+    if (state === null) return new Map();
+    return new Map(
+      await Promise.all(names.map(async (name) => [name, await state.nextDueAt(name)] as const)),
+    );
   }
 }
 

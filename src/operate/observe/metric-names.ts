@@ -108,6 +108,14 @@ export const METRICS = {
     type: 'gauge',
     help: 'Events answered with 202 whose end is awaited.',
   },
+  rowcall_callback_parked_events: {
+    type: 'gauge',
+    help: 'Events of parked keys: nothing of them is sent until a person acts.',
+  },
+  rowcall_callback_oldest_due_age_seconds: {
+    type: 'gauge',
+    help: 'For how long the oldest retry is past the time it was planned for; 0 where none is.',
+  },
   rowcall_callback_overdue_total: {
     type: 'counter',
     help: 'Attempts answered with 202 of which nothing was heard in time.',

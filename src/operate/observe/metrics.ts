@@ -23,6 +23,8 @@ export interface MetricsInput {
   readonly cursors?: readonly Pick<Cursor, 'callback' | 'ledger'>[];
   /** Null where dead letters are not mirrored. */
   readonly mirror?: readonly MirrorSnapshot[] | null;
+  /** By callback, when its next retry is due, in ms; null where none is planned. Without those that do not run here. */
+  readonly nextDueAt?: ReadonlyMap<string, number | null>;
   readonly nowMs: number;
   readonly ready: boolean;
   readonly residentBytes: number;
@@ -47,7 +49,8 @@ export async function metricsText(input: MetricsInput): Promise<string> {
     ...(input.source === null || input.source === undefined ? [] : sourceSamples(input.source)),
     ...(input.capture === null ? [] : captureSamples(input.capture, input.nowMs)),
     ...(input.deliver === null ? [] : deliverSamples(input.deliver, input.ends)),
-    ...(input.deliver === null ? [] : awaitingSamples(input.cursors ?? [])),
+    ...(input.deliver === null ? [] : bookSamples(input.cursors ?? [])),
+    ...(input.deliver === null ? [] : dueSamples(input)),
     ...(input.mirror ?? []).flatMap((one) => mirrorSamples(one, input.nowMs)),
   ];
   register(registry, samples);
@@ -118,15 +121,27 @@ function deliverSamples(deliver: DeliverSnapshot, ends: PartitionEnds): Sample[]
   ];
 }
 
-/** Of the books, since what is awaited outlives the process. */
-function awaitingSamples(cursors: NonNullable<MetricsInput['cursors']>): Sample[] {
-  const awaiting = new Map<string, number>();
+/** Of the books, since what is awaited or parked outlives the process. */
+function bookSamples(cursors: NonNullable<MetricsInput['cursors']>): Sample[] {
+  const held = new Map<string, { awaiting: number; parked: number }>();
   for (const { callback, ledger } of cursors) {
-    awaiting.set(callback, (awaiting.get(callback) ?? 0) + ledger.awaiting);
+    const { awaiting, parked } = held.get(callback) ?? { awaiting: 0, parked: 0 };
+    held.set(callback, {
+      awaiting: awaiting + ledger.awaiting,
+      parked: parked + ledger.parked,
+    });
   }
-  return [...awaiting].map(([callback, count]) => [
-    'rowcall_callback_awaiting',
-    count,
+  return [...held].flatMap(([callback, { awaiting, parked }]) => [
+    ['rowcall_callback_awaiting', awaiting, { callback }] as const,
+    ['rowcall_callback_parked_events', parked, { callback }] as const,
+  ]);
+}
+
+/** Past due only: a retry that is planned for later is no lag. */
+function dueSamples({ nextDueAt = new Map(), nowMs }: MetricsInput): Sample[] {
+  return [...nextDueAt].map(([callback, dueAt]) => [
+    'rowcall_callback_oldest_due_age_seconds',
+    dueAt === null ? 0 : Math.max(0, nowMs - dueAt) / 1000,
     { callback },
   ]);
 }

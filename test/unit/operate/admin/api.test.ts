@@ -124,6 +124,14 @@ describe('who may ask', () => {
   });
 });
 
+it('the metrics tell of each callback how late its retries are, and what is held', async () => {
+  const text = await (await fetch(`${scene.url}/metrics`)).text();
+  expect(text).toMatch(
+    new RegExp(`^rowcall_callback_oldest_due_age_seconds\\{callback="${CALLBACK}"\\} [1-9]`, 'm'),
+  );
+  expect(text).toContain(`rowcall_callback_parked_events{callback="${CALLBACK}"} 0`);
+});
+
 describe('the API', () => {
   it('describes itself as valid OpenAPI 3.1, to everybody', async () => {
     const { status, body } = await scene.ask('/openapi.json', { role: null });

@@ -18,6 +18,11 @@ const INPUT: MetricsInput = {
     },
   ],
   cursors: [awaiting('orders', 2), awaiting('audit', 0), awaiting('orders', 1)],
+  nextDueAt: new Map([
+    ['orders', 1_699_999_999_000],
+    ['audit', 1_700_000_009_000],
+    ['mail', null],
+  ]),
   nowMs: 1_700_000_004_000,
   ready: true,
   residentBytes: 90_000_000,
@@ -29,7 +34,7 @@ function awaiting(callback: string, count: number) {
     (typeof LEDGER_FIELDS)[number],
     number
   >;
-  return { callback, ledger: { ...none, awaiting: count } };
+  return { callback, ledger: { ...none, awaiting: count, parked: 10 * count } };
 }
 
 async function lines(change: Partial<MetricsInput> = {}): Promise<string[]> {
@@ -52,6 +57,10 @@ describe('the metrics', () => {
         'rowcall_ready 1',
         'rowcall_callback_awaiting{callback="orders"} 3',
         'rowcall_callback_awaiting{callback="audit"} 0',
+        'rowcall_callback_parked_events{callback="orders"} 30',
+        'rowcall_callback_oldest_due_age_seconds{callback="orders"} 5',
+        'rowcall_callback_oldest_due_age_seconds{callback="audit"} 0',
+        'rowcall_callback_oldest_due_age_seconds{callback="mail"} 0',
         'rowcall_callback_overdue_total{callback="orders"} 5',
         'rowcall_callback_dead_letters_unmirrored{callback="audit"} 3',
         'rowcall_callback_dead_letters_unmirrored_age_seconds{callback="audit"} 4',
