@@ -36,6 +36,7 @@ import { AdminServer } from './operate/admin/server.ts';
 import { abortable } from './shared/abort.ts';
 import { LargeWork } from './shared/large-work.ts';
 import type { Clock, Random } from './shared/clock.ts';
+import { SteadyClock } from './shared/steady-clock.ts';
 import { closeAfter } from './shared/close-after.ts';
 import { type Logger, silentLogger } from './shared/logger.ts';
 import type { Service } from './shared/service.ts';
@@ -80,6 +81,8 @@ export interface AppParts {
 export class App {
   #config: Config;
   readonly #parts: AppParts;
+  /** One for all that delivery plans and waits for. */
+  readonly #steady: Clock;
   #takesOver: boolean;
   /** Of the turn that runs; null while none does, or where this process does not deliver. */
   #callbacks: CallbackSet | null = null;
@@ -87,6 +90,7 @@ export class App {
   constructor(config: Config, parts: AppParts) {
     this.#config = config;
     this.#parts = parts;
+    this.#steady = new SteadyClock(parts.clock);
     this.#takesOver = parts.takeOver;
   }
 
@@ -205,7 +209,7 @@ export class App {
     const cursors = await state.cursors();
     await this.#proveLog(log, cursors, signal);
     const { clock, logger } = this.#parts;
-    const desk = await completionDesk(this.#config, state, clock);
+    const desk = await completionDesk(this.#config, state, this.#steady);
     const callbacks = await CallbackSet.open({
       config: this.#config,
       state,
@@ -303,7 +307,7 @@ export class App {
         callbacks: await callbacks.options(),
         large,
         ...(desk === null ? {} : { desk }),
-        clock,
+        clock: this.#steady,
         random,
         logger,
         acceptLostState,
@@ -344,7 +348,7 @@ export class App {
     { config: callback, version }: Pick<LiveCallback, 'config' | 'version'>,
     desk: CompletionDesk | null,
   ): Promise<CallbackOptions> {
-    const { clock } = this.#parts;
+    const clock = this.#steady;
     // Its connections are made when it is first used: what is built and not used needs no closing.
     const onSettled = await onSettledOptions(callback.onSettled, this.#parts.clock);
     const sender = await this.#buildSender(callback);
