@@ -6,6 +6,12 @@ const SAME_URL = 'Post to rowcall-completion-url exactly as the request carried 
 
 export const ASKED_ERRORS = {
   LANE_UNKNOWN: { retriable: false, exit: 2, http: 404, cure: 'See rowcall lanes list.' },
+  LANE_HEAD_CHANGED: {
+    retriable: false,
+    exit: 2,
+    http: 409,
+    cure: 'Look at the lane again (rowcall lanes show), and name the event that is its head now if that one is meant.',
+  },
   CALLBACK_INVALID: { retriable: false, exit: 2, http: 422, cure: 'Correct what is named above.' },
   CALLBACK_EXISTS: {
     retriable: false,

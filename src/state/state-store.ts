@@ -264,6 +264,8 @@ export type LaneState = 'retrying' | 'awaiting' | 'parked';
 export interface LaneSummary extends LaneKey {
   readonly id: number;
   readonly state: LaneState;
+  /** Of the event that all others of the lane wait for. */
+  readonly headId: string;
   readonly depth: number;
   readonly bytes: number;
   readonly attempts: number;
@@ -436,13 +438,16 @@ export interface StateStore
    * What a person asks of a lane, with its line in the audit log. Works beside a running dispatcher, also while
    * an attempt for the head is in flight. `retry`: the head is due now; one that is due already keeps its place;
    * that of a parked lane has its budget anew; an awaited attempt is given up, unless it has ended. `skip`: the lane is due, and the dispatcher commits `lane-skipped`;
-   * it cannot be taken back.
+   * it cannot be taken back, and may be asked again.
    * `park`: nothing of the key is sent any more; an attempt in flight or awaited, or due and about to begin, may still
    * deliver the head.
    *
-   * @throws RowcallError LANE_UNKNOWN
+   * @param headId the event that the person has seen at the head, compared in the same transaction; `skip` needs it, or it
+   *   would pass over whatever came to the head meanwhile
+   * @throws RowcallError LANE_UNKNOWN; LANE_HEAD_CHANGED: another event is the head, and nothing is changed; INTERNAL for
+   *   a `skip` without `headId`
    */
-  actOnLane(id: number, action: LaneAction, asked: Asked): Promise<void>;
+  actOnLane(id: number, action: LaneAction, asked: Asked, headId?: string): Promise<void>;
 
   /** Callbacks that somebody or their endpoint ever kept from being called. */
   callbackHolds(): Promise<readonly CallbackHold[]>;

@@ -13,8 +13,6 @@ export interface Whereabouts {
   readonly lane: {
     readonly summary: LaneSummary;
     readonly holds: boolean;
-    /** Id of the event that all others of the lane wait for. */
-    readonly headId: string;
   } | null;
   readonly deadLetter: DeadLetter | null;
   /** Who passed over it. */

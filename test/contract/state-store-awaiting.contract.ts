@@ -69,7 +69,8 @@ export function describeAwaiting(make: () => Promise<StateUnderTest>): void {
     return lane;
   };
   const act = async (action: 'retry' | 'skip' | 'park', atMs: number): Promise<void> => {
-    await state.actOnLane((await onlyLane()).id, action, asked(atMs));
+    const { id, headId } = await onlyLane();
+    await state.actOnLane(id, action, asked(atMs), headId);
   };
   const complete = (
     completion: Completion,

@@ -48,7 +48,7 @@ export function describeExhausted(make: () => Promise<StateUnderTest>): void {
     };
     const act = async (action: LaneAction, atMs = 5_000): Promise<void> => {
       const [lane] = await state.lanes({ limit: 1 });
-      await state.actOnLane(lane?.id ?? 0, action, asked(atMs));
+      await state.actOnLane(lane?.id ?? 0, action, asked(atMs), lane?.headId);
     };
     /** Three events of one key, of which the first has failed. */
     const three = async (): Promise<void> => {
@@ -143,6 +143,34 @@ export function describeExhausted(make: () => Promise<StateUnderTest>): void {
       expect(await due(1_500)).toEqual([0]);
       await act('retry');
       await state.commit([skippedHead('a', 0)]);
+      expect(await ledger()).toMatchObject({ skipped: 1, retrying: 1, pending: 1 });
+    });
+
+    test('a head that left meanwhile is not skipped in the shape of the next one', async () => {
+      await three();
+      const [seen] = await state.lanes({ limit: 1 });
+      const { id = 0, headId = '' } = seen ?? {};
+      expect(headId).toBe(event(0).id);
+      await state.commit([deliveredHead('a', 0)]);
+      const before = await everything(state);
+      for (const action of ['skip', 'park', 'retry'] as const) {
+        const acted = state.actOnLane(id, action, asked(5_000), headId);
+        expect(await code(acted)).toBe('LANE_HEAD_CHANGED');
+      }
+      expect(await everything(state)).toEqual(before);
+      expect(await code(state.actOnLane(id, 'skip', asked(5_000)))).toBe('INTERNAL');
+      expect(await everything(state)).toEqual(before);
+    });
+
+    test('a skip asked for twice passes over one event', async () => {
+      await three();
+      const { id = 0, headId = '' } = (await state.lanes({ limit: 1 }))[0] ?? {};
+      await state.actOnLane(id, 'skip', asked(5_000), headId);
+      await state.actOnLane(id, 'skip', asked(5_100), headId);
+      await state.commit([skippedHead('a', 0)]);
+      expect(await toSkip()).toEqual([]);
+      const again = state.actOnLane(id, 'skip', asked(5_200), headId);
+      expect(await code(again)).toBe('LANE_HEAD_CHANGED');
       expect(await ledger()).toMatchObject({ skipped: 1, retrying: 1, pending: 1 });
     });
 
@@ -254,7 +282,7 @@ export function describeExhausted(make: () => Promise<StateUnderTest>): void {
 
     test('lanes and letters that are not there cannot be acted on or shown', async () => {
       for (const action of ['retry', 'skip', 'park'] as const) {
-        expect(await code(state.actOnLane(77, action, asked(0)))).toBe('LANE_UNKNOWN');
+        expect(await code(state.actOnLane(77, action, asked(0), 'e'))).toBe('LANE_UNKNOWN');
       }
       expect(await code(state.deadLetter(77))).toBe('DEAD_LETTER_UNKNOWN');
       expect(await state.audit({ limit: 9 })).toEqual([]);

@@ -45,6 +45,7 @@ export function describeLanes(make: () => Promise<StateUnderTest>): void {
       expect(lane).toEqual({
         ...laneKey('a'),
         id: lane?.id,
+        headId: event(0).id,
         state: 'retrying',
         depth: 1,
         bytes,

@@ -391,7 +391,7 @@ async function actOnSome(
   const lanes = await state.lanes({ limit: 1_000 });
   const lane = lanes[pick % Math.max(1, lanes.length)];
   if (lane === undefined) return;
-  await state.actOnLane(lane.id, action, asked(model.now));
+  await state.actOnLane(lane.id, action, asked(model.now), lane.headId);
   const key = [...model.lanes.keys()].find((one) => laneKey(one).key === lane.key);
   model.act(key ?? 'nowhere', action);
 }

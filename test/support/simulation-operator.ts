@@ -115,7 +115,8 @@ export class SimulatedOperator {
     if (action === 'retry' && known.lane.awaiting !== null) {
       receivers.get(lane.callback)?.gaveUp({ ...head, topic: lane.topic });
     }
-    await state.actOnLane(lane.id, action, { actor: 'somebody', reason: 'a dice', atMs });
+    const asked = { actor: 'somebody', reason: 'a dice', atMs };
+    await state.actOnLane(lane.id, action, asked, head.id);
     books.acted(lane, action, atMs);
     await books.verify(state);
   }

@@ -156,8 +156,7 @@ export function faultyState(inner: StateStore, parts: PortParts): StateStore {
     completionKey: () => call('completionKey', 'STATE_WRITE_FAILED', () => inner.completionKey()),
     lanes: (filter) => read('lanes', () => inner.lanes(filter)),
     lane: (id) => read('lane', () => inner.lane(id)),
-    actOnLane: (id, action, asked) =>
-      call('actOnLane', 'STATE_WRITE_FAILED', () => inner.actOnLane(id, action, asked)),
+    actOnLane: (...args) => call('actOnLane', 'STATE_WRITE_FAILED', () => inner.actOnLane(...args)),
     callbackHolds: () => read('callbackHolds', () => inner.callbackHolds()),
     actOnCallback: (name, action, asked) =>
       call('actOnCallback', 'STATE_WRITE_FAILED', () => inner.actOnCallback(name, action, asked)),

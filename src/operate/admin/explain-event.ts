@@ -103,8 +103,8 @@ export async function explainEvent(
   }
 }
 
-function inLane({ summary, headId }: NonNullable<Whereabouts['lane']>, eventId: string): Found {
-  const { id, state, attempts, nextAttemptAt, lastError } = summary;
+function inLane({ summary }: NonNullable<Whereabouts['lane']>, eventId: string): Found {
+  const { id, headId, state, attempts, nextAttemptAt, lastError } = summary;
   const next = nextAttemptAt === null ? null : isoOf(nextAttemptAt);
   const why = lastError ?? 'no attempt has failed';
   const about = { lane: id, next_attempt_at: next };

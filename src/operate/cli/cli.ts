@@ -181,6 +181,7 @@ function addLanes(program: Command, io: CliIo): void {
       .option('--topic <topic>', 'with --callback: only of this topic')
       .option('--key <key>', 'with --callback: the key, as lanes list shows it: \'{"id":1}\'')
       .option('--all', 'with --callback: all its lanes')
+      .option('--event <id>', 'the event at the head, as lanes list shows it: no other is acted on')
       .option('--reason <text>', 'why; for the audit log')
       .option('--yes', 'several heads may be skipped')
       .action((id: number | undefined, options: LaneActionOptions) =>

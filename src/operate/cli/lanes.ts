@@ -29,11 +29,12 @@ export async function listLanes(
       command: 'lanes list',
       headings: [
         ...['id', 'callback', 'topic', 'key', 'state', 'depth', 'attempts'],
-        ...['next attempt', 'error'],
+        ...['next attempt', 'head', 'error'],
       ],
       cells: (lane) => [
         ...[lane.id, lane.callback, lane.topic, lane.key, lane.state, lane.depth, lane.attempts],
         nextAttempt(lane) ?? heardBy(lane) ?? '',
+        lane.headId,
         inCell(lane.lastError),
       ],
     });
@@ -92,6 +93,7 @@ function laneItem(lane: LaneSummary): object {
     topic: lane.topic,
     key: lane.key,
     state: lane.state,
+    head: lane.headId,
     depth: lane.depth,
     bytes: lane.bytes,
     attempts: lane.attempts,

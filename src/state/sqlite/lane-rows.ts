@@ -8,7 +8,9 @@ import type { Awaited, Ending } from '../completion.ts';
 import type { LaneSummary } from '../state-store.ts';
 import { causeOf } from './failure-cause.ts';
 
-const LANES = 'SELECT l.*, c.partition FROM lanes l JOIN cursors c ON c.id = l.cursor';
+export const LANES = `SELECT l.*, c.partition,
+    (SELECT id FROM lane_events WHERE lane = l.id AND offset = l.head_offset) AS head_id
+  FROM lanes l JOIN cursors c ON c.id = l.cursor`;
 /** Word for word the condition of the index of due times: SQLite uses it for nothing else. */
 const RETRYING = "state = 'retrying' AND awaiting_attempt IS NULL";
 
@@ -114,6 +116,7 @@ export function summaryOf(row: Row): LaneSummary {
     topic: textOf(row, 'topic'),
     key: textOf(row, 'key'),
     state,
+    headId: textOf(row, 'head_id'),
     depth: numberOf(row, 'depth'),
     bytes: numberOf(row, 'bytes'),
     attempts: numberOf(row, 'attempts'),

@@ -289,10 +289,19 @@ export class LaneTable {
   }
 
   /** Returns the lane as it was, with the id of its head's event. */
-  act(id: number, action: LaneAction, nowMs: number, moves: CursorMoves): LaneKey & { id: string } {
+  act(
+    id: number,
+    action: LaneAction,
+    { atMs: nowMs, headId }: { readonly atMs: number; readonly headId: string | undefined },
+    moves: CursorMoves,
+  ): LaneKey & { readonly eventId: string } {
     const row = this.#byId(id);
-    const [head] = this.#events.list(id, numberOf(row, 'partition'), 1);
-    const { callback, topic, key } = summaryOf(row);
+    const { callback, topic, key, headId: eventId } = summaryOf(row);
+    assert(action !== 'skip' || headId !== undefined, 'a skip names the head that is meant');
+    if (headId !== undefined && headId !== eventId) {
+      const text = `The head of lane ${id} is ${eventId}, not ${headId}`;
+      throw new RowcallError('LANE_HEAD_CHANGED', text);
+    }
     const parked = isParked(row);
     switch (action) {
       case 'retry':
@@ -310,7 +319,7 @@ export class LaneTable {
       default:
         unreachable(action);
     }
-    return { callback, topic, key, id: present(head, 'the head of a lane').id };
+    return { callback, topic, key, eventId };
   }
 
   /** Its end is not awaited any more; one that has come already counts. */

@@ -220,12 +220,12 @@ class SqliteState implements StateStore {
     return this.#read(() => this.#lanes.show(id));
   }
 
-  actOnLane(id: number, action: LaneAction, asked: Asked): Promise<void> {
+  actOnLane(id: number, action: LaneAction, asked: Asked, headId?: string): Promise<void> {
     return this.#write(() => {
       const moves = new CursorMoves();
-      const { id: eventId, ...lane } = this.#lanes.act(id, action, asked.atMs, moves);
+      const head = this.#lanes.act(id, action, { atMs: asked.atMs, headId }, moves);
       this.#cursors.write(moves);
-      this.#audit.add({ ...asked, action: `lane-${action}`, ...lane, eventId });
+      this.#audit.add({ ...asked, action: `lane-${action}`, ...head });
     });
   }
 

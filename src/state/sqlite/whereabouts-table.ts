@@ -1,12 +1,11 @@
 /** Where one event of one callback is, in the database. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
-import { present } from '../../shared/assert.ts';
-import { numberOf, textOf } from '../../shared/sqlite-row.ts';
+import { numberOf } from '../../shared/sqlite-row.ts';
 import type { EventAt, Whereabouts } from '../whereabouts.ts';
 import type { AuditTable } from './audit-table.ts';
 import type { DeadLetterTable } from './dead-letter-table.ts';
-import { summaryOf } from './lane-rows.ts';
+import { LANES, summaryOf } from './lane-rows.ts';
 
 export class WhereaboutsTable {
   readonly #audit: AuditTable;
@@ -18,10 +17,7 @@ export class WhereaboutsTable {
   constructor(db: DatabaseSync, letters: DeadLetterTable, audit: AuditTable) {
     this.#letters = letters;
     this.#audit = audit;
-    this.#lane = db.prepare(
-      `SELECT l.*, c.partition FROM lanes l JOIN cursors c ON c.id = l.cursor
-       WHERE l.callback = ? AND l.topic = ? AND l.key = ?`,
-    );
+    this.#lane = db.prepare(`${LANES} WHERE l.callback = ? AND l.topic = ? AND l.key = ?`);
     this.#event = db.prepare('SELECT id FROM lane_events WHERE lane = ? AND offset = ?');
     this.#letter = db.prepare(
       `SELECT d.id FROM dead_letters d JOIN cursors c ON c.id = d.cursor
@@ -43,11 +39,9 @@ export class WhereaboutsTable {
     const row = this.#lane.get(at.callback, at.topic, at.key);
     if (row === undefined) return null;
     const lane = numberOf(row, 'id');
-    const head = present(this.#event.get(lane, numberOf(row, 'head_offset')), 'the head of a lane');
     return {
       summary: summaryOf(row),
       holds: this.#event.get(lane, at.offset) !== undefined,
-      headId: textOf(head, 'id'),
     };
   }
 }

@@ -28,6 +28,7 @@ const laneSchema = z
     state: z
       .enum(['retrying', 'awaiting', 'parked'])
       .describe('awaiting: its endpoint answered 202 and has yet to tell the end.'),
+    head: z.string().describe('Id of the event that all others of the key wait for.'),
     depth: z.int().describe('Events, the head included.'),
     bytes: z.int(),
     attempts: z.int().describe("The head's so far."),
@@ -61,7 +62,7 @@ const laneEventSchema = z
 export function laneItem(lane: LaneSummary): z.output<typeof laneSchema> {
   const { id, callback, topic, key, state, depth, bytes, attempts, firstAttemptAt } = lane;
   return {
-    ...{ id, callback, topic, key, state, depth, bytes, attempts },
+    ...{ id, callback, topic, key, state, head: lane.headId, depth, bytes, attempts },
     first_attempt_at: firstAttemptAt === null ? null : isoOf(firstAttemptAt),
     used_attempts: lane.usedAttempts,
     next_attempt_at: lane.nextAttemptAt === null ? null : isoOf(lane.nextAttemptAt),
@@ -133,6 +134,18 @@ export function routeLanes(api: ApiServer, parts: ApiParts): void {
   for (const action of ['skip', 'park'] as const) routeHeld(api, parts, action);
 }
 
+const EVENT_ID = z
+  .string()
+  .min(1)
+  .max(1_000)
+  .describe('The head that was seen (`head` of the lane): no other event is acted on.');
+
+/** A skip without its event would pass over whatever came to the head meanwhile. */
+const BODIES = {
+  skip: reason.extend({ event_id: EVENT_ID }),
+  park: reason.extend({ event_id: EVENT_ID.optional() }),
+} as const;
+
 const HELD = {
   skip: { operationId: 'skipLane', summary: 'Go on without the head; it cannot be taken back' },
   park: { operationId: 'parkLane', summary: 'Send nothing of the key until its head is retried' },
@@ -147,14 +160,15 @@ function routeHeld(api: ApiServer, parts: ApiParts, action: keyof typeof HELD): 
         ...HELD[action],
         tags: ['lanes'],
         params: itemId,
-        body: reason,
+        body: BODIES[action],
         response: { 202: laneSchema, ...problems },
       },
     },
     async ({ params, body, caller }, reply) => {
       const state = requireState(parts);
       const before = (await state.lane(params.id)).lane;
-      await state.actOnLane(params.id, action, askedBy(caller, body.reason, parts));
+      const asked = askedBy(caller, body.reason, parts);
+      await state.actOnLane(params.id, action, asked, body.event_id);
       // The dispatcher may have done it already, and the lane be gone.
       return reply.code(202).send(laneItem(before));
     },

@@ -83,7 +83,7 @@ describe('a person', () => {
     await look(scene);
     await scene.pass(60_000);
     const [lane] = await scene.state.lanes({ limit: 1 });
-    await scene.state.actOnLane(lane?.id ?? 0, 'skip', ASKED);
+    await scene.state.actOnLane(lane?.id ?? 0, 'skip', ASKED, lane?.headId);
     // The other key's head is due as well, and waits.
     await scene.pass(1_000);
     expect(await scene.ledger()).toEqual({ read: 3, matched: 3, skipped: 1, retrying: 2 });

@@ -347,7 +347,7 @@ function bound(store: StateStore): StateStore {
     completionKey: () => store.completionKey(),
     lanes: (filter) => store.lanes(filter),
     lane: (id) => store.lane(id),
-    actOnLane: (id, action, asked) => store.actOnLane(id, action, asked),
+    actOnLane: (...args) => store.actOnLane(...args),
     callbackHolds: () => store.callbackHolds(),
     actOnCallback: (name, action, asked) => store.actOnCallback(name, action, asked),
     deadLetters: (filter) => store.deadLetters(filter),

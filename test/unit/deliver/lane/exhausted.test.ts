@@ -15,9 +15,9 @@ async function lane(scene: DispatcherScene): Promise<LaneSummary> {
 }
 
 async function act(scene: DispatcherScene, action: LaneAction): Promise<void> {
-  const { id } = await lane(scene);
+  const { id, headId } = await lane(scene);
   const atMs = scene.now() + 1;
-  await scene.state.actOnLane(id, action, { actor: 'ann', reason: 'told to', atMs });
+  await scene.state.actOnLane(id, action, { actor: 'ann', reason: 'told to', atMs }, headId);
 }
 
 /** Two events of `a`, the first of which fails for the last time at its second attempt. */

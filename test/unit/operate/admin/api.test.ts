@@ -256,7 +256,14 @@ describe('the API', () => {
     const operator = { role: 'operator', method: 'POST', json: reason } as const;
     expect((await scene.ask('/v1/lanes/3/park', operator)).status).toBe(202);
     expect((await scene.ask('/v1/lanes/3')).body).toMatchObject({ state: 'parked' });
-    expect((await scene.ask('/v1/lanes/3/skip', operator)).status).toBe(202);
+    const { head } = (await scene.ask('/v1/lanes/3')).body as { head: string };
+    const skip = (event_id: unknown): ReturnType<typeof scene.ask> =>
+      scene.ask('/v1/lanes/3/skip', { ...operator, json: { ...reason, event_id } });
+    expect(await skip(undefined)).toEqual(problem(400, 'API_REQUEST_INVALID'));
+    expect(await skip('one before')).toEqual(problem(409, 'LANE_HEAD_CHANGED'));
+    expect((await scene.ask('/v1/lanes/3')).body).toMatchObject({ skip_asked: false });
+    expect((await skip(head)).status).toBe(202);
+    expect((await skip(head)).status).toBe(202);
     expect((await scene.ask('/v1/lanes/3')).body).toMatchObject({ skip_asked: true });
     for (const json of [{}, { reason: ' ' }, { ...reason, why: 'x' }]) {
       const bare = await scene.ask('/v1/lanes/3/park', { ...operator, json });

@@ -9,6 +9,8 @@ import { tempDir } from '../../../support/temp-dir.ts';
 import {
   append,
   deadAtOnce,
+  deliveredHead,
+  event,
   exhaustedHead,
   FAILURE,
   laneKey,
@@ -67,6 +69,9 @@ async function looked<T>(look: (state: StateStore) => Promise<T>): Promise<T> {
 const ledger = (): Promise<unknown> =>
   looked(async (state) => (await state.cursors())[0]?.ledger as unknown);
 
+const skipAsked = (): Promise<boolean[]> =>
+  looked(async (state) => (await state.lanes({ limit: 9 })).map((lane) => lane.skipAsked));
+
 describe('rowcall lanes', () => {
   it('list tells of parked ones', async () => {
     const { out } = await run('lanes', 'list', '--json');
@@ -84,15 +89,17 @@ describe('rowcall lanes', () => {
   });
 
   it('skip needs a reason, and does nothing without', async () => {
-    const { code, err } = await run('lanes', 'skip', '1');
+    const { code, err } = await run('lanes', 'skip', '1', '--event', event(0).id);
     expect([code, err]).toEqual([2, expect.stringContaining('--reason')]);
     expect(await ledger()).toMatchObject({ parked: 2 });
   });
 
-  it('skip is done at once where no dispatcher runs, and is in the audit log', async () => {
-    const { code, out } = await run('lanes', 'skip', '1', '--reason', 'deleted by hand');
-    expect([code, out]).toEqual([0, 'Lane 1: the head is skipped.\n']);
-    expect(await ledger()).toMatchObject({ skipped: 1, parked: 0, retrying: 2, pending: 0 });
+  it('skip is left to the next dispatcher where none runs, and is in the audit log', async () => {
+    const args = ['lanes', 'skip', '1', '--event', event(0).id, '--reason', 'deleted by hand'];
+    const { code, out } = await run(...args);
+    expect([code, out]).toEqual([0, expect.stringContaining('passes it over when it starts')]);
+    expect(await ledger()).toMatchObject({ skipped: 0, parked: 0, retrying: 2, pending: 1 });
+    expect(await skipAsked()).toEqual([true, false]);
     expect(await looked((state) => state.audit({ limit: 9 }))).toMatchObject([
       {
         action: 'lane-skip',
@@ -104,7 +111,7 @@ describe('rowcall lanes', () => {
 
   it('skip is left to the dispatcher that runs', async () => {
     const dispatcher = await open(true);
-    const { out } = await run('lanes', 'skip', '1', '--reason', 'x');
+    const { out } = await run('lanes', 'skip', '1', '--event', event(0).id, '--reason', 'x');
     expect(out).toContain('a running dispatcher passes it over');
     const [due] = await dispatcher.dueLanes('supply-chain', 1e14, 1, new Set());
     expect(due).toMatchObject({ skipAsked: true });
@@ -125,8 +132,40 @@ describe('rowcall lanes', () => {
       code: 2,
       err: expect.stringContaining('2 events would be skipped') as string,
     });
-    expect((await run('lanes', 'skip', ...all, '--yes')).code).toBe(0);
-    expect(await ledger()).toMatchObject({ skipped: 2 });
+    const done = await run('lanes', 'skip', ...all, '--yes');
+    expect([done.code, done.out]).toEqual([0, expect.stringMatching(/^2 lanes: to go on/)]);
+    expect(await skipAsked()).toEqual([true, true]);
+  });
+
+  it('skip passes over no other event than the one that was seen', async () => {
+    await looked((state) => state.commit([deliveredHead('a', 0)]));
+    const { code, err } = await run(
+      ...['lanes', 'skip', '1', '--event', event(0).id, '--reason', 'x'],
+    );
+    expect([code, err]).toEqual([2, expect.stringContaining('LANE_HEAD_CHANGED')]);
+    const unsaid = await run('lanes', 'skip', '1', '--reason', 'x', '--yes');
+    expect([unsaid.code, unsaid.err]).toEqual([
+      2,
+      expect.stringContaining(`--event ${event(1).id}`),
+    ]);
+    expect(await skipAsked()).toEqual([false, false]);
+  });
+
+  it('skip shows the head at a terminal, and asks', async () => {
+    const questions: string[] = [];
+    const answering = async (answer: boolean): Promise<string> => {
+      const confirm = (question: string): Promise<boolean> => {
+        questions.push(question);
+        return Promise.resolve(answer);
+      };
+      const args = ['lanes', 'skip', '1', '--reason', 'x', '-c', file];
+      return (await gather((io) => runCli(args, io), { confirm })).out;
+    };
+    expect(await answering(false)).toBe('Nothing was skipped.\n');
+    expect(await skipAsked()).toEqual([false, false]);
+    expect(await answering(true)).toContain('Lane 1: to go on without its head');
+    expect(await skipAsked()).toEqual([true, false]);
+    expect(questions[1]).toContain(`${event(0).id} (HTTP 500)`);
   });
 
   it.each([[[]], [['--callback', 'supply-chain']], [['--all']]])(
