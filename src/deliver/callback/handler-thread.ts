@@ -10,7 +10,7 @@ import { ModuleSender } from './module-sender.ts';
 import type { FromThread, ThreadData, ToThread } from './thread-messages.ts';
 
 const port = present(parentPort, 'the port of a worker thread');
-const { callback, path, operations, timeoutMs } = workerData as ThreadData;
+const { callback, path, operations, timeoutMs, newest } = workerData as ThreadData;
 
 function tell(message: FromThread): void {
   port.postMessage(message);
@@ -28,8 +28,14 @@ function listen(sender: ModuleSender): void {
       else attempt.abort(new Error('Nobody waits for this attempt any more'));
       return;
     }
+    if (message.type === 'ask') {
+      tell(running.has(id) ? { type: 'running', id } : { type: 'ended', id, outcome: null });
+      return;
+    }
     const abort = new AbortController();
     running.set(id, abort);
+    // Before the handler runs: what it does may keep us from ever saying so.
+    Atomics.store(newest, 0, id);
     sender.send(message.event, message.attempt, abort.signal).then(
       (outcome) => {
         running.delete(id);

@@ -30,9 +30,15 @@ async function openFile(path: string, timeoutMs = 10_000): Promise<ThreadSender>
   return sender;
 }
 
-function send(sender: ThreadSender, row: object, attempt = 1): Promise<Outcome> {
-  return sender.send(sampleEvent(JSON.stringify(row)), attempt, never);
+function send(sender: ThreadSender, row: object, attempt = 1, id?: string): Promise<Outcome> {
+  const event = sampleEvent(JSON.stringify(row));
+  return sender.send({ ...event, id: id ?? event.id }, attempt, never);
 }
+
+const BLOCKED = {
+  kind: 'failed',
+  error: 'the thread of the handler ended: a handler blocked it',
+};
 
 const ECHO = 'throw new Error(JSON.stringify([row.n, context.attempt, context.callback]));';
 
@@ -71,13 +77,33 @@ describe('a module in a thread of its own', () => {
     for (let n = 0; n < 20; n += 1) {
       expect(await send(other, { n })).toEqual({ kind: 'delivered' });
     }
-    expect(await blocked).toEqual({
-      kind: 'failed',
-      error: 'DELIVERY_FAILED: The handler did not end within 300 ms',
-    });
-    let next = await send(blocking, { n: 1 });
-    // Until the thread is given up, what comes shares its fate.
-    while (next.kind !== 'delivered') next = await send(blocking, { n: 1 });
+    // It waits behind the one that blocks, and its handler is never called there: no attempt was made.
+    expect(await send(blocking, { n: 1 })).toEqual({ kind: 'held' });
+    expect(await blocked).toEqual(BLOCKED);
+    expect(await send(blocking, { n: 1 })).toEqual({ kind: 'delivered' });
+  });
+
+  it('that blocks while others are at work uses up no attempt of theirs, and is known by the next one', async () => {
+    const sender = await open(
+      `if (row.n === 0) { await new Promise(setImmediate); for (;;); }
+       if (row.first) await new Promise(() => {});`,
+      300,
+    );
+    const rows = [1, 2, 0].map((n) => ({ n, first: true }));
+    const together = rows.map((row) => send(sender, row, 1, `id-${row.n}`));
+    expect(await Promise.all(together)).toEqual(rows.map(() => ({ kind: 'held' })));
+    const culprit = send(sender, { n: 0 }, 1, 'id-0');
+    // Behind it, since either may have been it; who was not there then does not wait for it.
+    const innocent = send(sender, { n: 1 }, 1, 'id-1');
+    for (let n = 10; n < 30; n += 1) {
+      expect(await send(sender, { n }, 1, `id-${n}`)).toEqual({ kind: 'delivered' });
+    }
+    expect(await culprit).toEqual(BLOCKED);
+    expect(await innocent).toEqual({ kind: 'delivered' });
+    // Whatever it does later, it does apart from the others.
+    const again = send(sender, { n: 0 }, 2, 'id-0');
+    expect(await send(sender, { n: 2 }, 1, 'id-30')).toEqual({ kind: 'delivered' });
+    expect(await again).toEqual(BLOCKED);
   });
 
   it('that never settles fails at its time-out, is told so, and its thread stays', async () => {
