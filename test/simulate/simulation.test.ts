@@ -5,6 +5,7 @@ import { PLANTED_BUGS } from '../support/simulation-bugs.ts';
 import { embeddedHome, memoryHome } from '../support/simulation-homes.ts';
 import { PLANTED_KAFKA_BUGS } from '../support/simulation-kafka-bugs.ts';
 import { KafkaHome } from '../support/simulation-kafka-home.ts';
+import { PLANTED_RESEND_BUGS } from '../support/simulation-resend-bugs.ts';
 import { SimulationFailure } from '../support/simulation-report.ts';
 import { homeNameOf, simulateAll } from '../support/simulation-seeds.ts';
 import { type LogHome, simulate } from '../support/simulation.ts';
@@ -12,8 +13,8 @@ import type { PlantedBug } from '../support/simulation-process.ts';
 
 /** A planted bug must show within so many seeds. */
 const SEEDS_TO_FIND = 40;
-/** Of the callbacks of a seed some have batches, and most have none. */
-const BATCH_SEEDS_TO_FIND = 80;
+/** Of the callbacks of a seed some have batches or dead letters, and most have none. */
+const RARE_SEEDS_TO_FIND = 80;
 const KAFKA_SEEDS_TO_FIND = 120;
 
 describe('the simulation', () => {
@@ -33,6 +34,7 @@ describe('the simulation', () => {
     expect(sum(({ records }) => records)).toBeGreaterThan(20 * reports.length);
     expect(sum(({ requests }) => requests)).toBeGreaterThan(20 * reports.length);
     expect(sum(({ repeats }) => repeats)).toBeGreaterThan(reports.length);
+    expect(sum(({ resends }) => resends)).toBeGreaterThan(reports.length / 4);
     expect(sum(({ batches }) => batches)).toBeGreaterThan(reports.length / 2);
   });
 
@@ -54,8 +56,9 @@ describe('the simulation finds', () => {
     expectReplayable(failure, 'memory');
   });
 
-  test.for(Object.entries(PLANTED_BATCH_BUGS))('%s', async ([, bug]) => {
-    const failure = await firstFailure(BATCH_SEEDS_TO_FIND, () => [memoryHome(), bug()]);
+  const rare = { ...PLANTED_BATCH_BUGS, ...PLANTED_RESEND_BUGS };
+  test.for(Object.entries(rare))('%s', async ([, bug]) => {
+    const failure = await firstFailure(RARE_SEEDS_TO_FIND, () => [memoryHome(), bug()]);
     expectReplayable(failure, 'memory');
   });
 

@@ -1,6 +1,6 @@
 /** What delivery has made durable: followed change by change, and held against the store's own books. */
 import { type HandlerChange, isHandlerChange } from '../../src/state/handler-store.ts';
-import type { ResendChange } from '../../src/state/resend-store.ts';
+import { isResendChange, type ResendChange } from '../../src/state/resend-store.ts';
 import { isSettlementChange, type SettlementChange } from '../../src/state/settlement-store.ts';
 import type {
   Cursor,
@@ -19,8 +19,10 @@ import { failedAgain, type Lane, laneOfFirst, newLane } from './simulation-lane.
 import type { LogCheck } from './simulation-log-check.ts';
 import { HandedOver } from './simulation-hand-over.ts';
 import { SimulatedHolds } from './simulation-holds.ts';
+import { SentAgain } from './simulation-resends.ts';
 import { require, Violation } from './simulation-log-check.ts';
 import type { SampleRow } from './binlog-events.ts';
+import type { OutgoingEvent } from '../../src/deliver/callback/sender.ts';
 import type { LowWaterMark, StoredRecord } from '../../src/log/change-log.ts';
 
 /** What a callback selects, as the model sees it. */
@@ -66,6 +68,7 @@ export class Books {
   readonly holds = new SimulatedHolds();
   readonly handedOver = new HandedOver();
   readonly ends = new ToldEnds();
+  readonly resends = new SentAgain();
   readonly #log: LogCheck;
   readonly #selections: ReadonlyMap<string, CallbackSelection>;
   readonly #progress = new Map<string, Progress>();
@@ -157,6 +160,14 @@ export class Books {
     return keys
       .map((key) => this.#lanes.get(`${callback} ${topic} ${key}`))
       .find((lane) => lane?.offsets.includes(record.offset) === true);
+  }
+
+  /** Of its own events: what is handed over comes by a lane, which may begin while a resend holds its key. */
+  requireNoLane(callback: string, { topic, key, table, id, operation }: OutgoingEvent): void {
+    const keyless = `${operation === 't' ? '!' : '~'}${table}`;
+    const lane = this.#lanes.get(`${callback} ${topic} ${key ?? keyless}`);
+    require(lane === undefined || handOverOf(topic) !== null, 'G3', () =>
+      `${id} is sent again although its key has a lane`);
   }
 
   /** What became of an event that was not delivered, and that is durable. */
@@ -251,8 +262,8 @@ export class Books {
         progress.beyond = change.beyond;
       } else if (change.type === 'callback-gone' || change.type === 'callback-waits') {
         this.holds.committed(change);
-      } else if (change.type === 'resend-delivered' || change.type === 'resend-failed') {
-        throw new Violation('G6: nobody asked for a resend');
+      } else if (isResendChange(change)) {
+        this.resends.committed(change);
       } else if (isHandlerChange(change)) {
         throw new Violation('G6: no handler runs in the process');
       } else if (isSettlementChange(change)) {
@@ -385,6 +396,7 @@ export class Books {
 
   #end({ callback, topic }: LaneKey, { partition, offset }: Place, fate: Fate): void {
     this.#fates.set(`${callback} ${topic}/${partition}@${offset}`, fate);
+    if (fate === 'dead') this.resends.died();
   }
 
   #verifyCursor(cursor: Cursor): void {

@@ -9,7 +9,7 @@ import type { HistoryShape } from './simulation-history.ts';
 import { type BatchPlan, batchPlan } from './simulation-batches.ts';
 import type { AsyncPlan } from './simulation-completions.ts';
 import type { ReceiverShape } from './simulation-receiver.ts';
-import type { Dice } from './workload-random.ts';
+import { Dice, seededRandom } from './workload-random.ts';
 
 export interface CallbackPlan extends CallbackSelection {
   readonly operations: readonly Operation[];
@@ -41,17 +41,27 @@ const TABLES = ['shop.orders', 'shop.items', 'shop.audit.log'];
 const ROWS: readonly Operation[] = ['insert', 'update', 'delete'];
 const ALL: readonly Operation[] = [...ROWS, 'truncate'];
 
+/** Streams beyond the sixteen of each seed. */
+export function moreDice(seed: number, stream: number): Dice {
+  return new Dice(seededRandom((seed + 1_000_000) * 16 + stream));
+}
+
 /**
  * @param ends of what events can come to, by dice of their own: the rest of a seed's plan does not depend on them
  * @param wishes of how callbacks want to be called, likewise
  * @param forms of how records are written, likewise; `waits` of who answers with 202; `batches` of who gets several events
- * in a request
+ * in a request; `deaths` of who gives up early, so that there are dead letters to be sent again
  */
 export function planOf(
   dice: Dice,
   ends: Dice,
   wishes: Dice,
-  { forms, waits, batches }: { readonly forms: Dice; readonly waits: Dice; readonly batches: Dice },
+  {
+    forms,
+    waits,
+    batches,
+    deaths,
+  }: Readonly<Record<'forms' | 'waits' | 'batches' | 'deaths', Dice>>,
 ): SimulationPlan {
   const history = {
     gtids: dice.chance(0.7),
@@ -71,6 +81,7 @@ export function planOf(
     ...{ fallback: undefined, compensate: undefined },
   }))
     .map((one) => ({ ...one, receiver: { ...one.receiver, async: asyncPlan(waits) } }))
+    .map((one) => (deaths.chance(0.25) ? givingUp(one, deaths) : one))
     .map((one) => ({ ...one, batch: batchOf(one, batches) }))
     .map((one, n, all) => handingOver(one, all.slice(n + 1), forms))
     .map((one) => (form.format === 'flat' ? withoutUpdates(one) : one));
@@ -138,6 +149,17 @@ function callback(
 function asyncPlan(dice: Dice): AsyncPlan | null {
   if (dice.chance(0.65)) return null;
   return { deadlineMs: dice.pick([500, 2_000, 4_000]), heartbeatMs: dice.pick([null, null, 400]) };
+}
+
+function givingUp<T extends Pick<CallbackPlan, 'onExhausted' | 'receiver'>>(one: T, dice: Dice): T {
+  const receiver = {
+    ...one.receiver,
+    async: null,
+    maximumAttempts: dice.pick([1, 1, 2]),
+    trouble: dice.pick([0.3, 0.6]),
+    worst: dice.between(1, 5),
+  };
+  return { ...one, onExhausted: 'dead-letter', receiver };
 }
 
 /** A request that carries several events has one answer: who answers with 202 gets each by itself. */

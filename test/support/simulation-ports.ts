@@ -123,6 +123,13 @@ export function faultyState(inner: StateStore, parts: PortParts): StateStore {
   return {
     id: inner.id,
     ...boundResends(inner),
+    dueResends: (callback, now, limit, busy) =>
+      call('dueResends', 'STATE_WRITE_FAILED', async () => {
+        const due = await inner.dueResends(callback, now, limit, busy);
+        await books.resends.verify(inner);
+        return due;
+      }),
+    nextResendAt: (callback) => read('nextResendAt', () => inner.nextResendAt(callback)),
     cursors: () => read('cursors', () => inner.cursors()),
     handedOver: () => read('handedOver', () => inner.handedOver()),
     openCursors: (cursors) =>

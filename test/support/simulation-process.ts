@@ -33,6 +33,7 @@ import {
   type SimulatedProcess,
 } from './simulation-ports.ts';
 import type { Receiver } from './simulation-receiver.ts';
+import type { SimulatedResender } from './simulation-resender.ts';
 import { SimulatedSender, SimulatedWire } from './simulation-wire.ts';
 
 /** Wrong parts, to see that the simulation finds them. Each stands where the right one would. */
@@ -68,6 +69,7 @@ export interface ProcessParts {
   /** By callback. */
   readonly receivers: ReadonlyMap<string, Receiver>;
   readonly completions: SimulatedCompletions;
+  readonly resender: SimulatedResender;
   readonly bug: PlantedBug;
   readonly clock: Clock;
   readonly random: Random;
@@ -116,7 +118,7 @@ async function deliverLeg(log: ChangeLog, large: LargeWork, parts: ProcessParts)
   const key = await state.completionKey();
   const desk = new CompletionDesk({ state, clock, key, publicUrl: 'http://simulated' });
   parts.completions.opened(ports.owner, desk);
-  return Deliver.open({
+  const deliver = await Deliver.open({
     name: CONFIG_NAME,
     ...{ log, large, clock, random },
     state,
@@ -126,6 +128,8 @@ async function deliverLeg(log: ChangeLog, large: LargeWork, parts: ProcessParts)
     acceptLostState: false,
     drainTimeoutMs: 3_000,
   });
+  parts.resender.opened(ports.owner, deliver);
+  return deliver;
 }
 
 function bugged(right: ChangeLog, { writer: wrap, log: replace }: PlantedBug): ChangeLog {

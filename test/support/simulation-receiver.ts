@@ -88,6 +88,8 @@ export class Receiver {
   #wasShut = false;
   requests = 0;
   repeats = 0;
+  /** Attempts for dead letters. */
+  resends = 0;
 
   constructor(
     name: string,
@@ -119,6 +121,10 @@ export class Receiver {
     const { now, by } = at;
     this.#processes.sending(event, attempt, by);
     this.#books.holds.requireOpen(this.name, EPOCH_MS + now, by);
+    if (event.resend === true) {
+      this.#sendingAgain(event, attempt, now);
+      return;
+    }
     if (event.handedOver !== undefined) {
       this.#books.handedOver.sending(this.name, event, attempt);
       this.#requireBudget(event, attempt);
@@ -145,6 +151,17 @@ export class Receiver {
     const due = lane?.offsets[0] === offset ? lane.nextAttemptAt : 0;
     require(due <= EPOCH_MS + now, 'retry', () =>
       `${id} is tried ${due - EPOCH_MS - now} ms early`);
+  }
+
+  /** A dead letter goes between two events of its key: those in flight are looked at where the request is made. */
+  #sendingAgain(event: OutgoingEvent, attempt: number, now: number): void {
+    if (event.handedOver === undefined) this.#requireSame(event);
+    this.#books.resends.sending(this.name, event, EPOCH_MS + now);
+    this.#books.requireNoLane(this.name, event);
+    const last = this.#attempts.get(attemptsOf(event)) ?? 0;
+    require(attempt >= last && attempt <= last + 1, 'attempts', () =>
+      `${event.id} goes again: ${last}, then ${attempt}`);
+    this.#requireBudget(event, attempt);
   }
 
   #requireNotAwaited(event: OutgoingEvent, attempt: number): void {
@@ -181,10 +198,14 @@ export class Receiver {
     const key = `${event.topic} ${keyAtReceiver(event)}`;
     const last = this.#last.get(key);
     this.requests += 1;
+    this.#attempts.set(attemptsOf(event), attempt);
+    if (event.resend === true) {
+      this.resends += 1;
+      return;
+    }
     if (last === event.offset) this.repeats += 1;
     else this.#requireOrder(event, last);
     this.#last.set(key, event.offset);
-    this.#attempts.set(attemptsOf(event), attempt);
   }
 
   #answered(event: OutgoingEvent, answer: Answer, before: BeforeAttempt): void {
@@ -211,7 +232,8 @@ export class Receiver {
   }
 
   #done(event: OutgoingEvent): void {
-    if (event.handedOver === undefined) this.#books.done(this.name, event.id);
+    if (event.resend === true) this.#books.resends.done(this.name, event);
+    else if (event.handedOver === undefined) this.#books.done(this.name, event.id);
     else this.#books.handedOver.entry(this.name, event).done = true;
   }
 
@@ -407,8 +429,9 @@ function orderKey(event: Pick<StoredRecord, 'key' | 'table' | 'operation'>): str
   return event.key ?? `${isTruncate ? '!' : '~'}${event.table}`;
 }
 
-/** What is handed over does not keep a truncate in order with the rows of its table (ADR 28). */
+/** What is handed over or sent again does not keep a truncate in order with the rows of its table (ADR 28 and 29). */
 export function keyAtReceiver(event: OutgoingEvent): string {
-  const isApart = event.handedOver !== undefined && event.operation === 't';
+  const isElsewhere = event.handedOver !== undefined || event.resend === true;
+  const isApart = isElsewhere && event.operation === 't';
   return isApart ? `!${event.table}` : orderKey(event);
 }

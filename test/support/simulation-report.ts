@@ -7,6 +7,8 @@ export interface SimulationReport {
   readonly repeats: number;
   /** Requests with several events. */
   readonly batches: number;
+  /** Attempts for dead letters. */
+  readonly resends: number;
   readonly processes: number;
 }
 

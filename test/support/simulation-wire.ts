@@ -18,12 +18,19 @@ export interface Exchange {
   readonly check?: (receiver: Receiver) => void;
 }
 
+/** An event in a request. */
+interface Flight {
+  readonly key: string;
+  readonly isTruncate: boolean;
+  readonly isResend: boolean;
+}
+
 /** Invariant: of a key one event at most is on its way, in one request or in several. */
 export class SimulatedWire {
   readonly #receiver: Receiver;
   readonly #concurrency: number;
   readonly #parts: PortParts;
-  readonly #keys = new Set<string>();
+  readonly #inFlight = new Set<Flight>();
   /** Virtual ms at which the newest attempt began. */
   #began = -Infinity;
 
@@ -35,28 +42,34 @@ export class SimulatedWire {
 
   async exchange(events: readonly OutgoingEvent[], exchange: Exchange): Promise<Outcome> {
     const { scheduler, faults, owner } = this.#parts;
-    const keys = events.map((event) => `${event.topic} ${keyAtReceiver(event)}`);
+    const flights = events.map(flightOf);
     try {
       exchange.check?.(this.#receiver);
       for (const [index, event] of events.entries()) {
-        const key = keys[index] ?? '';
         this.#receiver.sending(event, exchange.attempt, { now: scheduler.now, by: owner.name });
-        require(!this.#keys.has(key), 'G3', () => `two events of ${key} are in flight`);
-        this.#keys.add(key);
+        this.#begins(flights[index] ?? flightOf(event));
       }
-      require(this.#keys.size <= this.#concurrency, 'G7', () => `${this.#keys.size} are in flight`);
+      const { size } = this.#inFlight;
+      require(size <= this.#concurrency, 'G7', () => `${size} are in flight`);
     } catch (error) {
       faults.report(error);
       throw error;
     }
-    const alone = this.#keys.size === 1;
+    const alone = this.#inFlight.size === 1;
     const silentMs = scheduler.now - this.#began;
     this.#began = scheduler.now;
     try {
       return await this.#request(events, { ...exchange, alone, silentMs });
     } finally {
-      for (const key of keys) this.#keys.delete(key);
+      for (const flight of flights) this.#inFlight.delete(flight);
     }
+  }
+
+  #begins(flight: Flight): void {
+    const { key } = flight;
+    const beside = [...this.#inFlight].filter((one) => one.key === key && !isApart(one, flight));
+    require(beside.length === 0, 'G3', () => `two events of ${key} are in flight`);
+    this.#inFlight.add(flight);
   }
 
   #request(
@@ -109,6 +122,19 @@ export class SimulatedWire {
       });
     });
   }
+}
+
+function flightOf(event: OutgoingEvent): Flight {
+  return {
+    key: `${event.topic} ${keyAtReceiver(event)}`,
+    isTruncate: event.operation === 't',
+    isResend: event.resend === true,
+  };
+}
+
+/** A truncate does not wait for resends, nor they for it (ADR 29). */
+function isApart(one: Flight, other: Flight): boolean {
+  return (one.isTruncate && other.isResend) || (one.isResend && other.isTruncate);
 }
 
 /** A request for each event. */

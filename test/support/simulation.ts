@@ -13,9 +13,10 @@ import { LogCheck, require } from './simulation-log-check.ts';
 import { SimulatedOperator } from './simulation-operator.ts';
 import { type PlantedBug, runLegs, type Running } from './simulation-process.ts';
 import { Receiver } from './simulation-receiver.ts';
+import { SimulatedResender } from './simulation-resender.ts';
 import { SimulationFailure, type SimulationReport } from './simulation-report.ts';
 import { type Owner, Scheduler } from './simulation-scheduler.ts';
-import { planOf, type SimulationPlan } from './simulation-plan.ts';
+import { moreDice, planOf, type SimulationPlan } from './simulation-plan.ts';
 import { Dice, seededRandom } from './workload-random.ts';
 
 /** More tasks than any run needs: what comes here goes round in circles. */
@@ -64,11 +65,6 @@ export interface LogHome {
   destroy?(): Promise<void>;
 }
 
-/** Streams beyond the sixteen of each seed. */
-function moreDice(seed: number, stream: number): Dice {
-  return new Dice(seededRandom((seed + 1_000_000) * 16 + stream));
-}
-
 /** @throws SimulationFailure */
 export async function simulate(
   seed: number,
@@ -106,6 +102,7 @@ class Simulation {
   readonly #receivers: ReadonlyMap<string, Receiver>;
   readonly #state: StateStore;
   readonly #operator: SimulatedOperator;
+  readonly #resender: SimulatedResender;
   readonly #running = new Set<Running>();
   readonly #seed: number;
   /** Both legs in one process. */
@@ -130,6 +127,7 @@ class Simulation {
       forms: dice(13),
       waits: dice(14),
       batches: moreDice(seed, 0),
+      deaths: moreDice(seed, 2),
     });
     this.#dice = dice(1);
     this.#faultDice = dice(2);
@@ -159,7 +157,7 @@ class Simulation {
         }),
       ]),
     );
-    this.#operator = new SimulatedOperator({
+    const person = {
       state,
       books: this.#books,
       receivers: this.#receivers,
@@ -167,7 +165,11 @@ class Simulation {
       owner: this.#world,
       dice: dice(10),
       onViolation,
-    });
+    };
+    this.#operator = new SimulatedOperator(person);
+    const answering = this.#plan.callbacks.filter(({ receiver }) => receiver.async === null);
+    const names = answering.map(({ name }) => name);
+    this.#resender = new SimulatedResender(person, moreDice(seed, 1), names);
     this.#faults = new Faults(this.#plan.faults, {
       dice: this.#faultDice,
       scheduler: this.#scheduler,
@@ -195,6 +197,7 @@ class Simulation {
       this.#startAll();
     });
     this.#operator.begin();
+    this.#resender.begin();
     while (!this.#isDone()) {
       this.#throwViolation();
       require(await this.#scheduler.step(), 'liveness', () => 'nothing happens any more');
@@ -211,6 +214,7 @@ class Simulation {
       requests: receivers.reduce((sum, { requests }) => sum + requests, 0),
       repeats: receivers.reduce((sum, { repeats }) => sum + repeats, 0),
       batches: receivers.reduce((sum, { batches }) => sum + batches.count, 0),
+      resends: receivers.reduce((sum, { resends }) => sum + resends, 0),
       processes: this.#processes,
     };
   }
@@ -224,7 +228,8 @@ class Simulation {
     const { logCheck, books } = { logCheck: this.#logCheck, books: this.#books };
     // A history without a record makes no topic.
     const begun = books.cursors > 0 || this.#history.isEmpty;
-    return this.#calm && logCheck.complete && books.complete && begun;
+    const settled = books.complete && !books.resends.open;
+    return this.#calm && logCheck.complete && settled && begun;
   }
 
   /** Between any two tasks a process may die, be told to stop, or find another in its place. */
@@ -233,6 +238,7 @@ class Simulation {
       this.#calm = true;
       this.#faults.end();
       this.#operator.onlyRetries();
+      this.#resender.onlyResumes();
       this.#thawAll();
     }
     const [first, ...others] = [...this.#running].filter(
@@ -323,6 +329,7 @@ class Simulation {
       claimFiles: this.#claimFiles,
       receivers: this.#receivers,
       completions: this.#completions,
+      resender: this.#resender,
       bug: this.#bug,
       clock,
       random: seededRandom(this.#seed + this.#processes),
