@@ -3,6 +3,7 @@
  * `deliver/` reads it, and neither knows the other. Shapes: docs/ARCHITECTURE.md, "The event".
  */
 
+import { isUtf8 } from 'node:buffer';
 import { RowcallError } from './errors.ts';
 import { PackedRecord } from './packed-record.ts';
 
@@ -162,6 +163,10 @@ export function envelopeData(value: Uint8Array): Uint8Array {
   const end = bytes.lastIndexOf(TAIL_MARK);
   if (end < 0 || !bytes.subarray(0, 10).equals(DATA_START)) {
     throw new RowcallError('ENVELOPE_INVALID', 'A record of the log is not a change event');
+  }
+  // A receiver would put other characters in their place, and never know.
+  if (!isUtf8(bytes)) {
+    throw new RowcallError('ENVELOPE_INVALID', 'A record of the log is not UTF-8');
   }
   return bytes.subarray(1, end);
 }

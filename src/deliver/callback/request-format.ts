@@ -1,5 +1,6 @@
 /** The forms of a request: what stands in its body, and which headers say so. */
 
+import { envelopeData } from '../../change-event.ts';
 import { binaryCloudEvent, headerText, structuredCloudEvent } from './cloud-event.ts';
 import type { OutgoingEvent } from './sender.ts';
 import { batchedWebhookBody, failedOf, webhookBody, type WebhookBody } from './standard-webhook.ts';
@@ -53,7 +54,12 @@ export function batchFormat(name: BatchFormatName, pipeline: string): BatchForma
 /** The value as the default format of records has it, whatever the format of the topic; or the callback's `payload`. */
 const raw: RequestFormat = {
   contentType: 'application/json',
-  body: ({ value, data }) => [data ?? value],
+  body: ({ value, data }) => {
+    if (data !== undefined) return [data];
+    // What is no event is not one because nothing is cut out of it.
+    envelopeData(value);
+    return [value];
+  },
   headers: (event) => {
     const failed = failedOf(event);
     return [
