@@ -9,7 +9,6 @@ import { createRouter } from './capture/route/router.ts';
 import { routingHash } from './capture/route/table-rule.ts';
 import { ClaimFiles } from './claim-files.ts';
 import { CallbackSet, type LiveCallback, ORPHANED } from './callback-set.ts';
-import { changedBesideCallbacks } from './config/same.ts';
 import type { CallbackConfig, Config } from './config/schema.ts';
 import { configWarnings, drainTimeoutMs } from './config/warnings.ts';
 import { deadLetterMirror } from './dead-letter-mirror.ts';
@@ -43,6 +42,7 @@ import type { Service } from './shared/service.ts';
 import { supervise } from './shared/supervise.ts';
 import { asksForAnswer, onSettledOptions } from './settled-writer.ts';
 import { sourceServers } from './source-connection.ts';
+import { requireSameBesideCallbacks } from './reload-check.ts';
 import { watchSource } from './source-watch.ts';
 import type { Cursor, StateStore } from './state/state-store.ts';
 import { captureInTurn } from './capture-turn.ts';
@@ -114,11 +114,7 @@ export class App {
    * @throws RowcallError RESTART_NEEDED, and what a callback needs and cannot have; nothing is changed then
    */
   async reload(next: Config): Promise<void> {
-    const others = changedBesideCallbacks(this.#config, next);
-    if (others.length > 0) {
-      const text = `Only callbacks can be changed while the process runs; this file changes: ${others.join(', ')}`;
-      throw new RowcallError('RESTART_NEEDED', text);
-    }
+    requireSameBesideCallbacks(this.#config, next);
     if (this.#callbacks === null) this.#adopt(next.callbacks);
     else await this.#callbacks.reload(next.callbacks);
     if (!this.#parts.legs.deliver) return;

@@ -171,7 +171,7 @@ export const ERRORS = {
   COLUMN_TYPE_UNPROVEN: {
     retriable: false,
     exit: 3,
-    cure: 'Say in the rule of the table what the column was at the place named: columns: { types: { column: uuid | inet4 | inet6 | vector | binary | row_end | timestamp | datetime(3) … } }.',
+    cure: 'Look up which type the column had when the rows at this place were written, and write it into the rule of the table, such as tables: [{ match: shop.orders, columns: { types: { id: uuid } } }]; it may be uuid, inet4, inet6, vector, binary, row_end, timestamp, or with its digits time(3) or datetime(3). Then start again: nothing is lost.',
   },
   CHARSET_UNSUPPORTED: {
     retriable: false,

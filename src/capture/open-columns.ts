@@ -62,9 +62,13 @@ export class OpenColumns {
   async #ask(route: Route, at: FilePosition): Promise<Route> {
     if (this.#source === null) {
       const names = route.open.map(({ name }) => name).join(', ');
-      throw new RowcallError('COLUMN_TYPE_UNPROVEN', `Nobody can tell the type of ${names}`, {
-        place: `table ${route.table.name}`,
-      });
+      throw new RowcallError(
+        'COLUMN_TYPE_UNPROVEN',
+        `The binlog of MariaDB does not tell the type of ${names}, and there is no server to ask`,
+        {
+          place: `table ${route.table.name}`,
+        },
+      );
     }
     const types = await this.#source.typesOf(route.table, route.open, at);
     const settled = this.#router.settled(route, types);

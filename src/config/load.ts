@@ -20,6 +20,7 @@ import {
 import { resolvePaths } from './resolve-paths.ts';
 import { configSchema, type Config } from './schema.ts';
 import { substitute, type SubstituteSources } from './substitute.ts';
+import { utf8Text } from './utf8.ts';
 import { readYaml, type PlacedProblem, type YamlSource } from './yaml-source.ts';
 
 export interface ConfigOptions {
@@ -108,12 +109,11 @@ async function readText(file: string): Promise<string> {
     if (size > MAX_CONFIG_BYTES) {
       throw invalid([`${file} is over 4 MiB; no configuration is`], file);
     }
-    return new TextDecoder('utf-8', { fatal: true }).decode(await handle.readFile());
+    return utf8Text(await handle.readFile(), file);
   } catch (error) {
     if (error instanceof RowcallError) throw error;
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
-    const why = code === 'ERR_ENCODING_INVALID_ENCODED_DATA' ? 'it is not UTF-8' : code;
-    throw new RowcallError('CONFIG_INVALID', `Cannot read ${file}: ${why}`, {
+    throw new RowcallError('CONFIG_INVALID', `Cannot read ${file}: ${code}`, {
       place: file,
       cure: 'Name the configuration file with -c FILE.',
       cause: error,

@@ -22,23 +22,32 @@ export class RunToken {
   /** @throws RowcallError STATE_UNUSABLE */
   static async write(file: string): Promise<RunToken> {
     const made = new RunToken(file, randomBytes(32).toString('hex'));
-    const draft = `${file}.${process.pid}`;
-    try {
-      await rm(draft, { force: true });
-      await writeFile(draft, `${made.token}\n`, { mode: 0o600, flag: 'wx' });
-      await rename(draft, file);
-    } catch (cause) {
-      throw new RowcallError('STATE_UNUSABLE', 'The token of this run cannot be written', {
-        place: file,
-        cause,
-      });
-    }
+    await made.#write([made.token]);
     return made;
   }
 
   private constructor(file: string, token: string) {
     this.#file = file;
     this.token = token;
+  }
+
+  /** Where it is asked, for commands that cannot know: of `admin.listen` with port 0. @throws RowcallError STATE_UNUSABLE */
+  async tellAddress(address: string): Promise<void> {
+    await this.#write([this.token, address]);
+  }
+
+  async #write(lines: readonly string[]): Promise<void> {
+    const draft = `${this.#file}.${process.pid}`;
+    try {
+      await rm(draft, { force: true });
+      await writeFile(draft, `${lines.join('\n')}\n`, { mode: 0o600, flag: 'wx' });
+      await rename(draft, this.#file);
+    } catch (cause) {
+      throw new RowcallError('STATE_UNUSABLE', 'The token of this run cannot be written', {
+        place: this.#file,
+        cause,
+      });
+    }
   }
 
   /** Another process may have written its own there meanwhile, which stays. */
@@ -49,8 +58,19 @@ export class RunToken {
 
 /** Null where there is none that this user may read. A run that was killed leaves one that is worth nothing. */
 export async function readRunToken(file: string): Promise<string | null> {
+  const [token = null] = (await readLines(file)) ?? [];
+  return token;
+}
+
+/** Where the run listens; null where it does not say, or this user may not read it. */
+export async function readRunAddress(file: string): Promise<string | null> {
+  const [, address = null] = (await readLines(file)) ?? [];
+  return address;
+}
+
+async function readLines(file: string): Promise<readonly string[] | null> {
   try {
-    return (await readFile(file, 'utf8')).trim();
+    return (await readFile(file, 'utf8')).trim().split('\n');
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? '';
     if (['ENOENT', 'EACCES', 'EPERM'].includes(code)) return null;

@@ -71,6 +71,7 @@ export class AdminServer implements Service {
     const server = await this.#build(own);
     try {
       const address = await listen(server, host, port);
+      if (port === 0) await own?.tellAddress(address);
       logger.info({ address }, 'Metrics and health are served');
       await aborted(signal);
     } finally {

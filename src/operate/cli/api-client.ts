@@ -8,7 +8,7 @@ import type { Config } from '../../config/schema.ts';
 import { ERRORS } from '../../error-table.ts';
 import { type ErrorCode, RowcallError } from '../../errors.ts';
 import { problemSchema } from '../admin/problem.ts';
-import { readRunToken, runTokenFile, USER_HEADER } from '../admin/run-token.ts';
+import { readRunAddress, readRunToken, runTokenFile, USER_HEADER } from '../admin/run-token.ts';
 import type { CliIo } from './io.ts';
 import { type ServerSentEvent, serverSentEvents } from './server-sent-events.ts';
 
@@ -67,9 +67,11 @@ export class ApiClient {
     }
     const file = runTokenFile(config);
     const own = token === undefined ? await readRunToken(file) : null;
+    const url = await adminUrl(config);
+    if (url === null) throw portUnknown(file);
     return own === null
-      ? new ApiClient(urlOf(config), token ?? tokenOf(config))
-      : new ApiClient(urlOf(config), own, file);
+      ? new ApiClient(url, token ?? tokenOf(config))
+      : new ApiClient(url, own, file);
   }
 
   /** @throws RowcallError DAEMON_UNREACHABLE; with the code of the problem that was answered */
@@ -192,8 +194,28 @@ export async function* pages<T extends z.ZodType>(
   }
 }
 
-function urlOf({ admin: { listen } }: Config): string {
-  const { host, port } = listen;
+/** Where the daemon of this configuration is asked; null with port 0, where no run says which port it was given. */
+export async function adminUrl(config: Config): Promise<string | null> {
+  const { host, port } = config.admin.listen;
+  if (port === 0) {
+    const told = await readRunAddress(runTokenFile(config));
+    return told === null ? null : urlOf({ host, port: Number(new URL(told).port) });
+  }
+  return urlOf({ host, port });
+}
+
+function portUnknown(file: string): RowcallError {
+  return new RowcallError(
+    'DAEMON_UNREACHABLE',
+    'admin.listen has port 0, and no run says which port it was given',
+    {
+      place: file,
+      cure: 'Start rowcall run or deliver, ask as the user that runs it, or give --url with the address in the first lines of its log.',
+    },
+  );
+}
+
+function urlOf({ host, port }: Config['admin']['listen']): string {
   // Who listens on every address is asked on this machine's own.
   const own = { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host;
   return `http://${own.includes(':') ? `[${own}]` : own}:${port}`;

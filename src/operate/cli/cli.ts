@@ -10,6 +10,7 @@ import { runDaemon } from './daemon.ts';
 import { addDeadLetters } from './dead-letter-commands.ts';
 import { examine } from './doctor.ts';
 import { addEvents } from './event-commands.ts';
+import { addExamples } from './examples.ts';
 import type { CliIo } from './io.ts';
 import { actOnLanes, type LaneActionOptions } from './lane-actions.ts';
 import { listLanes, showLane } from './lanes.ts';
@@ -18,6 +19,7 @@ import { CONFIG, JSON_OPTION, positiveInteger } from './options.ts';
 import { resetPosition, type SetPositionOptions, setPosition, showPosition } from './position.ts';
 import { addSettlements } from './settlement-commands.ts';
 import { printStatus } from './status.ts';
+import { usageError } from './usage-error.ts';
 import { validate } from './validate.ts';
 
 const DRY_RUN = [
@@ -34,12 +36,19 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
     await program.parseAsync([...argv], { from: 'user' });
     return 0;
   } catch (error) {
-    // Commander has printed its own message; help and version end with 0.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    const failure = toRowcallError(error);
-    io.err(formatError(failure));
+    const isParsers = error instanceof CommanderError;
+    const refused = isParsers ? usageError(error, program, argv) : null;
+    // Help was printed, or the version; a group of commands without one of them shows its help and has done nothing.
+    if (isParsers && refused === null) return error.exitCode === 0 ? 0 : 2;
+    const failure = refused ?? toRowcallError(error);
+    io.err(argv.includes('--json') ? formatErrorJson(failure) : formatError(failure));
     return failure.exitCode;
   }
+}
+
+/** The same for a program, by the names that a problem of the API has. */
+function formatErrorJson({ code, message, place, cure }: RowcallError): string {
+  return `${JSON.stringify({ code, detail: message, place, cure })}\n`;
 }
 
 /** What, where, cure: the form in which every error reaches a person. */
@@ -51,16 +60,16 @@ export function formatError(error: RowcallError): string {
   return `${lines.join('\n')}\n`;
 }
 
-function buildProgram(io: CliIo): Command {
+/** Whole, with the help of every command. */
+export function buildProgram(io: CliIo): Command {
   const program = new Command('rowcall')
     .description(
       'Change data capture for MySQL that finishes the job: every row change is called back,\n' +
         'in order per row, with retries that survive crashes, and books that balance.',
     )
-    .configureOutput({ writeOut: io.out, writeErr: io.err })
+    .configureOutput({ writeOut: io.out, writeErr: io.err, outputError: () => undefined })
     .exitOverride()
-    .version(VERSION, '-V, --version', 'print the version')
-    .showHelpAfterError('(rowcall --help shows the commands)');
+    .version(VERSION, '-V, --version', 'print the version');
   addDaemons(program, io);
   addInspection(program, io);
   addCallbacks(program, io);
@@ -70,6 +79,7 @@ function buildProgram(io: CliIo): Command {
   addEvents(program, io);
   addPosition(program, io);
   addBinlog(program, io);
+  addExamples(program);
   return program;
 }
 

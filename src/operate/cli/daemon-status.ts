@@ -3,6 +3,7 @@
 import { request } from 'undici';
 import type { Config } from '../../config/schema.ts';
 import { captureRuns, deliveryRuns } from '../../stores.ts';
+import { adminUrl } from './api-client.ts';
 import type { MetricName } from '../observe/metric-names.ts';
 
 export interface DaemonStatus {
@@ -10,6 +11,8 @@ export interface DaemonStatus {
   readonly capture: boolean;
   /** A process delivers from the state store. */
   readonly delivery: boolean;
+  /** Where it is asked; null where nothing runs, or nobody says which port it was given. */
+  readonly admin: string | null;
   /** By callback: whether it pauses because its endpoint cannot be reached. Empty where nobody says. */
   readonly paused: ReadonlyMap<string, boolean>;
   /** How long the source will have what is needed; null where nobody says. */
@@ -35,20 +38,19 @@ const UNREAD: MetricName = 'rowcall_capture_unread_bytes';
 export async function daemonStatus(config: Config): Promise<DaemonStatus> {
   const delivery = deliveryRuns(config);
   const capture = await captureRuns(config);
-  const text = (capture || delivery ? await readMetrics(config) : null) ?? '';
+  const url = capture || delivery ? await adminUrl(config) : null;
+  const text = (await readMetrics(url)) ?? '';
   const paused = delivery ? readPaused(text) : new Map<string, boolean>();
-  return { capture, delivery, paused, binlog: capture ? readForecast(text) : null };
+  return { capture, delivery, admin: url, paused, binlog: capture ? readForecast(text) : null };
 }
 
-/** Null where nobody answers: the daemon may listen elsewhere, on port 0, or be about to begin. */
-async function readMetrics(config: Config): Promise<string | null> {
-  const { host, port } = config.admin.listen;
-  if (port === 0) return null;
-  // Who listens on every address is asked on this machine's own.
-  const own = { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host;
-  const url = `http://${own.includes(':') ? `[${own}]` : own}:${port}/metrics`;
+/** Null where nobody answers: the daemon may listen elsewhere, or be about to begin. */
+async function readMetrics(url: string | null): Promise<string | null> {
+  if (url === null) return null;
   try {
-    const { statusCode, body } = await request(url, { signal: AbortSignal.timeout(ANSWER_MS) });
+    const { statusCode, body } = await request(`${url}/metrics`, {
+      signal: AbortSignal.timeout(ANSWER_MS),
+    });
     const text = await body.text();
     return statusCode === 200 && text.length <= MAX_METRICS_CHARS ? text : null;
   } catch {

@@ -3,7 +3,7 @@
 import type { Command } from 'commander';
 import { listDeadLetters, showDeadLetter } from './dead-letters.ts';
 import type { CliIo } from './io.ts';
-import { addApiOptions, CONFIG, JSON_OPTION, positiveInteger } from './options.ts';
+import { addApiOptions, CONFIG, JSON_OPTION, positiveInteger, timeText } from './options.ts';
 import { actOnResend, listResends, resend, type ResendOptions, showResend } from './resends.ts';
 
 const LIMIT = ['--limit <n>', 'how many', positiveInteger, 50] as const;
@@ -52,8 +52,8 @@ function addResend(letters: Command, io: CliIo): void {
     .option('--table <table>', 'only of this table: schema.table')
     .option('--key <key>', 'only of this key, as dead-letters list shows it')
     .option('--cause <cause>', 'only those given up because of: endpoint, or system')
-    .option('--from <time>', 'only those given up then or later (RFC 3339)')
-    .option('--to <time>', 'only those given up before (RFC 3339)')
+    .option('--from <time>', 'only those given up then or later (RFC 3339)', timeText)
+    .option('--to <time>', 'only those given up before (RFC 3339)', timeText)
     .option('--dry-run', 'count only')
     .option('--yes', 'send them without asking')
     .option('--reason <text>', 'why; for the audit log')

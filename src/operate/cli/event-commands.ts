@@ -5,7 +5,7 @@ import { type AuditOptions, printAudit } from './audit.ts';
 import { type CompletionsOptions, listCompletions } from './completions.ts';
 import { explainEvent, findEvents, type FindOptions, showEvent } from './events.ts';
 import type { CliIo } from './io.ts';
-import { addApiOptions, positiveInteger } from './options.ts';
+import { addApiOptions, positiveInteger, timeText } from './options.ts';
 import { tailEvents, type TailOptions } from './tail.ts';
 
 const EVENTS_HELP = `
@@ -31,8 +31,8 @@ export function addEvents(program: Command, io: CliIo): void {
     .option('--gtid <gtid>', 'events of this transaction')
     .option('--table <table>', 'events of this table: schema.table')
     .option('--key <key>', 'events of this key, as it stands in the log: \'{"id":1}\'')
-    .option('--from <time>', 'committed then or later (RFC 3339)')
-    .option('--to <time>', 'committed before (RFC 3339)')
+    .option('--from <time>', 'committed then or later (RFC 3339)', timeText)
+    .option('--to <time>', 'committed before (RFC 3339)', timeText)
     .option('--limit <n>', 'how many', positiveInteger, 50)
     .addHelpText('after', EVENTS_HELP)
     .action((id: string | undefined, options: FindOptions) =>

@@ -1,6 +1,7 @@
 /** Options that several commands have. */
 
 import { type Command, InvalidArgumentError } from 'commander';
+import { parseTimestamp } from '../../config/timestamp.ts';
 
 export const CONFIG = ['-c, --config <file>', 'configuration file (YAML)'] as const;
 export const JSON_OPTION = ['--json', 'print JSON for a program'] as const;
@@ -23,4 +24,10 @@ export function positiveInteger(text: string): number {
     throw new InvalidArgumentError('It must be a whole number from 1.');
   }
   return value;
+}
+
+/** As it is written, which the API reads. */
+export function timeText(text: string): string {
+  if (parseTimestamp(text) !== null) return text;
+  throw new InvalidArgumentError('Write it with date and zone, such as 2026-01-31T08:00:00Z.');
 }

@@ -51,7 +51,7 @@ export async function printStatus(
         checkpoint === null
           ? null
           : { checkpoint, binlog: binlogStatus(checkpoint, daemon.binlog) };
-      const running = { capture: daemon.capture, delivery: daemon.delivery };
+      const running = { capture: daemon.capture, delivery: daemon.delivery, admin: daemon.admin };
       const { type } = config.log;
       const logged = {
         type,
@@ -65,6 +65,7 @@ export async function printStatus(
       return;
     }
     io.out(`${config.name}\n  running  ${running(daemon)}\n  capture  ${placeOf(checkpoint)}\n`);
+    if (daemon.admin !== null) io.out(`  admin    ${daemon.admin}\n`);
     io.out(`  log      ${describeLog(config.log, usage)}, ${count(topics.length, 'topic')}\n`);
     if (checkpoint !== null) io.out(`  binlog   ${describeBinlog(checkpoint, daemon.binlog)}\n`);
     if (config.log.type === 'kafka') io.out(`  active   ${connector?.client ?? 'no connector'}\n`);

@@ -111,7 +111,7 @@ function unproven(
   const names = columns.map((column) => `${column.name} (${listed(column)})`).join(', ');
   return new RowcallError(
     'COLUMN_TYPE_UNPROVEN',
-    `The binlog of MariaDB does not tell the type of ${names}, and the server cannot tell what it was: ${what}`,
+    `The binlog of MariaDB writes the same for ${names}, and the server cannot tell which one it was when these rows were written: ${what}`,
     { place: `${formatPlace(at)}, table ${table.name}`, ...cure },
   );
 }

@@ -33,6 +33,8 @@ export type WantedGtids =
   | { readonly kind: 'mariadb'; readonly gtids: readonly MariadbGtid[] };
 
 const TIME = /^\d{4}-\d{2}-\d{2}(?:[Tt ]|$)/;
+/** Would be the byte 0 of a file `10`. */
+const CLOCK = /^\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:[Zz]|[+-]\d{2}:\d{2})?$/;
 const ZONED = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:[Zz]|[+-]\d{2}:\d{2})$/;
 
 /**
@@ -47,6 +49,10 @@ export function parseBound(text: string, option: string): Bound {
     if (ZONED.test(text) && !Number.isNaN(ms)) return { type: 'time', ms };
     throw usage(`${option} ${text} is no time with a zone`, 'Write 2026-11-21T13:00:00Z.');
   }
+  if (CLOCK.test(text)) {
+    const cure = 'Write a time with its date and zone, such as 2026-11-21T13:00:00Z.';
+    throw usage(`${option} ${text} is a time without its date`, cure);
+  }
   if (/^\d+$/.test(text)) return { type: 'place', file: null, position: position(text, option) };
   const [, file, at] = /^(.+):(\d+)$/.exec(text) ?? [];
   if (file === undefined || at === undefined) {
@@ -58,7 +64,10 @@ export function parseBound(text: string, option: string): Bound {
 function position(text: string, option: string): number {
   const value = Number(text);
   if (Number.isSafeInteger(value) && value >= FIRST_POSITION) return value;
-  throw usage(`${option} ${text}: the first event stands at ${FIRST_POSITION}`, 'Name a place.');
+  throw usage(
+    `${option} ${text}: the first event stands at ${FIRST_POSITION}`,
+    'Name a place as FILE:POSITION, such as binlog.000042:157, or a time, such as 2026-11-21T13:00:00Z.',
+  );
 }
 
 function usage(message: string, cure: string): RowcallError {

@@ -3,6 +3,9 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { stringify } from 'yaml';
+import { loadConfig } from '../../../../src/config/load.ts';
+import { adminUrl } from '../../../../src/operate/cli/api-client.ts';
+import { readRunToken } from '../../../../src/operate/admin/run-token.ts';
 import { runCli } from '../../../../src/operate/cli/cli.ts';
 import { adminConfig, type AdminScene, openAdmin } from '../../../support/admin-api.ts';
 import { type CommandOutput, gather } from '../../../support/cli.ts';
@@ -62,7 +65,7 @@ it('without any token configured, commands of the same user ask the daemon of th
 
 it('its token stands in a file that nobody else may read, and goes with the daemon', async () => {
   expect(statSync(tokenFile).mode & 0o777).toBe(0o600);
-  expect(readFileSync(tokenFile, 'utf8')).toMatch(/^[0-9a-f]{64}\n$/);
+  expect(readFileSync(tokenFile, 'utf8')).toMatch(/^[0-9a-f]{64}\n/);
   await close();
   expect(existsSync(tokenFile)).toBe(false);
   const gone = await callbacks('versions', 'mail');
@@ -86,7 +89,7 @@ it('it is told to no address but that of the configuration', async () => {
 });
 
 it('who may ask by it may not take a name that is none', async () => {
-  const token = readFileSync(tokenFile, 'utf8').trim();
+  const token = (await readRunToken(tokenFile)) ?? '';
   for (const user of ['%E0%A4%A', 'x'.repeat(300)]) {
     const headers = { 'rowcall-user': user };
     const json = { reason: 'why' };
@@ -95,4 +98,15 @@ it('who may ask by it may not take a name that is none', async () => {
   }
   const actors = (await scene.state.audit({ limit: 10 })).map(({ actor }) => actor);
   expect(actors).toEqual(['cli:unnamed', 'cli:unnamed']);
+});
+
+it('with port 0 commands find the port that the run was given, and the status shows it', async () => {
+  writeConfig('127.0.0.1:0');
+  expect(await callbacks('versions', 'mail')).toMatchObject({ code: 2 });
+  const made = await callbacks('register', join(folder, 'mail.yaml'), '--reason', 'new');
+  expect(made).toMatchObject({ code: 0, err: '' });
+  expect(await adminUrl(await loadConfig(config, {}))).toBe(scene.url);
+  await close();
+  const gone = await callbacks('versions', 'mail');
+  expect(gone.err).toMatch(/^error DAEMON_UNREACHABLE: admin\.listen has port 0/);
 });
