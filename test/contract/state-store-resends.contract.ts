@@ -207,6 +207,50 @@ export function describeResends(
       expect(await books(id)).toMatchObject({ state: 'done', delivered: count });
     });
 
+    test('10,001 that had failed for all times go, as many as were counted, also those that fail once more', async () => {
+      const count = 10_001;
+      const changes: StateChange[] = [];
+      for (let offset = 0; offset < count; offset += 1) {
+        const attempts = 1 + (offset % 25);
+        const nextAttemptAt = 1_000 + ((offset * 7_919) % 604_800_000);
+        const failure = { ...FAILURE, attempts, usedAttempts: attempts, nextAttemptAt };
+        changes.push(deadAtOnce(`k${offset % 3_000}`, offset, failure), matched(offset));
+      }
+      await state.commit(changes);
+      let counted = 0;
+      let upTo = 0;
+      for (let next: number | null = 0; next !== null;) {
+        const filter = { callback: CALLBACK };
+        const part = await state.countDeadLetters({ filter, afterId: next });
+        counted += part.count;
+        [upTo, next] = [part.last, part.next];
+      }
+      expect(counted).toBe(count);
+      const { id } = await many(upTo, counted);
+      // Those that die meanwhile are not among those that were counted.
+      await state.commit([deadAtOnce('later', count), matched(count)]);
+      const failedOnce = new Set<number>();
+      for (let nowMs = 0; (await state.resend(id)).resend.state === 'running'; nowMs += 60_000) {
+        const found = await due(nowMs);
+        await state.commit(
+          found.map((letter) => {
+            if (letter % 3 !== 0 || failedOnce.has(letter)) return delivered(id, letter);
+            failedOnce.add(letter);
+            const nextAttemptAt = nowMs + ((letter * 31) % 900_000);
+            const change = failed(id, letter, false);
+            return 'failure' in change
+              ? { ...change, failure: { ...FAILURE, nextAttemptAt } }
+              : change;
+          }),
+        );
+      }
+      expect(failedOnce.size).toBe(Math.floor(count / 3));
+      expect(await books(id)).toEqual({
+        ...{ state: 'done', waiting: 0, delivered: count, failed: 0, cancelled: 0 },
+      });
+      expect(await state.deadLetters({ limit: 9 })).toMatchObject([{ id: count + 1 }]);
+    });
+
     test('is looked through by every part of the filter', async () => {
       await die('a', 'b', 'a');
       await state.commit([

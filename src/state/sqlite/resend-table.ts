@@ -113,16 +113,19 @@ export class ResendTable {
 
   due(callback: string, nowMs: number, limit: number, busy: ReadonlySet<number>): DueResend[] {
     const due: DueResend[] = [];
+    const laned: number[] = [];
     let bytes = 0;
     for (const job of this.#sql.running.all(callback)) {
+      if (due.length >= limit || bytes >= DUE_BYTES) break;
       this.#takeMore(job, nowMs);
       const most = limit + busy.size + PASSED_AT_ONCE;
-      for (const row of this.#sql.due.all(numberOf(job, 'id'), nowMs, most)) {
+      // Row by row: a look for one or two reads no more than these, however many wait.
+      for (const row of this.#sql.due.iterate(numberOf(job, 'id'), nowMs, most)) {
         const id = numberOf(row, 'dead_letter');
         if (busy.has(id)) continue;
-        if (due.length >= limit || bytes >= DUE_BYTES) return due;
+        if (due.length >= limit || bytes >= DUE_BYTES) break;
         if (numberOf(row, 'laned') === 1) {
-          this.#sql.postpone.run(nowMs + LANED_AGAIN_MS, id);
+          laned.push(id);
           continue;
         }
         const one = this.#dueOf(row, job);
@@ -130,6 +133,8 @@ export class ResendTable {
         due.push(one);
       }
     }
+    // Not while the rows are read: a row that moves in its index could be met again.
+    for (const id of laned) this.#sql.postpone.run(nowMs + LANED_AGAIN_MS, id);
     return due;
   }
 
