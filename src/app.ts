@@ -26,6 +26,8 @@ import type { CompletionDesk } from './deliver/completion/completion-desk.ts';
 import { DeliverInTurn } from './deliver/deliver-in-turn.ts';
 import { openCursors } from './deliver/intake/open-cursors.ts';
 import { RowcallError } from './errors.ts';
+import { replayCallback, replayConfig } from './replay-callback.ts';
+import { Replays } from './replays.ts';
 import { httpCallback } from './http-callback.ts';
 import { type ChangeLog, REMOVED_CONSUMER } from './log/change-log.ts';
 import { formatLogFinding, requireUsableLog } from './log/finding.ts';
@@ -44,6 +46,7 @@ import { asksForAnswer, onSettledOptions } from './settled-writer.ts';
 import { sourceServers } from './source-connection.ts';
 import { requireSameBesideCallbacks } from './reload-check.ts';
 import { watchSource } from './source-watch.ts';
+import { withoutReplays } from './state/replay-store.ts';
 import type { Cursor, StateStore } from './state/state-store.ts';
 import { captureInTurn } from './capture-turn.ts';
 import { checkLog, dispatcherMembership, openDispatcherState, openLog } from './stores.ts';
@@ -54,6 +57,12 @@ interface DeliveryStores {
   readonly state: StateStore;
   /** Null where no callback is asynchronous. */
   readonly desk: CompletionDesk | null;
+}
+
+/** Who is called back. */
+interface Called {
+  readonly set: CallbackSet;
+  readonly replays: Replays;
 }
 
 /** Which legs this process runs. */
@@ -156,7 +165,11 @@ export class App {
         state,
         ...(callbacks === null
           ? {}
-          : { callbacks: callbacks.set, tokenFile: runTokenFile(this.#config) }),
+          : {
+              callbacks: callbacks.set,
+              replays: callbacks.replays,
+              tokenFile: runTokenFile(this.#config),
+            }),
         clock,
         logger,
         log,
@@ -176,6 +189,7 @@ export class App {
     if (completions !== null) services.push(completions);
     if (mirror !== null) services.push(mirror);
     if (deliver !== null) services.push(deliver);
+    if (callbacks !== null) services.push(callbacks.replays);
     if (capture !== null) services.push(capture);
     await supervise(services, signal, {
       clock,
@@ -201,7 +215,7 @@ export class App {
     log: ChangeLog,
     state: StateStore,
     signal: AbortSignal,
-  ): Promise<DeliveryStores & { readonly set: CallbackSet }> {
+  ): Promise<DeliveryStores & Called> {
     const cursors = await state.cursors();
     await this.#proveLog(log, cursors, signal);
     const { clock, logger } = this.#parts;
@@ -221,17 +235,27 @@ export class App {
     // Called no more, they are waited for all the same: whoever took one out by mistake has lost nothing.
     const known = (name: string): boolean =>
       callbacks.get(name) !== undefined || callbacks.isRemoving(name);
-    const orphaned = cursors.map(({ callback }) => callback).filter((name) => !known(name));
+    const orphaned = withoutReplays(cursors)
+      .map(({ callback }) => callback)
+      .filter((name) => !known(name));
     if (orphaned.length > 0) logger.warn({ callbacks: [...new Set(orphaned)] }, ORPHANED);
-    return { log, state, desk, set: callbacks };
+    const replays = new Replays({
+      ...{ state, log, callbacks, clock, logger, logKeeps: this.#config.log.type === 'embedded' },
+      build: async ({ config, version }, replay) => {
+        const repeated = { config: replayConfig(config, replay), version };
+        return replayCallback(await this.#buildCallback(repeated, null), replay);
+      },
+    });
+    return { log, state, desk, set: callbacks, replays };
   }
 
   #attach(
-    { set, ...stores }: DeliveryStores & { readonly set: CallbackSet },
+    { set, replays, ...stores }: DeliveryStores & Called,
     large: LargeWork,
     signal: AbortSignal,
   ): Promise<Deliver | DeliverInTurn> {
-    const leg = this.#buildDeliver({ ...stores, callbacks: set, large });
+    const leg = this.#buildDeliver({ ...stores, callbacks: set, replays, large });
+    replays.attach(leg);
     return abortable(set.attach(leg), signal);
   }
 
@@ -291,16 +315,20 @@ export class App {
   }
 
   async #buildDeliver(
-    parts: DeliveryStores & { readonly callbacks: CallbackSet; readonly large: LargeWork },
+    parts: DeliveryStores & {
+      readonly callbacks: CallbackSet;
+      readonly replays: Replays;
+      readonly large: LargeWork;
+    },
   ): Promise<Deliver | DeliverInTurn> {
-    const { log, state, callbacks, large, desk } = parts;
+    const { log, state, callbacks, replays, large, desk } = parts;
     const { clock, random, logger, acceptLostState } = this.#parts;
     const make = async (): Promise<Deliver> =>
       Deliver.open({
         name: this.#config.name,
         log,
         state,
-        callbacks: await callbacks.options(),
+        callbacks: [...(await callbacks.options()), ...(await replays.options())],
         large,
         ...(desk === null ? {} : { desk }),
         clock: this.#steady,

@@ -150,4 +150,40 @@ export const ASKED_ERRORS = {
     http: 409,
     cure: 'Count again (dry_run), look at them, and resend what is counted then.',
   },
+  REPLAY_UNKNOWN: {
+    retriable: false,
+    exit: 2,
+    http: 404,
+    cure: 'rowcall replay list, or GET /v1/replays, lists them.',
+  },
+  REPLAY_RUNNING: {
+    retriable: false,
+    exit: 2,
+    http: 409,
+    cure: 'Of a callback one replay runs at a time: wait for it, or cancel it with rowcall replay cancel.',
+  },
+  REPLAY_ENDED: {
+    retriable: false,
+    exit: 2,
+    http: 409,
+    cure: 'Start a new one; rowcall replay show tells how far this one came.',
+  },
+  REPLAY_REFUSED: {
+    retriable: false,
+    exit: 2,
+    http: 409,
+    cure: 'docs/REPLAY.md tells what cannot be replayed, and what to do instead.',
+  },
+  REPLAY_GONE: {
+    retriable: false,
+    exit: 2,
+    http: 409,
+    cure: 'Events that were asked for are in the log no more. Say --allow-missing (allow_missing) to replay those that are left.',
+  },
+  REPLAY_STALE: {
+    retriable: false,
+    exit: 2,
+    http: 409,
+    cure: 'Ask for a plan again (dry_run), and start with its ranges.',
+  },
 } as const satisfies Record<string, ErrorRow>;

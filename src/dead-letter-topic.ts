@@ -3,9 +3,14 @@
 /** How such a topic's name ends. */
 export const DEAD_LETTERS = '.dead-letters';
 
-/** @param name the configuration's; neither it nor a callback's name has a dot, so that no two share a topic */
+/**
+ * Those of a replay (`<callback>.replay-<id>`) stand with those of its callback.
+ *
+ * @param name the configuration's; neither it nor a callback's name has a dot, so that no two callbacks share a topic
+ */
 export function deadLetterTopic(name: string, callback: string): string {
-  return `${name}.${callback}${DEAD_LETTERS}`;
+  const [own = callback] = callback.split('.', 1);
+  return `${name}.${own}${DEAD_LETTERS}`;
 }
 
 /** Whether it is kept for the dead letters of a callback, of whatever name: then no table has it, and no callback reads it. */

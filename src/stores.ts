@@ -16,6 +16,7 @@ import { ProcessLock } from './shared/process-lock.ts';
 import { STATE_FILE } from './state/sqlite/database.ts';
 import { openSqliteState } from './state/sqlite/sqlite-state.ts';
 import { openThreadedState } from './state/sqlite/threaded-state.ts';
+import { withoutReplays } from './state/replay-store.ts';
 import type { Cursor, StateStore } from './state/state-store.ts';
 
 export interface StoreParts {
@@ -121,7 +122,8 @@ export async function checkLog(
   const settings = config.log;
   if (settings.type === 'embedded') return [];
   const stores = await kafkaStores();
-  return stores.checkKafka({ ...config, log: settings }, log, cursors, nowMs);
+  // What a replay asks for is proven when it begins, and ends that alone.
+  return stores.checkKafka({ ...config, log: settings }, log, withoutReplays(cursors), nowMs);
 }
 
 /** Whether a process captures into the log now. @throws RowcallError LOG_UNUSABLE */

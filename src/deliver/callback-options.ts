@@ -2,6 +2,7 @@
 
 import type { Operation } from '../change-event.ts';
 import type { PayloadText } from '../expression/payload.ts';
+import type { Replay } from '../state/replay-store.ts';
 import type { Sender } from './callback/sender.ts';
 import type { AttemptsInFlight } from './completion/attempts-in-flight.ts';
 import type { StatusPoller } from './completion/awaited-worker.ts';
@@ -74,4 +75,6 @@ export interface CallbackOptions {
   /** What is written back of each event that is settled. */
   readonly onSettled?: OnSettledOptions | undefined;
   readonly async?: AsyncOptions | undefined;
+  /** Of a replay: what it is, and of which callback; `name` is its own. */
+  readonly replay?: Pick<Replay, 'id' | 'callback' | 'filter' | 'ranges'> | undefined;
 }

@@ -6,11 +6,13 @@ import { present } from '../shared/assert.ts';
 import type { Clock, Random } from '../shared/clock.ts';
 import type { LargeWork } from '../shared/large-work.ts';
 import type { Logger } from '../shared/logger.ts';
+import { rangeOf } from '../state/replay-store.ts';
 import type { Asked, CallbackHold, Cursor, StateStore } from '../state/state-store.ts';
 import type { CallbackOptions } from './callback-options.ts';
 import type { Appended } from './intake/appended.ts';
 import { Feed } from './intake/feed.ts';
 import type { Fetcher } from './intake/fetcher.ts';
+import { type EndOf, fetchUpTo, followUpTo } from './intake/replay-range.ts';
 import type { Follower, Tail } from './intake/tail.ts';
 import { AwaitedWorker } from './completion/awaited-worker.ts';
 import type { CompletionDesk } from './completion/completion-desk.ts';
@@ -22,9 +24,11 @@ import type { HandlerTurns } from './lane/handler-turns.ts';
 import type { HandingOver, HandOvers } from './lane/hand-overs.ts';
 import { LaneIndex } from './lane/lane-index.ts';
 import { LaneWorker } from './lane/lane-worker.ts';
+import type { SharedEndpoints } from './lane/shared-endpoint.ts';
 import type { Turns } from './lane/turns.ts';
 import { ResendWorker } from './lane/resends.ts';
 import { Matcher } from './match/matcher.ts';
+import { ReplayMatcher } from './match/replay-matcher.ts';
 import { Progress } from './settle/progress.ts';
 import { SettlementWorker } from './settle/settlement-worker.ts';
 import { Settlements, type SettlementsSnapshot } from './settle/settlements.ts';
@@ -34,13 +38,14 @@ export interface RunnerParts {
   readonly log: ChangeLog;
   readonly state: StateStore;
   readonly settler: Settler;
-  readonly fetcher: Fetcher;
+  readonly fetcher: Pick<Fetcher, 'read'>;
   readonly tail: Tail;
   readonly appended: Appended;
   readonly large: LargeWork;
   /** Where receivers tell the ends of events; absent where nothing can be told. */
   readonly desk?: CompletionDesk | undefined;
   readonly turns: Turns;
+  readonly endpoints: SharedEndpoints;
   readonly handOvers: HandOvers;
   readonly handlers: HandlerTurns;
   readonly clock: Clock;
@@ -60,6 +65,8 @@ export interface PartitionSnapshot {
   readonly next: number;
   /** Why this partition is not read any more; null while it is. */
   readonly stopped: string | null;
+  /** Of a replay: where it ends. */
+  readonly until?: number;
 }
 
 export interface CallbackSnapshot {
@@ -110,6 +117,23 @@ function whereRoom(handingOver: HandingOver, settlements: Settlements | null): H
   return { ...handingOver, hasRoom: () => settlements.hasRoom && handingOver.hasRoom() };
 }
 
+function matcherOf(options: CallbackOptions): Pick<Matcher, 'take'> {
+  const { replay } = options;
+  return replay === undefined ? new Matcher(options) : new ReplayMatcher(options, replay.filter);
+}
+
+/** Of a replay: its part of the log, as if there were no more. */
+function readsOf(
+  { replay }: CallbackOptions,
+  { fetcher, tail }: Pick<RunnerParts, 'fetcher' | 'tail'>,
+  signal: AbortSignal,
+): { readonly fetcher: Pick<Fetcher, 'read'>; readonly tail: Follower } {
+  const follower = tail.within(signal);
+  if (replay === undefined) return { fetcher, tail: follower };
+  const endOf: EndOf = (at) => rangeOf(replay, at)?.to ?? 0;
+  return { fetcher: fetchUpTo(fetcher, endOf), tail: followUpTo(follower, endOf, signal) };
+}
+
 /**
  * Invariant: a partition's feed is made from a saved cursor, and once per runner; a callback has one runner at a time, and
  * the next one begins when the one before has retired. A partition that cannot be
@@ -121,7 +145,7 @@ export class CallbackRunner {
     readonly tail: Follower;
     readonly care: HandlerCare | null;
   };
-  readonly #matcher: Matcher;
+  readonly #matcher: Pick<Matcher, 'take'>;
   readonly #lanes: LaneIndex;
   readonly #dispatcher: Dispatcher;
   readonly #laneWorker: LaneWorker;
@@ -178,15 +202,16 @@ export class CallbackRunner {
     counters: CallbackCounters,
   ) {
     const signal = AbortSignal.any([shared.signal, this.#retiring.signal]);
-    const parts = { ...shared, signal, tail: shared.tail.within(signal) };
+    const parts = { ...shared, signal, ...readsOf(options, shared, signal) };
     this.#options = options;
     this.#parts = parts;
     this.#counters = counters;
-    this.#matcher = new Matcher(options);
+    this.#matcher = matcherOf(options);
     this.#lanes = lanes;
     this.#dispatcher = new Dispatcher({
       ...parts,
       options,
+      endpoint: shared.endpoints.of(options.replay?.callback ?? options.name),
       lanes,
       counters: this.#counters,
       onLanes: () => {
@@ -253,6 +278,11 @@ export class CallbackRunner {
 
   get name(): string {
     return this.#options.name;
+  }
+
+  /** Of a callback that gets part of the log once more; its cursors and what the log keeps for it are made elsewhere. */
+  get isReplay(): boolean {
+    return this.#options.replay !== undefined;
   }
 
   /** For whoever looks at what is stored of the callback as a whole. */
@@ -366,8 +396,15 @@ export class CallbackRunner {
         partition: progress.key.partition,
         next: progress.next,
         stopped: stopped?.message ?? null,
+        ...this.#untilOf(progress.key),
       })),
     };
+  }
+
+  #untilOf(at: Progress['key']): Pick<PartitionSnapshot, 'until'> {
+    const { replay } = this.#options;
+    const to = replay === undefined ? undefined : rangeOf(replay, at)?.to;
+    return to === undefined ? {} : { until: to };
   }
 
   #makeFeed(progress: Progress): Feed {

@@ -19,6 +19,7 @@ import { openCursors } from './intake/open-cursors.ts';
 import { Tail } from './intake/tail.ts';
 import { HandOvers } from './lane/hand-overs.ts';
 import { HandlerTurns } from './lane/handler-turns.ts';
+import { SharedEndpoints } from './lane/shared-endpoint.ts';
 import { Turns } from './lane/turns.ts';
 import { Runners } from './runners.ts';
 import { Settler } from './settle/settler.ts';
@@ -171,6 +172,7 @@ export class Deliver implements Service {
       handlers: await HandlerTurns.begin(state),
       fetcher: new Fetcher(log, clock),
       turns: new Turns(clock),
+      endpoints: new SharedEndpoints(),
       tail: this.#tail,
       appended: new Appended(log, name, { news: this.#news, signal: this.#stopping.signal }),
       signal: this.#stopping.signal,
@@ -228,7 +230,7 @@ export class Deliver implements Service {
     const { log, state, logger } = this.#parts;
     try {
       for (const runner of this.#runners?.all ?? []) {
-        await log.setLowWater(runner.name, state.id, runner.marks());
+        if (!runner.isReplay) await log.setLowWater(runner.name, state.id, runner.marks());
       }
     } catch (error) {
       if (!(error instanceof RowcallError) || !error.retriable) throw error;

@@ -107,7 +107,9 @@ export class Runners {
       const all = await abortable(log.topics(), signal);
       const topics = all.filter(({ name }) => !this.#known.has(name));
       if (topics.length === 0) return;
-      for (const runner of this.#runners.values()) await this.#open(runner, topics);
+      for (const runner of this.#runners.values()) {
+        if (!runner.isReplay) await this.#open(runner, topics);
+      }
       for (const { name } of topics) this.#known.add(name);
     });
   }

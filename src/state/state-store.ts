@@ -17,6 +17,7 @@ import type {
 } from './completion.ts';
 import type { HandlerChange, HandlerStore } from './handler-store.ts';
 import type { MirrorStore } from './mirror-store.ts';
+import type { ReplayAction, ReplayStore } from './replay-store.ts';
 import type { ResendAction, ResendChange, ResendStore } from './resend-store.ts';
 import type { SettlementAction, SettlementChange, SettlementStore } from './settlement-store.ts';
 import type { WhereaboutsStore } from './whereabouts.ts';
@@ -311,7 +312,9 @@ export interface AuditEntry extends Asked {
     | 'callback-test'
     | 'dead-letter-resend'
     | `resend-${ResendAction}`
-    | `settlement-${SettlementAction}`;
+    | `settlement-${SettlementAction}`
+    | 'callback-replay'
+    | `replay-${ReplayAction}`;
   readonly callback: string;
   readonly topic: string | null;
   readonly key: string | null;
@@ -341,7 +344,14 @@ export interface PageOf {
 }
 
 export interface StateStore
-  extends CallbackStore, HandlerStore, MirrorStore, ResendStore, SettlementStore, WhereaboutsStore {
+  extends
+    CallbackStore,
+    HandlerStore,
+    MirrorStore,
+    ReplayStore,
+    ResendStore,
+    SettlementStore,
+    WhereaboutsStore {
   /** Made with the store: tells a log whether its reader's state is still the same one. */
   readonly id: string;
 

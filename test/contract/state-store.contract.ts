@@ -10,6 +10,7 @@ import { describeExhausted } from './state-store-exhausted.contract.ts';
 import { describeHandOvers } from './state-store-hand-over.contract.ts';
 import { describeHandlers } from './state-store-handlers.contract.ts';
 import { describeHolds } from './state-store-holds.contract.ts';
+import { describeReplays } from './state-store-replays.contract.ts';
 import { describeResends } from './state-store-resends.contract.ts';
 import { describeSettlements } from './state-store-settlements.contract.ts';
 import { describeMirror } from './state-store-mirror.contract.ts';
@@ -47,6 +48,7 @@ export function describeStateStore(
     describeHandlers(make);
     describeHolds(make);
     describeCallbacks(make);
+    describeReplays(make, traits);
     describeResends(make, traits);
     describeSettlements(make, traits);
     describeMirror(make, traits);

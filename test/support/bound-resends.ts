@@ -1,12 +1,18 @@
-/** The state store's parts for mirroring, resends and settlements as a plain object, to stand in one that replaces other methods. */
+/** The state store's parts for mirroring, replays, resends and settlements as a plain object, to stand in one that replaces other methods. */
 
 import type { HandlerStore } from '../../src/state/handler-store.ts';
 import type { MirrorStore } from '../../src/state/mirror-store.ts';
+import type { ReplayStore } from '../../src/state/replay-store.ts';
 import type { ResendStore } from '../../src/state/resend-store.ts';
 import type { SettlementStore } from '../../src/state/settlement-store.ts';
 import type { WhereaboutsStore } from '../../src/state/whereabouts.ts';
 
-type Parts = HandlerStore & MirrorStore & ResendStore & SettlementStore & WhereaboutsStore;
+type Parts = HandlerStore &
+  MirrorStore &
+  ReplayStore &
+  ResendStore &
+  SettlementStore &
+  WhereaboutsStore;
 
 export function boundResends(store: Parts): Parts {
   return {
@@ -14,6 +20,13 @@ export function boundResends(store: Parts): Parts {
     unmirroredLetters: (callback, limit) => store.unmirroredLetters(callback, limit),
     countUnmirrored: () => store.countUnmirrored(),
     lettersMirrored: (ids) => store.lettersMirrored(ids),
+    startReplay: (replay, asked) => store.startReplay(replay, asked),
+    replays: (page) => store.replays(page),
+    openReplays: () => store.openReplays(),
+    replay: (id) => store.replay(id),
+    actOnReplay: (id, action, asked) => store.actOnReplay(id, action, asked),
+    finishReplay: (id, nowMs) => store.finishReplay(id, nowMs),
+    endReplay: (id, nowMs) => store.endReplay(id, nowMs),
     handlers: () => store.handlers(),
     countSettlements: (callback) => store.countSettlements(callback),
     settlementSummaries: () => store.settlementSummaries(),

@@ -9,7 +9,14 @@ import { boundedError } from './classify.ts';
 import type { ExchangeOptions } from './exchange.ts';
 import { unsendable } from './http-sender.ts';
 import type { BatchFormat } from './request-format.ts';
-import { ALWAYS, type MayGo, type Outcome, type OutgoingEvent, type Sender } from './sender.ts';
+import {
+  ALWAYS,
+  type MayGo,
+  type Outcome,
+  type OutgoingEvent,
+  type ReplayMark,
+  type Sender,
+} from './sender.ts';
 import { bodyBytes, callId, type WebhookBody } from './standard-webhook.ts';
 
 /** A request of several events. */
@@ -21,6 +28,8 @@ export interface BatchPost {
   readonly attempt: number;
   /** Its one event is a dead letter sent again. */
   readonly resend?: boolean;
+  /** Its events are sent once more; a replay has a sender of its own. */
+  readonly replay?: ReplayMark;
   /** Reads the answer to a delivery. */
   readonly reader: NonNullable<ExchangeOptions['reader']>;
 }
@@ -160,6 +169,7 @@ export class BatchSender implements Sender {
   async #post(batch: readonly Encoded[], attempt: number, signal: AbortSignal): Promise<Outcomes> {
     signal.throwIfAborted();
     const ids = batch.map(({ event }) => event.id);
+    const replay = batch[0]?.event.replay;
     let failed: ReadonlyMap<string, Outcome> = new Map();
     const all = await this.#endpoint.post(
       {
@@ -169,6 +179,7 @@ export class BatchSender implements Sender {
         body: arrayOf(batch),
         attempt,
         resend: batch.some(({ event }) => event.resend === true),
+        ...(replay === undefined ? {} : { replay }),
         reader: {
           maxBytes: maxAnswerBytes(ids.length),
           read: (body) => {

@@ -71,6 +71,8 @@ export interface HandlerContext {
   readonly metadata: Metadata;
   /** Of an event that another callback gave up: why this one gets it, and what the attempts there came to. */
   readonly handedOver?: HandedOver;
+  /** Of an event that was settled before and comes once more: the number of the replay. */
+  readonly replay?: number;
 }
 
 /**

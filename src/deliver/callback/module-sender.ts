@@ -47,10 +47,11 @@ export class ModuleSender implements Sender {
     });
     try {
       const metadata = JSON.parse(event.metadata ?? '{}') as Metadata;
-      const { handedOver } = event;
+      const { handedOver, replay } = event;
       const context = {
         ...{ signal: abort.signal, attempt, callback, metadata },
         ...(handedOver === undefined ? {} : { handedOver }),
+        ...(replay === undefined ? {} : { replay: replay.id }),
       };
       // A handler that throws before its first await, or an event that cannot be read, is a rejection like any other.
       const handled = (async () => {

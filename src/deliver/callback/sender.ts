@@ -27,12 +27,21 @@ export interface OutgoingEvent {
   readonly alone?: boolean;
   /** A dead letter that a person has sent again: the receiver is told by `rowcall-resend`. */
   readonly resend?: boolean;
+  /** It was settled before, and a person has it sent once more. */
+  readonly replay?: ReplayMark;
   /** What the callback's `payload` makes of it, or a person wrote: JSON in the place of key, images and source. */
   readonly data?: Uint8Array;
   /** The callback's `metadata`, a JSON object, the same on every attempt. */
   readonly metadata?: string;
   /** Where the end of this attempt may be told later. */
   readonly completionUrl?: string;
+}
+
+/** What a receiver can tell a replay by. */
+export interface ReplayMark {
+  readonly id: number;
+  /** The call's id is another one than at first, so that whoever de-duplicates takes the event again. */
+  readonly newIds: boolean;
 }
 
 export interface HandedOver {

@@ -3,7 +3,7 @@
 import { hash, type KeyObject } from 'node:crypto';
 import { envelopeData, eventType } from '../../change-event.ts';
 import { LARGE_EVENT_BYTES } from '../../shared/large-work.ts';
-import type { OutgoingEvent } from './sender.ts';
+import type { OutgoingEvent, ReplayMark } from './sender.ts';
 import { signatures } from './signature.ts';
 
 /** A request's body in the pieces that make it. */
@@ -38,9 +38,11 @@ export function failedOf({ handedOver }: OutgoingEvent): string | null {
 
 /**
  * The event's id, or its id as what another callback handed over: that is a call of its own, and whoever had the event
- * in another way must not take it for a repeat. No event id ends in a callback's name.
+ * in another way must not take it for a repeat. So it is of a replay, where a person wants that. No event id ends in
+ * a callback's name, or in a number behind `replay`.
  */
-export function callId({ id, handedOver }: OutgoingEvent): string {
+export function callId({ id, handedOver, replay }: OutgoingEvent): string {
+  if (replay?.newIds === true) return `${id}:replay:${replay.id}`;
   return handedOver === undefined ? id : `${id}:${handedOver.origin}:${handedOver.from}`;
 }
 
@@ -130,8 +132,17 @@ export function placeHeaders(event: OutgoingEvent): string[] {
 }
 
 /** A receiver that keeps the newest of a key by `rowcall-sequence` sees here why an older one comes. */
-export function resendHeaders({ resend }: { readonly resend?: boolean }): string[] {
-  return resend === true ? ['rowcall-resend', 'true'] : [];
+export function resendHeaders({
+  resend,
+  replay,
+}: {
+  readonly resend?: boolean;
+  readonly replay?: Pick<ReplayMark, 'id'>;
+}): string[] {
+  return [
+    ...(resend === true ? ['rowcall-resend', 'true'] : []),
+    ...(replay === undefined ? [] : ['rowcall-replay', String(replay.id)]),
+  ];
 }
 
 /** The log's offset, so written that the order of texts is the order of numbers. */

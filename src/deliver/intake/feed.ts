@@ -12,11 +12,11 @@ import type { Follower } from './tail.ts';
 
 export interface FeedParts {
   readonly progress: Progress;
-  readonly matcher: Matcher;
+  readonly matcher: Pick<Matcher, 'take'>;
   readonly dispatcher: Dispatcher;
   readonly barriers: Barriers;
   readonly settler: Settler;
-  readonly fetcher: Fetcher;
+  readonly fetcher: Pick<Fetcher, 'read'>;
   readonly tail: Follower;
 }
 

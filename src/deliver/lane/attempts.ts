@@ -8,6 +8,7 @@ import type { DueResend } from '../../state/resend-store.ts';
 import type { DueLane } from '../../state/state-store.ts';
 import type { Gate } from './gate.ts';
 import type { HandlerCare } from './handler-care.ts';
+import { keyInFlight, type SharedEndpoint } from './shared-endpoint.ts';
 import type { Turn } from './work.ts';
 
 /** Lanes use no more than this share of the concurrency, also while the fast path is idle: its next event would wait
@@ -20,6 +21,7 @@ export interface AttemptParts {
   readonly gate: Pick<Gate, 'limit' | 'begin' | 'ended' | 'probing'>;
   readonly abandon: AbortSignal;
   readonly care?: Pick<HandlerCare, 'attempt'> | null;
+  readonly endpoint?: Pick<SharedEndpoint, 'keys'>;
   /** Whether no attempt begins any more. */
   readonly isStopping: () => boolean;
 }
@@ -70,22 +72,41 @@ export class Attempts {
     try {
       const bytes = bytesToSend(event.value);
       if (bytes >= LARGE_EVENT_BYTES) turn.leave = await large.enter(bytes);
-      if (isStopping()) return null;
-      if (this.#sending >= gate.limit) return { kind: 'held' };
-      let { probing } = gate;
-      const mayGo = (): boolean => {
-        ({ probing } = gate);
-        return !isStopping() && this.#sending <= gate.limit;
-      };
-      const send = (): Promise<Outcome> =>
-        mayGo()
-          ? options.sender.send(event, attempt, abandon, mayGo)
-          : Promise.resolve({ kind: 'held' });
-      const outcome = await this.#send(() => care?.attempt(from, send, isStopping) ?? send());
-      return outcome === null ? null : gate.ended(outcome, event, { ...begun, probe: probing });
+      return await this.#alone(event, async () => {
+        if (isStopping()) return null;
+        if (this.#sending >= gate.limit) return { kind: 'held' };
+        let { probing } = gate;
+        const mayGo = (): boolean => {
+          ({ probing } = gate);
+          return !isStopping() && this.#sending <= gate.limit;
+        };
+        const send = (): Promise<Outcome> =>
+          mayGo()
+            ? options.sender.send(event, attempt, abandon, mayGo)
+            : Promise.resolve({ kind: 'held' });
+        const outcome = await this.#send(() => care?.attempt(from, send, isStopping) ?? send());
+        return outcome === null ? null : gate.ended(outcome, event, { ...begun, probe: probing });
+      });
     } finally {
       this.#inFlight -= 1;
       this.#fromLanes -= share;
+    }
+  }
+
+  /** Beside no attempt of the other one that calls this endpoint, where that sends an event of the same key. */
+  async #alone(
+    event: OutgoingEvent,
+    attempt: () => Promise<Outcome | null>,
+  ): Promise<Outcome | null> {
+    const { endpoint } = this.#parts;
+    if (endpoint === undefined) return attempt();
+    const key = keyInFlight(event);
+    const turn = endpoint.keys.enter(key);
+    try {
+      if (turn !== null) await turn;
+      return await attempt();
+    } finally {
+      endpoint.keys.leave(key);
     }
   }
 

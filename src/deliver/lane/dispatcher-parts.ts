@@ -11,6 +11,7 @@ import type { GateParts } from './gate.ts';
 import type { HandlerCare } from './handler-care.ts';
 import type { LaneIndex } from './lane-index.ts';
 import type { OutcomeParts } from './outcome-changes.ts';
+import type { SharedEndpoint } from './shared-endpoint.ts';
 import type { Turns } from './turns.ts';
 
 export interface DispatcherParts
@@ -21,6 +22,8 @@ export interface DispatcherParts
   readonly large: LargeWork;
   /** Shared by all callbacks of the process. */
   readonly turns: Turns;
+  /** Shared with replays of the callback, or with the callback; absent where there are none. */
+  readonly endpoint?: SharedEndpoint;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;

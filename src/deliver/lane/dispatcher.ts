@@ -20,6 +20,7 @@ import { laneKey } from './order-key.ts';
 import { OutcomeChanges } from './outcome-changes.ts';
 import { outgoing, type PendingEvent } from './pending-event.ts';
 import { Resends } from './resends.ts';
+import { type GateUsed, ReplayGate } from './shared-endpoint.ts';
 import type { Member } from './turns.ts';
 import { Window } from './window.ts';
 import { type Turn, Work } from './work.ts';
@@ -39,7 +40,7 @@ type Tried = Verdict | { readonly accepted: Accepted };
 export class Dispatcher {
   readonly #parts: DispatcherParts;
   readonly #window: Window;
-  readonly #gate: Gate;
+  readonly #gate: GateUsed;
   readonly #changes: OutcomeChanges;
   readonly #reclaim = new Reclaim();
   readonly #work: Work;
@@ -64,7 +65,7 @@ export class Dispatcher {
     this.#parts = parts;
     const { options, lanes, clock } = parts;
     this.#news = new LaneNews(options.name, clock, parts.logger);
-    this.#gate = new Gate({ ...parts, onChange: this.#gateChanged });
+    this.#gate = this.#gateOf(parts);
     this.#window = new Window(options, lanes, () => this.#gate.takesIn);
     this.#changes = new OutcomeChanges(parts);
     this.#work = new Work({ ...parts, reclaim: this.#reclaim });
@@ -213,10 +214,20 @@ export class Dispatcher {
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#gate.end();
+    this.#parts.endpoint?.leave(this.#gate);
     this.#coalescing?.stop();
     this.#turns.leave();
     this.#due.length = 0;
     await this.#work.idle();
+  }
+
+  #gateOf({ endpoint, ...parts }: DispatcherParts): GateUsed {
+    const onChange = this.#gateChanged;
+    if (endpoint === undefined) return new Gate({ ...parts, onChange });
+    if (parts.options.replay !== undefined) return new ReplayGate({ ...parts, endpoint, onChange });
+    const gate = new Gate({ ...parts, onChange });
+    endpoint.lead(gate);
+    return gate;
   }
 
   /** Fills free slots, when it is this callback's turn. */
@@ -263,6 +274,7 @@ export class Dispatcher {
     this.#window.changed();
     this.#parts.onLanes();
     this.#parts.onResends();
+    this.#parts.endpoint?.changed(this.#gate);
   };
 
   async #tryHead(key: string, turn: Turn): Promise<void> {

@@ -7,6 +7,7 @@ import type { DeliverSnapshot } from '../../deliver/deliver.ts';
 import { RowcallError } from '../../errors.ts';
 import type { ChangeLog } from '../../log/change-log.ts';
 import type { Clock } from '../../shared/clock.ts';
+import type { NewReplay, Replay, ReplayAction } from '../../state/replay-store.ts';
 import type { Asked, StateStore } from '../../state/state-store.ts';
 import type { PartitionEnds } from '../observe/lag.ts';
 import type { Caller, Tokens } from './tokens.ts';
@@ -45,6 +46,12 @@ export function fixedCallbacks(config: Config): Callbacks {
   };
 }
 
+/** The replays of the callbacks (replays.ts). */
+export interface ReplaysAsked {
+  start(next: NewReplay, asked: Asked): Promise<Replay>;
+  act(id: number, action: ReplayAction, asked: Asked): Promise<Replay>;
+}
+
 export interface ApiParts {
   readonly config: Config;
   readonly version: string;
@@ -55,6 +62,8 @@ export interface ApiParts {
   readonly callbacks: Callbacks;
   /** Null where this process does not deliver. */
   readonly state: StateStore | null;
+  /** Absent where this process does not deliver. */
+  readonly replays?: ReplaysAsked;
   readonly capture: { snapshot(): CaptureSnapshot } | null;
   readonly deliver: {
     snapshot(): DeliverSnapshot;
@@ -73,6 +82,14 @@ function actorOf(caller: Caller | null): string {
 /** Who asks for a change, and why. */
 export function askedBy(caller: Caller | null, why: string, { clock }: ApiParts): Asked {
   return { actor: actorOf(caller), reason: why, atMs: clock.now() };
+}
+
+/** @throws RowcallError NOT_DELIVERING */
+export function requireReplays({ replays }: ApiParts): ReplaysAsked {
+  if (replays === undefined) {
+    throw new RowcallError('NOT_DELIVERING', 'This process does not deliver');
+  }
+  return replays;
 }
 
 /** @throws RowcallError NOT_DELIVERING: lanes and ledger are with the process that delivers */

@@ -22,6 +22,8 @@ import { routeEvents } from './routes/events.ts';
 import { routeLanes } from './routes/lanes.ts';
 import { routeSettlements } from './routes/settlements.ts';
 import { routeLedger } from './routes/ledger.ts';
+import { routeReplays } from './routes/replays.ts';
+import { routeReplayStart } from './routes/replay-start.ts';
 import { routeResends } from './routes/resends.ts';
 import { routeStatus } from './routes/status.ts';
 import { routeTail } from './routes/tail.ts';
@@ -74,6 +76,7 @@ export async function registerApi(server: FastifyInstance, parts: ApiParts): Pro
         { name: 'lanes', description: 'Keys whose first event failed.' },
         { name: 'dead-letters', description: 'Events that were given up.' },
         { name: 'settlements', description: 'Statements of on_settled that have not run.' },
+        { name: 'replays', description: 'Events that a callback gets once more.' },
         { name: 'events', description: 'Events of the log, and what became of them.' },
         { name: 'audit', description: 'Who did what, and why.' },
       ],
@@ -101,6 +104,8 @@ export async function registerApi(server: FastifyInstance, parts: ApiParts): Pro
       routeLanes(api, parts);
       routeDeadLetters(api, parts);
       routeResends(api, parts);
+      routeReplayStart(api, parts);
+      routeReplays(api, parts);
       routeEvents(api, parts);
       routeTail(api, parts);
       routeCompletions(api, parts);

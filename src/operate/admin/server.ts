@@ -21,7 +21,7 @@ import { RunToken } from './run-token.ts';
 import { Tokens } from './tokens.ts';
 import { MAX_HEADER_BYTES, refuseUnreadable } from './unreadable.ts';
 
-export interface AdminParts extends Pick<ApiParts, 'config' | 'state' | 'deliver'> {
+export interface AdminParts extends Pick<ApiParts, 'config' | 'state' | 'deliver' | 'replays'> {
   readonly host: string;
   readonly port: number;
   readonly clock: Clock;

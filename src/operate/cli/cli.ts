@@ -8,6 +8,7 @@ import { type BinlogOptions, printBinlog } from './binlog/binlog.ts';
 import { addCallbacks } from './callback-commands.ts';
 import { runDaemon } from './daemon.ts';
 import { addDeadLetters } from './dead-letter-commands.ts';
+import { addReplay } from './replay-commands.ts';
 import { examine } from './doctor.ts';
 import { addEvents } from './event-commands.ts';
 import { addExamples } from './examples.ts';
@@ -76,6 +77,7 @@ export function buildProgram(io: CliIo): Command {
   addLanes(program, io);
   addDeadLetters(program, io);
   addSettlements(program, io);
+  addReplay(program, io);
   addEvents(program, io);
   addPosition(program, io);
   addBinlog(program, io);

@@ -6,6 +6,7 @@ import type { Checkpoint } from '../../position.ts';
 import { formatHostAndPort } from '../../config/scalars.ts';
 import type { Config, LogConfig } from '../../config/schema.ts';
 import type { ChangeLog, LogUsage, TopicInfo } from '../../log/change-log.ts';
+import { withoutReplays } from '../../state/replay-store.ts';
 import type { Cursor } from '../../state/state-store.ts';
 import { activeConnector, openState } from '../../stores.ts';
 import { systemClock } from '../../shared/clock.ts';
@@ -124,7 +125,7 @@ async function deliveryStatus(
   try {
     const rows: PartitionStatus[] = [];
     const names = new Set(topics.map((topic) => topic.name));
-    for (const cursor of await state.cursors()) {
+    for (const cursor of withoutReplays(await state.cursors())) {
       const end = names.has(cursor.topic) ? (await log.bounds(cursor)).end : cursor.next;
       const paused = daemon.delivery ? (daemon.paused.get(cursor.callback) ?? null) : false;
       rows.push(partitionStatus(cursor, end, paused));

@@ -4,6 +4,7 @@ import { userInfo } from 'node:os';
 import type { Config } from '../../config/schema.ts';
 import { RowcallError } from '../../errors.ts';
 import { systemClock } from '../../shared/clock.ts';
+import { withoutReplays } from '../../state/replay-store.ts';
 import type { CallbackAction, CallbackHold, Cursor, StateStore } from '../../state/state-store.ts';
 import type { CliIo } from './io.ts';
 import { withState } from './stores.ts';
@@ -101,7 +102,7 @@ export async function actStored(
 
 /** Those of the configuration, those made through the API, and those that the state remembers. */
 async function callbackItems(state: StateStore, config: Config): Promise<CallbackItem[]> {
-  const cursors = await state.cursors();
+  const cursors = withoutReplays(await state.cursors());
   const holds = new Map((await state.callbackHolds()).map((hold) => [hold.callback, hold]));
   const origins = new Map<string, CallbackItem['origin']>(
     cursors.map(({ callback }) => [callback, null]),

@@ -23,9 +23,9 @@ export function lagRecords(
   ends: PartitionEnds,
 ): number {
   let lag = 0;
-  for (const { topic, partition, next } of callback.partitions) {
+  for (const { topic, partition, next, until } of callback.partitions) {
     // The ends were asked for before the cursors: a cursor may be past what was the end then.
-    lag += Math.max(0, (ends.get(`${topic}/${partition}`) ?? next) - next);
+    lag += Math.max(0, (until ?? ends.get(`${topic}/${partition}`) ?? next) - next);
   }
   return lag;
 }

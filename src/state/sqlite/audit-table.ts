@@ -12,6 +12,7 @@ const ACTIONS: readonly AuditEntry['action'][] = [
   ...(['callback-register', 'callback-remove', 'callback-test'] as const),
   ...(['dead-letter-resend', 'resend-pause', 'resend-resume', 'resend-cancel'] as const),
   ...(['settlement-retry', 'settlement-skip'] as const),
+  ...(['callback-replay', 'replay-pause', 'replay-resume', 'replay-cancel'] as const),
 ];
 
 /** Invariant: a line is written in the transaction of what it tells of, and never changed. */

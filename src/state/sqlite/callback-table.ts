@@ -87,6 +87,13 @@ export class CallbackTable {
     return false;
   }
 
+  /** All lanes of a callback at once: of one whose lanes are small. */
+  dropLanes(name: string): void {
+    this.#sql.chunksOf.run(name);
+    this.#sql.eventsOf.run(name);
+    this.#sql.lanesOf.run(name);
+  }
+
   keptAnswer(key: string, sinceMs: number): KeptAnswer | null {
     const row = this.#sql.answer.get(key, sinceMs);
     if (row === undefined) return null;
@@ -156,6 +163,14 @@ function prepareAll(db: DatabaseSync) {
     ),
     chunks: prepare('DELETE FROM lane_chunks WHERE event IN (SELECT value FROM json_each(?))'),
     deleteEvents: prepare('DELETE FROM lane_events WHERE seq IN (SELECT value FROM json_each(?))'),
+    chunksOf: prepare(
+      `DELETE FROM lane_chunks WHERE event IN (
+         SELECT seq FROM lane_events WHERE lane IN (SELECT id FROM lanes WHERE callback = ?))`,
+    ),
+    eventsOf: prepare(
+      'DELETE FROM lane_events WHERE lane IN (SELECT id FROM lanes WHERE callback = ?)',
+    ),
+    lanesOf: prepare('DELETE FROM lanes WHERE callback = ?'),
     completions: prepare(
       `DELETE FROM completions WHERE id IN
          (SELECT id FROM completions WHERE cursor IN (SELECT id FROM cursors WHERE callback = ?) LIMIT ?)`,

@@ -71,6 +71,7 @@ function add(counts: Counts, field: keyof LedgerCounts, count: number): void {
 /** Which cursors there are, by callback, topic and partition, and how they and their ledgers change. */
 export class CursorTable {
   readonly #all: StatementSync;
+  readonly #of: StatementSync;
   readonly #handOver: StatementSync;
   readonly #count: StatementSync;
   readonly #find: StatementSync;
@@ -83,6 +84,7 @@ export class CursorTable {
     this.#all = db.prepare(
       'SELECT * FROM cursors WHERE handed_over = ? ORDER BY callback, topic, partition',
     );
+    this.#of = db.prepare('SELECT * FROM cursors WHERE callback = ? ORDER BY topic, partition');
     this.#handOver = db.prepare(
       `INSERT INTO cursors (callback, topic, partition, topic_id, start_offset, next, handed_over)
        VALUES (?, ?, ?, '', 0, 0, 1)`,
@@ -103,6 +105,10 @@ export class CursorTable {
 
   all(): Cursor[] {
     return this.#all.all(0).map(cursorOf);
+  }
+
+  of(callback: string): Cursor[] {
+    return this.#of.all(callback).map(cursorOf);
   }
 
   handedOver(): Cursor[] {

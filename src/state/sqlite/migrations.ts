@@ -43,6 +43,9 @@
  * Format 13. `unmirrored_letters`: dead letters as they were when they were given up, until they are mirrored; `mirroring`
  * is one row: whether letters are taken, and, while they are not, up to which id they were. The event stays in
  * `lane_events` until neither the dead letter nor its row here is left.
+ *
+ * Format 14. `replays`: one at a time of a callback has not ended; `plan` is JSON of what was asked for, and `books`, of
+ * one that has ended, what its cursors came to. Until then these are `cursors` under the replay's own name.
  */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -292,5 +295,23 @@ export const MIGRATIONS: readonly string[] = [
     taken_to INTEGER NOT NULL DEFAULT 0
   ) STRICT;
   INSERT INTO mirroring (only) VALUES (1);
+  `,
+  `
+  CREATE TABLE replays (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    callback TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    plan TEXT NOT NULL,
+    total INTEGER,
+    state TEXT NOT NULL DEFAULT 'running'
+      CHECK (state IN ('running', 'paused', 'cancelling', 'cancelled', 'done')),
+    actor TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    asked_at REAL NOT NULL,
+    why TEXT,
+    ended_at REAL CHECK ((ended_at IS NULL) = (state IN ('running', 'paused', 'cancelling'))),
+    books TEXT CHECK ((books IS NULL) = (ended_at IS NULL))
+  ) STRICT;
+  CREATE UNIQUE INDEX open_replays ON replays (callback) WHERE ended_at IS NULL;
   `,
 ];

@@ -45,6 +45,7 @@ import { HandOverTable } from './hand-over-table.ts';
 import { LaneEvents } from './lane-events.ts';
 import { LaneTable } from './lane-table.ts';
 import { MirrorTable } from './mirror-table.ts';
+import { ReplayTable } from './replay-table.ts';
 import { ResendTable } from './resend-table.ts';
 import { SettlementTable } from './settlement-table.ts';
 import { WhereaboutsTable } from './whereabouts-table.ts';
@@ -111,6 +112,7 @@ class SqliteState implements StateStore {
   readonly #completions: CompletionTable;
   readonly #callbacks: CallbackTable;
   readonly #resends: ResendTable;
+  readonly #replays: ReplayTable;
   readonly #settlements: SettlementTable;
   readonly #whereabouts: WhereaboutsTable;
   readonly #handlers: HandlerTable;
@@ -136,6 +138,9 @@ class SqliteState implements StateStore {
     this.#holds = new CallbackHoldTable(db, this.#audit);
     this.#callbacks = new CallbackTable(db);
     this.#resends = new ResendTable(db, this.#deadLetters, this.#audit);
+    this.#replays = new ReplayTable(db, {
+      ...{ cursors: this.#cursors, callbacks: this.#callbacks, audit: this.#audit },
+    });
     this.#settlements = new SettlementTable(db, this.#audit);
     this.#whereabouts = new WhereaboutsTable(db, this.#deadLetters, this.#audit);
     this.#handlers = new HandlerTable(db, this.#lanes, this.#resends);
@@ -383,6 +388,21 @@ class SqliteState implements StateStore {
     this.#read(() => this.#settlements.list(filter));
   readonly actOnSettlement: StateStore['actOnSettlement'] = (...args) =>
     this.#write(this.#settlements.act.bind(this.#settlements, ...args));
+
+  readonly startReplay: StateStore['startReplay'] = (...args) =>
+    this.#write(() => this.#replays.start(...args));
+  readonly replays: StateStore['replays'] = ({ callback, beforeId, limit }) =>
+    this.#read(() => this.#replays.list(callback, beforeId ?? Number.MAX_SAFE_INTEGER, limit));
+  readonly openReplays: StateStore['openReplays'] = () => this.#read(() => this.#replays.open());
+  readonly replay: StateStore['replay'] = (id) => this.#read(() => this.#replays.show(id));
+  readonly actOnReplay: StateStore['actOnReplay'] = (...args) =>
+    this.#write(() => this.#replays.act(...args));
+  readonly finishReplay: StateStore['finishReplay'] = (...args) =>
+    this.#write(() => this.#replays.finish(...args));
+  readonly endReplay: StateStore['endReplay'] = (...args) =>
+    this.#write(() => {
+      this.#replays.cancelled(...args);
+    });
 
   close(): Promise<void> {
     if (this.#db.isOpen) this.#db.close();

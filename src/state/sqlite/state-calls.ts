@@ -55,6 +55,13 @@ export const METHODS = [
   'unmirroredLetters',
   'countUnmirrored',
   'lettersMirrored',
+  'startReplay',
+  'replays',
+  'openReplays',
+  'replay',
+  'actOnReplay',
+  'finishReplay',
+  'endReplay',
   'close',
 ] as const satisfies readonly (keyof StateStore)[];
 

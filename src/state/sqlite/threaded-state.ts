@@ -320,6 +320,42 @@ class ThreadedState implements StateStore {
     return this.#call('lettersMirrored', [ids]);
   }
 
+  startReplay(
+    ...args: Parameters<StateStore['startReplay']>
+  ): ReturnType<StateStore['startReplay']> {
+    return this.#call('startReplay', args);
+  }
+
+  replays(...args: Parameters<StateStore['replays']>): ReturnType<StateStore['replays']> {
+    return this.#call('replays', args);
+  }
+
+  openReplays(
+    ...args: Parameters<StateStore['openReplays']>
+  ): ReturnType<StateStore['openReplays']> {
+    return this.#call('openReplays', args);
+  }
+
+  replay(...args: Parameters<StateStore['replay']>): ReturnType<StateStore['replay']> {
+    return this.#call('replay', args);
+  }
+
+  actOnReplay(
+    ...args: Parameters<StateStore['actOnReplay']>
+  ): ReturnType<StateStore['actOnReplay']> {
+    return this.#call('actOnReplay', args);
+  }
+
+  finishReplay(
+    ...args: Parameters<StateStore['finishReplay']>
+  ): ReturnType<StateStore['finishReplay']> {
+    return this.#call('finishReplay', args);
+  }
+
+  endReplay(...args: Parameters<StateStore['endReplay']>): ReturnType<StateStore['endReplay']> {
+    return this.#call('endReplay', args);
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#call('close', []);
     return this.#closing;

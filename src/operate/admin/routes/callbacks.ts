@@ -11,6 +11,7 @@ import {
   handOverOf,
   type StateStore,
 } from '../../../state/state-store.ts';
+import { withoutReplays } from '../../../state/replay-store.ts';
 import type { ApiServer } from '../api.ts';
 import { type ApiParts, askedBy, type ListedCallback, requireState } from '../api-parts.ts';
 import { pageOf, pageOfSorted, pageQuery } from '../page.ts';
@@ -178,7 +179,10 @@ type Cursors = readonly [Cursor, ...Cursor[]];
 async function orphans({ state, callbacks }: ApiParts): Promise<Cursors[]> {
   const configured = new Set(callbacks.all.map(({ config }) => config.name));
   const byName = new Map<string, [Cursor, ...Cursor[]]>();
-  const all = state === null ? [] : [...(await state.cursors()), ...(await state.handedOver())];
+  const all =
+    state === null
+      ? []
+      : withoutReplays([...(await state.cursors()), ...(await state.handedOver())]);
   for (const cursor of all) {
     if (configured.has(cursor.callback)) continue;
     const others = byName.get(cursor.callback);

@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { RowcallError } from '../../../errors.ts';
 import type { DeadLetterFilter, Resend, ResendAction } from '../../../state/resend-store.ts';
+import { isReplayName } from '../../../state/replay-store.ts';
 import type { StateStore } from '../../../state/state-store.ts';
 import type { ApiServer } from '../api.ts';
 import { type ApiParts, askedBy, requireState } from '../api-parts.ts';
@@ -91,8 +92,13 @@ function filterItem(filter: DeadLetterFilter | null): z.output<typeof resendSche
   };
 }
 
-/** @throws RowcallError RESEND_AWAITED: a completion finds its event by its lane, and a dead letter stands in none */
+/** @throws RowcallError REPLAY_REFUSED: nobody is at work under the name of a replay that has ended; RESEND_AWAITED: a completion finds its event by its lane, and a dead letter stands in none */
 export function refuseAwaited(callback: string, { callbacks }: ApiParts): void {
+  if (isReplayName(callback)) {
+    throw new RowcallError('REPLAY_REFUSED', `${callback} is a replay: its dead letters stay`, {
+      cure: 'Replay what is meant once more, by its key: rowcall replay start CALLBACK --key KEY.',
+    });
+  }
   const configured = callbacks.get(callback)?.config;
   if ((configured?.deliver.async ?? null) === null) return;
   throw new RowcallError('RESEND_AWAITED', `${callback} awaits completions`);

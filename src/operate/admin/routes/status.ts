@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import type { CaptureSnapshot } from '../../../capture/capture.ts';
 import type { SettlementSummary } from '../../../state/settlement-store.ts';
+import { withoutReplays } from '../../../state/replay-store.ts';
 import type { Cursor } from '../../../state/state-store.ts';
 import type { PartitionEnds } from '../../observe/lag.ts';
 import type { ApiServer } from '../api.ts';
@@ -102,7 +103,7 @@ export function routeStatus(api: ApiServer, parts: ApiParts): void {
     async () => {
       const { config, version, log, state, clock } = parts;
       const [ends, usage] = [await parts.ends(), await log.usage()];
-      const cursors = (await state?.cursors()) ?? [];
+      const cursors = withoutReplays((await state?.cursors()) ?? []);
       const delivery = parts.deliver?.snapshot() ?? null;
       return {
         name: config.name,
