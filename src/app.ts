@@ -24,7 +24,7 @@ import { ShapeSender } from './deliver/match/shape-sender.ts';
 import { Deliver } from './deliver/deliver.ts';
 import type { CompletionDesk } from './deliver/completion/completion-desk.ts';
 import { DeliverInTurn } from './deliver/deliver-in-turn.ts';
-import { openCursors } from './deliver/intake/open-cursors.ts';
+import { openCursors, openFirstCursors } from './deliver/intake/open-cursors.ts';
 import { RowcallError } from './errors.ts';
 import { replayCallback, replayConfig } from './replay-callback.ts';
 import { Replays } from './replays.ts';
@@ -225,6 +225,10 @@ export class App {
       state,
       log,
       build: (live) => this.#buildCallback(live, desk),
+      begin: (next) => {
+        const { acceptLostState } = this.#parts;
+        return openFirstCursors(next, { log, state, acceptLostState, logger });
+      },
       adopted: (next) => {
         this.#adopt(next);
       },

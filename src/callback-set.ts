@@ -9,6 +9,7 @@ import { RowcallError, toRowcallError } from './errors.ts';
 import { type ChangeLog, REMOVED_CONSUMER } from './log/change-log.ts';
 import type { Clock } from './shared/clock.ts';
 import type { Logger } from './shared/logger.ts';
+import { requireVersion } from './state/callback-store.ts';
 import type { Asked, StateStore } from './state/state-store.ts';
 
 /** The delivery leg, as far as its callbacks may be changed. */
@@ -30,6 +31,12 @@ export interface CallbackSetParts {
   readonly log: Pick<ChangeLog, 'setLowWater'>;
   /** Makes what a callback is called with. @throws RowcallError where that cannot be had: a module, a certificate */
   readonly build: (live: Pick<LiveCallback, 'config' | 'version'>) => Promise<CallbackOptions>;
+  /**
+   * Saves where callbacks begin that were never opened.
+   *
+   * @throws RowcallError of the log, and STATE_LOST; nothing is saved of them then
+   */
+  readonly begin: (callbacks: readonly CallbackConfig[]) => Promise<void>;
   /** Told of the callbacks of the file that are gone on with, before the leg is. */
   readonly adopted: (callbacks: readonly CallbackConfig[]) => void;
   readonly clock: Clock;
@@ -41,16 +48,18 @@ const PURGE_STEP = 1_000;
 
 /**
  * Invariant: a change is made as a whole or not at all: everything that it needs is built, and what must be durable is,
- * before the first callback is touched. The leg is told of one change after the other, so that it ends up with the newest.
+ * before the first callback is touched. That includes where a new one begins: what is committed after the answer is
+ * its, however long the leg takes to hear of it. The leg is told of one change of a callback after the other, so that it
+ * ends up with the newest; changes of different callbacks wait for none of each other's attempts.
  */
 export class CallbackSet {
   readonly #parts: CallbackSetParts;
   #live: ReadonlyMap<string, LiveCallback> = new Map();
   readonly #removing = new Set<string>();
   #leg: Promise<ChangeableLeg> | null = null;
-  /** The newest piece of work: of deciding what there is, and of telling the leg. */
+  /** The newest piece of work: of deciding what there is, and, by callback, of telling the leg. */
   #deciding: Promise<unknown> = Promise.resolve();
-  #telling: Promise<void> = Promise.resolve();
+  readonly #telling = new Map<string, Promise<boolean>>();
 
   /** @throws RowcallError CALLBACK_EXISTS: the file names one that was made through the API */
   static async open(parts: CallbackSetParts): Promise<CallbackSet> {
@@ -59,9 +68,10 @@ export class CallbackSet {
     const registered = (await state.registered()).flatMap((one) => set.#parse(one));
     set.#live = mapOf(registered);
     set.#live = await set.#withFile(config.callbacks, 'start');
-    for (const name of await state.removedCallbacks()) set.#purge(name);
     // Before anybody works: one of the same name, which the file has now, would begin on what is being deleted.
-    await set.#telling;
+    const removed = await state.removedCallbacks();
+    for (const name of removed) set.#purge(name);
+    await set.#told(removed);
     return set;
   }
 
@@ -104,8 +114,8 @@ export class CallbackSet {
    * @throws RowcallError CALLBACK_EXISTS, and of what a callback needs and cannot have; nothing is changed then
    */
   async reload(next: readonly CallbackConfig[]): Promise<void> {
-    await this.#decide(() => this.#reload(next));
-    await this.#telling;
+    const { told } = await this.#decide(() => this.#reload(next));
+    await told;
   }
 
   /**
@@ -122,24 +132,19 @@ export class CallbackSet {
       if (callback === null) throw new RowcallError('CALLBACK_INVALID', problems.join('; '));
       const { name } = callback;
       if (this.#live.get(name)?.origin === 'file') throw readOnly(name);
-      if (this.#removing.has(name)) {
-        throw new RowcallError('CALLBACK_EXISTS', `The callback ${name} is still being removed`, {
-          cure: 'Try again when GET /v1/callbacks does not list it any more.',
-        });
-      }
+      if (this.#removing.has(name)) throw beingRemoved(name);
+      await this.#requireVersion(name, expected);
       const text = JSON.stringify(written);
       // Without its number: what it is called with is built before anything is saved.
       await closeAll(await this.#build([{ config: callback, version: 0 }]));
+      await this.#parts.begin([callback]);
       const version = await state.registerCallback(
         { name, ...formOf(callback, state.id), written: text, ...asked },
         expected,
       );
       const live: LiveCallback = { config: callback, origin: 'api', version, written };
       this.#live = new Map([...this.#live, [name, live]]);
-      this.#tell(async (leg) => {
-        // A newer version may have come meanwhile, and is told of after this one.
-        if (this.#live.get(name) === live) await this.#change(leg, live);
-      });
+      this.#follow(name);
       return live;
     });
   }
@@ -159,20 +164,32 @@ export class CallbackSet {
     });
   }
 
-  async #reload(next: readonly CallbackConfig[]): Promise<void> {
+  /** What is opened for a callback that is then refused would be an orphan's. @throws as `put` */
+  async #requireVersion(name: string, expected: number | null | undefined): Promise<void> {
+    if (expected === undefined) return;
+    const registered = await this.#parts.state.registered();
+    requireVersion(name, registered.find((one) => one.name === name)?.version ?? null, expected);
+  }
+
+  /** @returns when the leg has done it */
+  async #reload(next: readonly CallbackConfig[]): Promise<{ readonly told: Promise<void> }> {
     const { logger, adopted } = this.#parts;
     const before = this.#live;
     const names = new Set(next.map(({ name }) => name));
     const own = this.all.filter(({ origin }) => origin === 'file');
     const removed = own.map(({ config }) => config.name).filter((name) => !names.has(name));
     const differing = next.filter((one) => !saysTheSame(one, before.get(one.name)?.config));
-    for (const { name } of differing) refuseTaken(before.get(name));
+    for (const { name } of differing) {
+      refuseTaken(before.get(name));
+      if (this.#removing.has(name)) throw beingRemoved(name);
+    }
     if (differing.length + removed.length === 0) {
       logger.info({}, 'The configuration was read again: the callbacks are as they were');
-      return;
+      return { told: Promise.resolve() };
     }
     const built = await this.#build(differing.map((config) => ({ config, version: 0 })));
     await closeAll(built);
+    await this.#parts.begin(differing);
     this.#live = await this.#withFile(next, 'reload');
     adopted(next);
     const isNew = ({ name }: CallbackConfig): boolean => !before.has(name);
@@ -182,19 +199,15 @@ export class CallbackSet {
       removed,
     };
     logger.info(fields, 'The callbacks change: attempts in flight end first');
-    const live = this.#live;
-    this.#tell(async (leg) => {
-      const changes = differing.map(({ name }) => live.get(name));
-      // What is told next may be of the same callbacks: it waits for the end of all of these, also where one fails.
-      const told = await Promise.allSettled([
-        ...changes.map((one) => (one === undefined ? undefined : this.#change(leg, one))),
-        ...removed.map((name) => leg.change(name)),
-      ]);
-      const failed = told.find((one) => one.status === 'rejected');
-      if (failed !== undefined) throw failed.reason;
+    const changing = [...differing.map(({ name }) => name), ...removed];
+    for (const name of changing) this.#follow(name);
+    const told = this.#told(changing).then((done) => {
+      if (!done) return;
       logger.info(fields, 'The callbacks have changed');
       if (removed.length > 0) logger.warn({ callbacks: removed }, ORPHANED);
     });
+    // In an object, or whoever decides next would wait for it.
+    return { told };
   }
 
   /** What is made through the API, and these of the file with their versions. */
@@ -233,7 +246,7 @@ export class CallbackSet {
   #purge(name: string): void {
     const { state, log, logger } = this.#parts;
     this.#removing.add(name);
-    this.#tell(async (leg) => {
+    this.#tell(name, async (leg) => {
       await leg.change(name);
       while (await state.purgeCallback(name, PURGE_STEP));
       await log.setLowWater(name, REMOVED_CONSUMER, []);
@@ -243,9 +256,17 @@ export class CallbackSet {
     });
   }
 
-  async #change(leg: ChangeableLeg, live: LiveCallback): Promise<void> {
-    const [options] = await this.#build([live]);
-    if (options !== undefined) await leg.change(options);
+  /** The leg is to go on with the callback as it is now, or without it. */
+  #follow(name: string): void {
+    const version = this.#live.get(name)?.version;
+    this.#tell(name, async (leg) => {
+      const live = this.#live.get(name);
+      // A newer one has come meanwhile, and is told of after this.
+      if (live?.version !== version) return;
+      if (live === undefined) return leg.change(name);
+      const [options] = await this.#build([live]);
+      if (options !== undefined) await leg.change(options);
+    });
   }
 
   #decide<T>(work: () => Promise<T>): Promise<T> {
@@ -256,16 +277,28 @@ export class CallbackSet {
   }
 
   /** What fails here is begun again by the next start: it is durable, or stands in the file. */
-  #tell(work: (leg: ChangeableLeg) => Promise<void>): void {
-    this.#telling = this.#telling.then(async () => {
+  #tell(name: string, work: (leg: ChangeableLeg) => Promise<void>): void {
+    const telling = (this.#telling.get(name) ?? Promise.resolve()).then(async () => {
       try {
         await work((await this.#leg) ?? NOBODY);
+        return true;
       } catch (error) {
         const { code, message, cure } = toRowcallError(error);
         const text = `A change of callbacks takes effect at the next start: ${message}`;
         this.#parts.logger.warn({ code, cure }, text);
+        return false;
+      } finally {
+        if (this.#telling.get(name) === telling) this.#telling.delete(name);
       }
     });
+    this.#telling.set(name, telling);
+  }
+
+  /** Resolves when the leg has heard what it was to be told of these: whether all of it was done. */
+  async #told(names: readonly string[]): Promise<boolean> {
+    const telling = names.flatMap((name) => this.#telling.get(name) ?? []);
+    const done = await Promise.all(telling);
+    return done.every(Boolean);
   }
 
   /** All or none. */
@@ -303,6 +336,12 @@ function refuseTaken(there: LiveCallback | undefined): void {
   const { name } = there.config;
   throw new RowcallError('CALLBACK_EXISTS', `The callback ${name} was made through the API`, {
     cure: `Give that of the file another name, or remove the other first: rowcall callbacks remove ${name} -c FILE.`,
+  });
+}
+
+function beingRemoved(name: string): RowcallError {
+  return new RowcallError('CALLBACK_EXISTS', `The callback ${name} is still being removed`, {
+    cure: 'Try again when GET /v1/callbacks does not list it any more.',
   });
 }
 

@@ -1,5 +1,6 @@
 /** Callbacks as the state store knows them: those made through the API, the versions of all, and those being removed. */
 
+import { RowcallError } from '../errors.ts';
 import type { Asked } from './state-store.ts';
 
 /** A callback made through the API, as it was written, secrets and all. It never leaves the process as it stands here. */
@@ -90,4 +91,23 @@ export interface CallbackStore {
 
   /** Keeps it, and drops what is older than `sinceMs`. The first answer under a key that says success (2xx) stays. */
   keepAnswer(key: string, answer: KeptAnswer, atMs: number, sinceMs: number): Promise<void>;
+}
+
+/**
+ * @param current null where there is none
+ * @param expected as `registerCallback`
+ * @throws RowcallError CALLBACK_CHANGED, CALLBACK_EXISTS
+ */
+export function requireVersion(
+  name: string,
+  current: number | null,
+  expected: number | null | undefined,
+): void {
+  if (expected === null && current !== null) {
+    throw new RowcallError('CALLBACK_EXISTS', `There is a callback ${name} already`);
+  }
+  if (expected === undefined || expected === null || current === expected) return;
+  const there = current === null ? 'none' : `version ${current}`;
+  const text = `The callback ${name} was changed meanwhile: there is ${there}, not version ${expected}`;
+  throw new RowcallError('CALLBACK_CHANGED', text);
 }

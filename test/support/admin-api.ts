@@ -2,6 +2,7 @@
 
 import { CallbackSet } from '../../src/callback-set.ts';
 import type { CallbackOptions } from '../../src/deliver/callback-options.ts';
+import { openFirstCursors } from '../../src/deliver/intake/open-cursors.ts';
 import type { ChangeLog } from '../../src/log/change-log.ts';
 import { openEmbeddedLog } from '../../src/log/embedded/embedded-log.ts';
 import { parseConfig } from '../../src/config/load.ts';
@@ -142,6 +143,8 @@ async function openRegistry(
   const set = await CallbackSet.open({
     ...{ config, state, log, clock: systemClock, logger: silentLogger },
     adopted: () => undefined,
+    begin: (next) =>
+      openFirstCursors(next, { log, state, acceptLostState: false, logger: silentLogger }),
     build: ({ config: callback, version }) =>
       Promise.resolve({
         ...callback,

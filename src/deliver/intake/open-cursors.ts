@@ -21,6 +21,27 @@ export interface OpenCursorsParts {
   readonly logger: Logger;
 }
 
+/** What a callback needs to begin. */
+export type Beginning = Pick<CallbackOptions, 'name' | 'from'>;
+
+/**
+ * Saves where callbacks begin that no runner here has ever read for. Of the others nothing is looked at: they have
+ * their cursors, and whoever runs them opens what is missing.
+ *
+ * @throws RowcallError STATE_LOST, and of the log
+ */
+export async function openFirstCursors(
+  callbacks: readonly Beginning[],
+  parts: OpenCursorsParts,
+): Promise<void> {
+  const known = new Set((await parts.state.cursors()).map(({ callback }) => callback));
+  const marked = await marksOf(parts.log);
+  const first = callbacks.filter(
+    ({ name }) => !known.has(name) && marked.get(name)?.stateId !== parts.state.id,
+  );
+  if (first.length > 0) await openCursors(first, parts);
+}
+
 /**
  * The cursors of all callbacks, one per partition of the log; those of a callback seen for the first time are
  * made and saved.
@@ -28,7 +49,7 @@ export interface OpenCursorsParts {
  * @throws RowcallError STATE_LOST; TOPIC_RECREATED; OFFSET_OUT_OF_RANGE when the log ends before our progress
  */
 export async function openCursors(
-  callbacks: readonly CallbackOptions[],
+  callbacks: readonly Beginning[],
   parts: OpenCursorsParts,
 ): Promise<ReadonlyMap<string, readonly Cursor[]>> {
   const topics = await parts.log.topics();
@@ -101,7 +122,7 @@ export function fresh(cursor: Omit<Cursor, 'ledger' | 'beyond'>): Cursor {
 }
 
 async function firstCursors(
-  callback: CallbackOptions,
+  callback: Beginning,
   topics: readonly TopicInfo[],
   marks: Marks | undefined,
   parts: OpenCursorsParts,
@@ -136,7 +157,7 @@ function offsetsOf(
 }
 
 async function resolveFrom(
-  { name, from }: CallbackOptions,
+  { name, from }: Beginning,
   topics: readonly TopicInfo[],
   log: ChangeLog,
 ): Promise<Omit<Cursor, 'ledger' | 'beyond'>[]> {

@@ -1,14 +1,14 @@
 /** Callbacks made through the API and the versions of all, in the database. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
-import { RowcallError } from '../../errors.ts';
 import type { Row } from '../../shared/sqlite-row.ts';
 import { numberOf, textOf, textOrNull } from '../../shared/sqlite-row.ts';
-import type {
-  CallbackVersion,
-  KeptAnswer,
-  NewVersion,
-  RegisteredCallback,
+import {
+  type CallbackVersion,
+  type KeptAnswer,
+  type NewVersion,
+  type RegisteredCallback,
+  requireVersion,
 } from '../callback-store.ts';
 
 /** More than ten, so that a day of trying leaves yesterday's. */
@@ -34,14 +34,7 @@ export class CallbackTable {
   register(next: NewVersion, expected: number | null | undefined): number {
     const row = this.#sql.find.get(next.name);
     const current = row === undefined ? null : numberOf(row, 'version');
-    if (expected === null && current !== null) {
-      throw new RowcallError('CALLBACK_EXISTS', `There is a callback ${next.name} already`);
-    }
-    if (expected !== undefined && expected !== null && current !== expected) {
-      const there = current === null ? 'none' : `version ${current}`;
-      const text = `The callback ${next.name} was changed meanwhile: there is ${there}, not version ${expected}`;
-      throw new RowcallError('CALLBACK_CHANGED', text);
-    }
+    requireVersion(next.name, current, expected);
     const version = this.#add(next);
     this.#sql.save.run(next.name, version, next.written);
     return version;
