@@ -50,8 +50,12 @@ export function canonical(record: Formatted, value: Uint8Array): Canonical {
   if (reader !== undefined) {
     return reader(record, Buffer.from(value.buffer, value.byteOffset, value.byteLength));
   }
-  throw new RowcallError('ENVELOPE_INVALID', `A record has the unknown format ${format}`, {
-    place: `event ${record.id}`,
+  throw unknownFormat(record, format);
+}
+
+function unknownFormat({ id }: Pick<LogRecord, 'id'>, format: string): RowcallError {
+  return new RowcallError('ENVELOPE_INVALID', `A record has the unknown format ${format}`, {
+    place: `event ${id}`,
     cure: 'A newer version wrote it: deliver with that version.',
   });
 }
@@ -61,6 +65,17 @@ export function canonicalKey(record: Pick<LogRecord, 'key' | 'headers'>): string
   const format = headerOf(record, HEADER_FORMAT);
   if (format === 'maxwell') return maxwellKey(record.key);
   return format === 'outbox' ? outboxKey(record.key) : record.key;
+}
+
+/**
+ * As `canonicalKey`, of a record whose value cannot be read.
+ *
+ * @throws RowcallError ENVELOPE_INVALID where the format, and what a key of it means, is not known either
+ */
+export function knownKey(record: Pick<LogRecord, 'key' | 'headers' | 'id'>): string | null {
+  const format = headerOf(record, HEADER_FORMAT);
+  if (format === undefined || READERS.has(format)) return canonicalKey(record);
+  throw unknownFormat(record, format);
 }
 
 type FormatReader = (record: Formatted, value: Buffer) => Canonical;

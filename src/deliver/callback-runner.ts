@@ -8,6 +8,7 @@ import type { LargeWork } from '../shared/large-work.ts';
 import type { Logger } from '../shared/logger.ts';
 import { rangeOf } from '../state/replay-store.ts';
 import type { Asked, CallbackHold, Cursor, StateStore } from '../state/state-store.ts';
+import { isUnreadable } from '../unread-record.ts';
 import type { CallbackOptions } from './callback-options.ts';
 import type { Appended } from './intake/appended.ts';
 import { Feed } from './intake/feed.ts';
@@ -137,7 +138,8 @@ function readsOf(
 /**
  * Invariant: a partition's feed is made from a saved cursor, and once per runner; a callback has one runner at a time, and
  * the next one begins when the one before has retired. A partition that cannot be
- * read (the log's retention was there first) stops alone, with the count, and is shown; nothing skips it.
+ * read (the log's retention was there first, or not even the key of a record is known) stops alone and is shown; nothing
+ * skips it.
  */
 export class CallbackRunner {
   readonly #options: CallbackOptions;
@@ -424,10 +426,25 @@ export class CallbackRunner {
     const { progress } = partition;
     this.#watch(
       feed.run(this.#parts.signal).catch(async (error: unknown) => {
-        if (!(error instanceof RowcallError) || error.code !== 'OFFSET_OUT_OF_RANGE') throw error;
-        partition.stopped = await this.#lost(progress, error);
+        if (!(error instanceof RowcallError)) throw error;
+        if (error.code === 'OFFSET_OUT_OF_RANGE') {
+          partition.stopped = await this.#lost(progress, error);
+        } else if (isUnreadable(error)) {
+          partition.stopped = this.#unreadable(feed, error);
+        } else throw error;
       }),
     );
+  }
+
+  /** Its key is not known, so that it can stand in no lane: nothing behind it is sent before it. */
+  #unreadable({ progress, offset }: Feed, cause: RowcallError): RowcallError {
+    const { callback, topic, partition } = progress.key;
+    const { code, cure, place = `offset ${offset}` } = cause;
+    const text = `${callback} has stopped at ${topic}/${partition}, offset ${offset}: ${cause.message}`;
+    const error = new RowcallError(code, text, { cause, cure, place });
+    const fields = { code, callback, topic, partition, offset, place, cure };
+    this.#parts.logger.error(fields, error.message);
+    return error;
   }
 
   /** Says how many records the log's retention took before they were read. */

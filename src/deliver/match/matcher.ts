@@ -7,13 +7,15 @@ import { ShapeFailure } from '../../expression/fault.ts';
 import { When } from '../../expression/when.ts';
 import type { StoredRecord } from '../../log/change-log.ts';
 import { globPattern } from '../../shared/glob.ts';
+import { isUnreadable, unreadRecord } from '../../unread-record.ts';
 import type { CallbackOptions } from '../callback-options.ts';
 import { anyColumnChanged } from './changed-columns.ts';
 
 /** A record with a value, in the default format whatever stands in the topic. */
 export type MatchedRecord = StoredRecord & {
   readonly value: Uint8Array;
-  /** `when` has no answer yet: it fails for this event, or the value is elsewhere and must be fetched first. */
+  /** `when` has no answer yet: it fails for this event, or the value is elsewhere and must be fetched first, or cannot be
+   *  read. */
   readonly undecided?: boolean;
 };
 
@@ -49,9 +51,9 @@ export class Matcher {
 
   /**
    * The record as the callback gets it, in the default format; null where it does not match. One for which `when` has
-   * no answer matches: it is not known that it does not.
+   * no answer matches: it is not known that it does not. So does one that cannot be read, as `unreadRecord` has it.
    *
-   * @throws RowcallError ENVELOPE_INVALID, FORMAT_INCOMPLETE
+   * @throws RowcallError ENVELOPE_INVALID: not even its key can be read
    */
   take(record: StoredRecord): MatchedRecord | null {
     const { value, operation, table } = record;
@@ -63,6 +65,16 @@ export class Matcher {
     ) {
       return null;
     }
+    try {
+      return this.#read(record, value);
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+      return { ...record, ...unreadRecord(record, value), undecided: true };
+    }
+  }
+
+  #read(record: StoredRecord, value: Uint8Array): MatchedRecord | null {
+    const { operation } = record;
     const read = canonicalOrClaim(record, value);
     if (operation === 'u' && !this.#asksForUpdate(record, read.value)) return null;
     const matched =

@@ -74,7 +74,11 @@ function shapeFailed(error: unknown): Outcome {
   }
   // The record itself cannot be read: that is no shape's fault, and waits in its lane all the same.
   if (error instanceof RowcallError) {
-    return { kind: 'failed', error: boundedError(`${error.code}: ${error.message}`) };
+    return {
+      kind: 'failed',
+      cause: 'system',
+      error: boundedError(`${error.code}: ${error.message}`),
+    };
   }
   throw error;
 }

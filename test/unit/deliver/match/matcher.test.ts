@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { HEADER_FORMAT } from '../../../../src/change-event.ts';
 import type { StoredRecord } from '../../../../src/log/change-log.ts';
 import { Matcher } from '../../../../src/deliver/match/matcher.ts';
+import { readAgain } from '../../../../src/unread-record.ts';
 
 const all = { operations: ['insert', 'update', 'delete'] as const, changed: [] };
 
@@ -68,10 +70,30 @@ describe('what a callback gets', () => {
     expect(matches(matcher, { table: 's.t', operation: 'd' }, null)).toBe(false);
   });
 
-  it('stops at an envelope that is none', () => {
+  it('has an envelope that is none, for which nobody knows that it is not asked for', () => {
     const matcher = new Matcher({ ...all, tables: ['*'], changed: ['a'] });
-    expect(() => matches(matcher, { table: 's.t', operation: 'u' }, Buffer.from('{'))).toThrow(
+    const record = { offset: 0, key: '{"id":1}', timestampMs: 0, id: 'i', table: 's.t' };
+    const value = Buffer.from('{');
+    const taken = matcher.take({ ...record, value, operation: 'u' });
+    expect(taken).toMatchObject({ key: '{"id":1}', undecided: true });
+    expect(() => readAgain({ id: 'i', operation: 'u' }, taken?.value ?? value)).toThrow(
       expect.objectContaining({ code: 'ENVELOPE_INVALID' }),
+    );
+  });
+
+  it('stops at a record of which not even the key is known', () => {
+    const matcher = new Matcher({ ...all, tables: ['*'] });
+    const take = (headers: [string, string][], key: string) =>
+      matcher.take({
+        ...{ offset: 0, key, timestampMs: 0, id: 'i', table: 's.t', operation: 'u', headers },
+        value: Buffer.from('{}'),
+      });
+    const invalid = expect.objectContaining({ code: 'ENVELOPE_INVALID' }) as Error;
+    expect(() => take([[HEADER_FORMAT, 'of tomorrow']], '{"id":1}')).toThrow(invalid);
+    expect(() => take([[HEADER_FORMAT, 'maxwell']], '{')).toThrow(invalid);
+    expect(() => take([[HEADER_FORMAT, 'claim-check']], '{"id":1}')).toThrow(invalid);
+    expect(take([[HEADER_FORMAT, 'maxwell']], '{"database":"s","table":"t","pk.id":1}')?.key).toBe(
+      '{"id":1}',
     );
   });
 });
