@@ -22,7 +22,7 @@ export interface OpenCursorsParts {
 }
 
 /** What a callback needs to begin. */
-export type Beginning = Pick<CallbackOptions, 'name' | 'from'>;
+export type Beginning = Pick<CallbackOptions, 'name' | 'from' | 'replay'>;
 
 /**
  * Saves where callbacks begin that no runner here has ever read for. Of the others nothing is looked at: they have
