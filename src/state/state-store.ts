@@ -147,6 +147,9 @@ export interface Failure {
   /** Wall time in ms of the first attempt (of this budget) and of the next. */
   readonly firstAttemptAt: number;
   readonly nextAttemptAt: number;
+  /** Wall time in ms before which the endpoint wants nothing of the key (Retry-After), this event or another; absent where
+   *  it asked for no time. The key's lane keeps the latest, also when this event leaves it; a `retry` by a person ends it. */
+  readonly notBefore?: number;
   /** For a person: what the endpoint answered. Bounded, no secrets. */
   readonly error: string;
   readonly cause: FailureCause;
@@ -166,7 +169,8 @@ export type StateChange =
   /** An event joins its lane, at the end; makes the lane when it is not there. With `failure` or `accepted` it must
    *  become the head, of a parked lane where it is `exhausted`. All events of a lane are of one partition, so that their
    *  offsets are their order. One that `coalesces` takes the place of the lane's last event where that one coalesces as
-   *  well and is not the head: superseded +1 for that one. */
+   *  well and is not the head: superseded +1 for that one. A lane that it makes without an attempt is due at `notBefore`,
+   *  wall time in ms, or at once. */
   | ({
       readonly type: 'lane-append';
       readonly event: LaneEvent;
@@ -174,6 +178,7 @@ export type StateChange =
       readonly failure?: Failure;
       readonly exhausted?: boolean;
       readonly accepted?: Accepted;
+      readonly notBefore?: number;
     } & LaneKey)
   /** An attempt for the head was answered with 202. What ended it before counts at once (`complete` with `early`). */
   | ({
@@ -189,7 +194,8 @@ export type StateChange =
       readonly failure: Failure;
       readonly exhausted?: boolean;
     } & LaneKey)
-  /** The head was given up and becomes a dead letter; the next event becomes the head, due at once. With `handOvers` a
+  /** The head was given up and becomes a dead letter; the next event becomes the head, due at once, or when the endpoint
+   *  said (`notBefore` of this failure or an earlier one). With `handOvers` a
    *  copy joins the lane of its key at each of those callbacks, under `handOverTopic`: read, matched and retrying or
    *  pending +1 there. */
   | ({
@@ -206,7 +212,8 @@ export type StateChange =
       readonly failure: Failure;
       readonly handOvers?: readonly HandOver[];
     } & LaneKey)
-  /** The head that a person asked to skip leaves, skipped +1; the next event becomes the head, due at once. */
+  /** The head that a person asked to skip leaves, skipped +1; the next event becomes the head, due at once, or when the
+   *  endpoint said (`notBefore`). */
   | ({ readonly type: 'lane-skipped'; readonly offset: number } & LaneKey)
   /** The head was delivered and leaves; the next event becomes the head, due at once; the last one takes the
    *  lane with it. The store moves the ledger: retrying -1, delivered +1, and pending -1, retrying +1 for a new head. */

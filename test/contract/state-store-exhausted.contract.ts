@@ -224,6 +224,43 @@ export function describeExhausted(make: () => Promise<StateUnderTest>): void {
       expect(value.equals(shown.value ?? Buffer.alloc(0))).toBe(true);
     });
 
+    test('what the endpoint asked to wait for outlasts the event that was told so', async () => {
+      await three();
+      const told = { ...AGAIN, nextAttemptAt: 3_000, notBefore: 9_000 };
+      await state.commit([deadHead('a', 0, told)]);
+      expect([await due(8_999), await state.nextDueAt(CALLBACK)]).toEqual([[], 9_000]);
+      expect(await due(9_000)).toEqual([1]);
+      // Also over a skip; what it was told before counts where that is later.
+      await state.commit([
+        failedAgain('a', 1, { ...told, nextAttemptAt: 20_000, notBefore: 20_000 }),
+      ]);
+      await state.commit([failedAgain('a', 1, { ...told, nextAttemptAt: 9_500 })]);
+      await act('skip', 9_600);
+      expect(await due(9_600)).toEqual([1]);
+      await state.commit([skippedHead('a', 1)]);
+      expect(await due(19_999)).toEqual([]);
+      expect(await due(20_000)).toEqual([2]);
+    });
+
+    test('a person who asks for an attempt does not wait for what the endpoint asked for', async () => {
+      await three();
+      await state.commit([failedAgain('a', 0, { ...AGAIN, notBefore: 9_000 })]);
+      await act('retry', 4_000);
+      expect(await due(4_000)).toEqual([0]);
+      await state.commit([deliveredHead('a', 0)]);
+      expect(await due(4_000)).toEqual([1]);
+    });
+
+    test('a lane is made without an attempt for a key that is to wait', async () => {
+      await due(500);
+      const [put, ...rest] = intoLane('a', 0);
+      await state.commit([{ ...put, notBefore: 7_000 } as never, ...rest]);
+      expect(await state.lanes({ limit: 1 })).toMatchObject([
+        { attempts: 0, nextAttemptAt: 7_000 },
+      ]);
+      expect([await due(6_999), await due(7_000)]).toEqual([[], [0]]);
+    });
+
     test('an event that dies at its first attempt makes no lane', async () => {
       await state.commit([deadAtOnce('a', 0), matched(0)]);
       expect(await state.lanes({ limit: 9 })).toEqual([]);

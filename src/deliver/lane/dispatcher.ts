@@ -27,7 +27,11 @@ import { type Turn, Work } from './work.ts';
 
 type Undelivered = Failed | Throttled;
 /** What an attempt for the head of a queue has come to. */
-type Tried = Verdict | { readonly accepted: Accepted };
+type Tried = Verdict | { readonly accepted: Accepted } | Waiting;
+/** No attempt is made before: wall ms. */
+interface Waiting {
+  readonly notBefore: number;
+}
 
 /**
  * A key's modes. `idle`: not in `#keys`, not in the lanes' index; its next event makes it ready, or held where the
@@ -277,10 +281,19 @@ export class Dispatcher {
     this.#parts.endpoint?.changed(this.#gate);
   };
 
+  /** Sent from its lane alone: one that may have ended the process, and what the endpoint asked to wait for, which was
+   *  said of an event that was given up. */
+  #waiting(key: string, event: PendingEvent): Waiting | null {
+    const notBefore = this.#gate.notBefore(key);
+    if (this.#parts.care?.isSuspect(event) !== true && notBefore === null) return null;
+    return { notBefore: notBefore ?? 0 };
+  }
+
   async #tryHead(key: string, turn: Turn): Promise<void> {
     const queue = present(this.#keys.get(key), `the queue of ${key}`);
     const event = present(queue[0], `the head of ${key}`);
-    if (this.#parts.care?.isSuspect(event) === true) return this.#leaveFastPath(key, queue);
+    const waiting = this.#waiting(key, event);
+    if (waiting !== null) return this.#leaveFastPath(key, queue, waiting);
     const first = { event: outgoing(event), attempt: 1, turn, from: null };
     const outcome = await this.#attempts.make(first);
     if (outcome === null) return;
@@ -350,10 +363,12 @@ export class Dispatcher {
     await this.#headDone(key, queue, head);
   }
 
-  async #leaveFastPath(key: string, queue: PendingEvent[], verdict?: Verdict): Promise<void> {
-    if (verdict?.exhausted === true) this.#news.parked(key, verdict.failure.error);
-    else if (verdict !== undefined) this.#news.opened(key, verdict.failure.error);
-    this.#queueToLane(key, queue, verdict);
+  async #leaveFastPath(key: string, queue: PendingEvent[], why?: Verdict | Waiting): Promise<void> {
+    if (why !== undefined && 'failure' in why) {
+      if (why.exhausted) this.#news.parked(key, why.failure.error);
+      else this.#news.opened(key, why.failure.error);
+    }
+    this.#queueToLane(key, queue, why);
     this.#pump();
     await this.#durable(queue);
     this.#parts.onLanes();

@@ -9,7 +9,7 @@ import type { Failed, Outcome, OutgoingEvent, Throttled } from '../callback/send
 import type { Settler } from '../settle/settler.ts';
 import { Breaker } from './breaker.ts';
 import type { HandingOver } from './hand-overs.ts';
-import { laneKey } from './order-key.ts';
+import { laneKey, orderKey } from './order-key.ts';
 import { ToldToWait } from './told-to-wait.ts';
 import { TokenBucket } from './token-bucket.ts';
 
@@ -112,6 +112,11 @@ export class Gate {
     return this.limit > 0 && this.#parts.handingOver.hasRoom();
   }
 
+  /** Wall ms before which the endpoint wants nothing of the key; null where it may be sent. */
+  notBefore(key: string): number | null {
+    return this.#told.untilOf(key, this.#parts.clock.now());
+  }
+
   get probing(): boolean {
     return this.#breaker.mode === 'half-open';
   }
@@ -146,7 +151,7 @@ export class Gate {
 
   /** What the attempt came to, as its event has to take it: a probe that failed uses up nothing. */
   ended(outcome: Outcome, event: OutgoingEvent, begun: AttemptBegun): Outcome {
-    const key = laneKey(event.topic, event.key ?? event.table);
+    const key = laneKey(event.topic, orderKey(event));
     switch (outcome.kind) {
       case 'filtered':
       case 'held':
@@ -159,6 +164,7 @@ export class Gate {
         return outcome;
       case 'accepted':
       case 'delivered':
+        this.#told.taken(key);
         if (this.#breaker.delivered(key, this.#parts.options.concurrency, begun.probe)) {
           this.#closed();
         }

@@ -103,7 +103,7 @@ export class OutcomeChanges {
   toLane(
     key: string,
     event: PendingEvent,
-    verdict?: Verdict | { readonly accepted: Accepted },
+    verdict?: Verdict | { readonly accepted: Accepted } | { readonly notBefore: number },
   ): void {
     this.#parts.lanes.joined(key, event.bytes);
     event.progress.laned(event.record.offset);

@@ -6,7 +6,8 @@ const KEYS = 3;
 /**
  * Invariant: once that many keys wait at the same time because they were told so, nothing of the callback is sent before
  * the latest of their times, nor before that of any that is told so afterwards. Each key's own time is kept with its
- * lane.
+ * lane, and here for a key that has none, since its only event was given up: of so few keys that what a restart forgets
+ * is the time of two.
  */
 export class ToldToWait {
   /** Wall ms by key, of at most `KEYS`. */
@@ -17,6 +18,12 @@ export class ToldToWait {
   /** The wait of the whole callback in wall ms, and why; null where there is none. */
   get state(): { readonly until: number; readonly reason: string } | null {
     return this.#until === null ? null : { until: this.#until, reason: this.#reason };
+  }
+
+  /** Wall ms before which the endpoint wants nothing of the key; null where it did not say, or that time has come. */
+  untilOf(key: string, nowMs: number): number | null {
+    const until = this.#keys.get(key) ?? 0;
+    return until > nowMs ? until : null;
   }
 
   /** A key was told to wait. Returns true when that begins or prolongs the wait of the callback. */
@@ -31,6 +38,11 @@ export class ToldToWait {
       if (this.#keys.size < KEYS) return false;
     }
     return this.wait(Math.max(at.untilMs, ...this.#keys.values()), reason);
+  }
+
+  /** An event of the key was taken: it does not wait any more. */
+  taken(key: string): void {
+    this.#keys.delete(key);
   }
 
   /** Waits at least so long. */

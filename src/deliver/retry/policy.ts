@@ -71,6 +71,7 @@ export function judge(
     nextAttemptAt: exhausted ? nowMs : Math.ceil(dueAt),
     error: outcome.error,
     cause: throttled ? 'endpoint' : (outcome.cause ?? 'endpoint'),
+    ...(retryAfterMs > 0 ? { notBefore: Math.ceil(nowMs + retryAfterMs) } : {}),
   } as const;
   return { failure, exhausted };
 }

@@ -24,13 +24,13 @@ export function laneStatements(db: DatabaseSync) {
   return {
     find: db.prepare(
       `SELECT l.id, l.cursor, c.partition, l.state, l.depth, l.head_offset, l.last_offset, l.last_coalesces, l.next_attempt_at,
-         l.skip_offset, l.awaiting_attempt
+         l.skip_offset, l.awaiting_attempt, l.not_before
        FROM lanes l JOIN cursors c ON c.id = l.cursor WHERE l.callback = ? AND l.topic = ? AND l.key = ?`,
     ),
     insertLane: db.prepare(
       `INSERT INTO lanes (cursor, callback, topic, key, state, depth, bytes, head_offset, last_offset, last_coalesces,
-         attempts, used_attempts, first_attempt_at, next_attempt_at, last_error, cause, version)
-       VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         attempts, used_attempts, first_attempt_at, next_attempt_at, last_error, cause, version, not_before)
+       VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     extend: db.prepare(
       `UPDATE lanes SET depth = depth + ?, bytes = bytes + ?, last_offset = ?, last_coalesces = ?
@@ -38,13 +38,13 @@ export function laneStatements(db: DatabaseSync) {
     ),
     fail: db.prepare(
       `UPDATE lanes SET attempts = ?, used_attempts = ?, first_attempt_at = ?, next_attempt_at = ?,
-         last_error = ?, cause = ?, version = ?, suspect = suspect & 2, ${NOT_AWAITING} WHERE id = ?`,
+         last_error = ?, cause = ?, version = ?, not_before = max(not_before, ?), suspect = suspect & 2, ${NOT_AWAITING} WHERE id = ?`,
     ),
     removeLane: db.prepare('DELETE FROM lanes WHERE id = ?'),
     advance: db.prepare(
       `UPDATE lanes SET depth = depth - 1, bytes = bytes - ?, head_offset = ?, attempts = 0, used_attempts = 0,
-         first_attempt_at = NULL, next_attempt_at = ?, last_error = NULL, cause = NULL, version = NULL,
-         skip_offset = NULL, suspect = 0,
+         first_attempt_at = NULL, next_attempt_at = max(not_before, ?), last_error = NULL, cause = NULL, version = NULL,
+         skip_offset = NULL, suspect = 0, not_before = max(not_before, ?),
          ${NOT_AWAITING} WHERE id = ?`,
     ),
     park: db.prepare("UPDATE lanes SET state = 'parked' WHERE id = ?"),
@@ -57,6 +57,8 @@ export function laneStatements(db: DatabaseSync) {
       `UPDATE lanes SET next_attempt_at = min(next_attempt_at, ?), skip_offset = coalesce(?, skip_offset)
        WHERE id = ?`,
     ),
+    // Who asks for an attempt does not wait for what the endpoint asked for.
+    hurry: db.prepare('UPDATE lanes SET not_before = 0 WHERE id = ?'),
     due: db.prepare(
       `${LANES} WHERE l.callback = ? AND l.next_attempt_at <= ? AND ${RETRYING}
        ORDER BY l.next_attempt_at, l.id LIMIT ?`,

@@ -5,7 +5,6 @@ import { RowcallError } from '../../errors.ts';
 import { assert, present, unreachable } from '../../shared/assert.ts';
 import type {
   DueLane,
-  Failure,
   LaneAction,
   LaneEvent,
   LaneKey,
@@ -180,6 +179,7 @@ export class LaneTable {
       error,
       cause,
       change.failure.version ?? null,
+      change.failure.notBefore ?? 0,
       lane,
     );
     const failed = { ...found, awaiting_attempt: null };
@@ -213,7 +213,7 @@ export class LaneTable {
     const found = this.#headed(change);
     const given = { ...change, cursor: numberOf(found, 'cursor') };
     const { id, bytes } = this.#deadLetters.take(given, numberOf(found, 'id'));
-    this.#leave(found, { bytes, as: 'dead' }, moves);
+    this.#leave(found, { bytes, as: 'dead', notBefore: change.failure.notBefore }, moves);
     return { id, partition: numberOf(found, 'partition') };
   }
 
@@ -308,6 +308,7 @@ export class LaneTable {
         if (parked) this.#unpark(row, moves);
         this.#giveUp(row, moves);
         this.#statements.dueNow.run(nowMs, null, id);
+        this.#statements.hurry.run(id);
         break;
       case 'skip':
         if (parked) this.#unpark(row, moves);
@@ -353,7 +354,11 @@ export class LaneTable {
   /** The head is gone, and counts `as` what became of it; the next event is the head, or the lane goes, too. */
   #leave(
     row: Row,
-    left: { readonly bytes: number; readonly as: 'delivered' | 'filtered' | 'dead' | 'skipped' },
+    left: {
+      readonly bytes: number;
+      readonly as: 'delivered' | 'filtered' | 'dead' | 'skipped';
+      readonly notBefore?: number | undefined;
+    },
     moves: CursorMoves,
   ): void {
     const lane = numberOf(row, 'id');
@@ -371,7 +376,8 @@ export class LaneTable {
     if (numberOf(row, 'depth') === 1) this.#statements.removeLane.run(lane);
     else {
       const head = this.#events.firstOffset(lane);
-      this.#statements.advance.run(left.bytes, head, this.#lastNow, lane);
+      const dueAt = Math.max(this.#lastNow, left.notBefore ?? 0);
+      this.#statements.advance.run(left.bytes, head, dueAt, left.notBefore ?? 0, lane);
     }
   }
 
@@ -407,16 +413,24 @@ export class LaneTable {
       event.offset,
       event.offset,
       change.coalesces === true ? 1 : 0,
-      ...this.#failureColumns(failure),
+      ...this.#failureColumns(change),
     );
     return Number(lastInsertRowid);
   }
 
   /** An event that made its lane without an attempt is due at once. */
-  #failureColumns(failure: Failure | undefined): (string | number | null)[] {
-    if (failure === undefined) return [0, 0, null, this.#lastNow, null, null, null];
+  #failureColumns({
+    failure,
+    notBefore: from = 0,
+  }: Pick<Append, 'failure' | 'notBefore'>): (string | number | null)[] {
+    if (failure === undefined) {
+      return [0, 0, null, Math.max(this.#lastNow, from), null, null, null, from];
+    }
     const { attempts, usedAttempts, firstAttemptAt, nextAttemptAt, error, cause } = failure;
-    const { version = null } = failure;
-    return [attempts, usedAttempts, firstAttemptAt, nextAttemptAt, error, cause, version];
+    const { version = null, notBefore = 0 } = failure;
+    return [
+      ...[attempts, usedAttempts, firstAttemptAt, nextAttemptAt, error, cause, version],
+      notBefore,
+    ];
   }
 }

@@ -46,6 +46,8 @@
  *
  * Format 14. `replays`: one at a time of a callback has not ended; `plan` is JSON of what was asked for, and `books`, of
  * one that has ended, what its cursors came to. Until then these are `cursors` under the replay's own name.
+ *
+ * Format 15. `lanes.not_before`: the endpoint wants nothing of the key before (Retry-After), whichever event is the head.
  */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -313,5 +315,8 @@ export const MIGRATIONS: readonly string[] = [
     books TEXT CHECK ((books IS NULL) = (ended_at IS NULL))
   ) STRICT;
   CREATE UNIQUE INDEX open_replays ON replays (callback) WHERE ended_at IS NULL;
+    `,
+    `
+  ALTER TABLE lanes ADD COLUMN not_before REAL NOT NULL DEFAULT 0;
   `,
 ];

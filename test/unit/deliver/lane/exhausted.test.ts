@@ -154,6 +154,55 @@ describe('a throttled event', () => {
   });
 });
 
+describe('Retry-After of a key whose event was given up', () => {
+  const told: Outcome = { ...THROTTLED, status: 429, retryAfterMs: 500_000 };
+  const GIVEN_UP = { ...DEAD, retry: { ...RETRY, nonRetryableStatuses: [429] } };
+
+  test.each([
+    ['behind it', 2],
+    ['that comes later', 1],
+  ])('is obeyed for the next event %s', async (_, before) => {
+    const scene = await DispatcherScene.open(GIVEN_UP);
+    for (let n = 0; n < before; n += 1) scene.offer('a');
+    await scene.answer(0, told);
+    if (before === 1) scene.offer('a');
+    await scene.pass(499_000);
+    expect(scene.sending).toEqual([]);
+    scene.offer('b');
+    expect(scene.sending, 'another key').toEqual([2]);
+    await scene.pass(2_000);
+    expect(scene.sending).toEqual([2, 1]);
+    await scene.answer(1, DELIVERED);
+    await scene.answer(2, DELIVERED);
+    scene.offer('a');
+    expect(scene.sending).toEqual([3]);
+    expect(await scene.ledger()).toMatchObject({ dead: 1, delivered: 2 });
+  });
+
+  test('is obeyed in its lane', async () => {
+    const scene = await DispatcherScene.open(GIVEN_UP);
+    for (let n = 0; n < 2; n += 1) scene.offer('a');
+    await scene.answer(0, FAILED);
+    await scene.pass(1_001);
+    await scene.answer(0, told);
+    await scene.pass(499_000);
+    expect(scene.sending).toEqual([]);
+    await scene.pass(2_000);
+    expect(scene.sending).toEqual([1]);
+  });
+
+  test('ends with a delivery that a person asked for', async () => {
+    const scene = await DispatcherScene.open(DEAD);
+    scene.offer('a');
+    await scene.answer(0, told);
+    await act(scene, 'retry');
+    await scene.pass(1_001);
+    await scene.answer(0, DELIVERED);
+    scene.offer('a');
+    expect(scene.sending).toEqual([1]);
+  });
+});
+
 describe('what a person asks for in the middle of an attempt', () => {
   async function trying(options: SceneOptions = PARK): Promise<DispatcherScene> {
     const scene = await DispatcherScene.open(options);
