@@ -8,7 +8,7 @@ import { type RateLimit, TokenBucket } from './token-bucket.ts';
 
 /** What the order of a callback asks of a gate. */
 export type GateUsed = GateSeen &
-  Pick<Gate, 'limit' | 'begin' | 'ended' | 'probing' | 'mayBegin' | 'end'>;
+  Pick<Gate, 'limit' | 'begin' | 'ended' | 'probing' | 'mayBegin' | 'notBefore' | 'end'>;
 
 /**
  * Keys with an attempt in flight. Invariant: of a key there is one at a time, and who waits is next; each of the two
@@ -131,6 +131,10 @@ export class ReplayGate implements GateUsed {
 
   get takesIn(): boolean {
     return this.limit > 0;
+  }
+
+  notBefore(key: string): number | null {
+    return this.#endpoint.gate?.notBefore(key) ?? null;
   }
 
   get probing(): boolean {

@@ -316,7 +316,7 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE UNIQUE INDEX open_replays ON replays (callback) WHERE ended_at IS NULL;
     `,
-    `
+  `
   ALTER TABLE lanes ADD COLUMN not_before REAL NOT NULL DEFAULT 0;
   `,
 ];

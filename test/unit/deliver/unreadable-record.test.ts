@@ -100,7 +100,8 @@ test('one that lacks what the callback needs waits in the lane of its key, and n
     expect(lane?.attempts).toBeGreaterThan(1);
   });
   const [lane] = await state.lanes({ limit: 1 });
-  await state.actOnLane(lane?.id ?? 0, 'skip', { actor: 'a', reason: 'r', atMs: 1 });
+  const asked = { actor: 'a', reason: 'r', atMs: 1 };
+  await state.actOnLane(lane?.id ?? 0, 'skip', asked, lane?.headId);
   await eventually(async () => {
     expect(sent.at(-1)).toBe('newcomer b2');
     const cursors = await state.cursors();
