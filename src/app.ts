@@ -1,6 +1,7 @@
 /** The composition root: the parts of one process, built from its configuration, started and stopped. */
 
 import { hostname } from 'node:os';
+import { adminServer } from './admin-server.ts';
 import { asynchronous, completionDesk, completionsServer } from './async-callbacks.ts';
 import { replicaUuidOf } from './capture/binlog/replica-identity.ts';
 import { claimCheck, type ClaimCheck } from './capture/append/claim-check.ts';
@@ -32,8 +33,6 @@ import { httpCallback } from './http-callback.ts';
 import { type ChangeLog, REMOVED_CONSUMER } from './log/change-log.ts';
 import { formatLogFinding, requireUsableLog } from './log/finding.ts';
 import { RetentionKeeper } from './log/retention-keeper.ts';
-import { runTokenFile } from './operate/admin/run-token.ts';
-import { AdminServer } from './operate/admin/server.ts';
 import { abortable } from './shared/abort.ts';
 import { LargeWork } from './shared/large-work.ts';
 import type { Clock, Random } from './shared/clock.ts';
@@ -151,47 +150,28 @@ export class App {
 
   async #supervise(log: ChangeLog, state: StateStore | null, signal: AbortSignal): Promise<void> {
     const { clock, logger } = this.#parts;
-    const { admin } = this.#config;
     const callbacks = state === null ? null : await this.#openCallbacks(log, state, signal);
     const mirror = await this.#buildMirror(callbacks);
     const large = new LargeWork(clock);
     const capture = this.#parts.legs.capture ? await this.#buildCapture(log, large) : null;
     const deliver = callbacks === null ? null : await this.#attach(callbacks, large, signal);
     const source = capture === null ? null : watchSource(this.#config, { clock, logger });
-    const services: Service[] = [
-      new AdminServer({
-        ...admin.listen,
-        config: this.#config,
-        state,
-        ...(callbacks === null
-          ? {}
-          : {
-              callbacks: callbacks.set,
-              replays: callbacks.replays,
-              tokenFile: runTokenFile(this.#config),
-            }),
-        clock,
-        logger,
-        log,
-        capture,
-        deliver,
-        source,
-        mirror,
-        standby: () => (deliver instanceof DeliverInTurn ? deliver.standby : null),
+    const consumers = (): Promise<readonly string[]> => this.#consumers(log);
+    const services: readonly (Service | null)[] = [
+      adminServer(this.#config, {
+        ...{ clock, logger, log, state, capture, deliver, source, mirror },
+        callbacks: callbacks?.set ?? null,
+        replays: callbacks?.replays ?? null,
       }),
+      capture === null ? null : new RetentionKeeper({ log, consumers, clock, logger }),
+      source,
+      this.#completions(callbacks),
+      mirror,
+      deliver,
+      callbacks?.replays ?? null,
+      capture,
     ];
-    if (capture !== null) {
-      const consumers = (): Promise<readonly string[]> => this.#consumers(log);
-      services.push(new RetentionKeeper({ log, consumers, clock, logger }));
-    }
-    if (source !== null) services.push(source);
-    const completions = this.#completions(callbacks);
-    if (completions !== null) services.push(completions);
-    if (mirror !== null) services.push(mirror);
-    if (deliver !== null) services.push(deliver);
-    if (callbacks !== null) services.push(callbacks.replays);
-    if (capture !== null) services.push(capture);
-    await supervise(services, signal, {
+    await supervise(services.filter(isThere), signal, {
       clock,
       deadlineMs: this.#config.shutdownTimeoutMs,
       onDeadline: (names) =>
@@ -465,3 +445,7 @@ function shaped(sender: Sender, callback: CallbackConfig): Sender {
 const LOG_RETRY_MS = 1_000;
 /** How often a state store that another process still holds is tried again. */
 const STATE_RETRY_MS = 100;
+
+function isThere(service: Service | null): service is Service {
+  return service !== null;
+}

@@ -50,6 +50,11 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   'dead-letters resends pause': ["3 -c rowcall.yaml --reason 'the receiver is slow'"],
   'dead-letters resends resume': ["3 -c rowcall.yaml --reason 'the receiver is well'"],
   'dead-letters resends cancel': ["3 -c rowcall.yaml --reason 'the wrong ones'"],
+  'replay list': ['-c rowcall.yaml --callback billing'],
+  'replay show': ['3 -c rowcall.yaml'],
+  'replay pause': ["3 -c rowcall.yaml --reason 'the receiver is slow'"],
+  'replay resume': ["3 -c rowcall.yaml --reason 'the receiver is well'"],
+  'replay cancel': ["3 -c rowcall.yaml --reason 'the wrong day'"],
   explain: [
     "'3e11fa47-71ca-11e1-9e33-c80aa9429562:23:shop/orders:1' --callback billing -c rowcall.yaml",
   ],
