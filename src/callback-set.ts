@@ -17,6 +17,14 @@ export interface ChangeableLeg {
   change(callback: CallbackOptions | string): Promise<void>;
 }
 
+/** What a callback is to be, made of what it is: null where none was made through the API. */
+export interface Change {
+  readonly name: string;
+  readonly make: (before: Written | null) => Written;
+}
+
+type Expected = number | '*' | null | undefined;
+
 export interface LiveCallback {
   readonly config: CallbackConfig;
   readonly origin: 'file' | 'api';
@@ -122,25 +130,27 @@ export class CallbackSet {
    * A callback made through the API is to be this from now on. Resolves when that is durable; attempts in flight end
    * under the version before.
    *
-   * @param expected as `StateStore.registerCallback`
+   * @param change made of what there is when its turn comes
+   * @param expected the version that must stand there; `*`: some version; null: none may; undefined: whatever there is
    * @throws RowcallError CALLBACK_INVALID, CALLBACK_READ_ONLY, CALLBACK_EXISTS, CALLBACK_CHANGED, and of what it needs
    */
-  put(written: Written, expected: number | null | undefined, asked: Asked): Promise<LiveCallback> {
+  put(change: Change, expected: Expected, asked: Asked): Promise<LiveCallback> {
     return this.#decide(async () => {
       const { config, state } = this.#parts;
+      const before = await this.#before(change.name, expected);
+      const written = change.make(before);
       const { callback, problems } = checkRegistered(written, config);
       if (callback === null) throw new RowcallError('CALLBACK_INVALID', problems.join('; '));
       const { name } = callback;
       if (this.#live.get(name)?.origin === 'file') throw readOnly(name);
       if (this.#removing.has(name)) throw beingRemoved(name);
-      await this.#requireVersion(name, expected);
       const text = JSON.stringify(written);
       // Without its number: what it is called with is built before anything is saved.
       await closeAll(await this.#build([{ config: callback, version: 0 }]));
       await this.#parts.begin([callback]);
       const version = await state.registerCallback(
         { name, ...formOf(callback, state.id), written: text, ...asked },
-        expected,
+        typeof expected === 'string' ? undefined : expected,
       );
       const live: LiveCallback = { config: callback, origin: 'api', version, written };
       this.#live = new Map([...this.#live, [name, live]]);
@@ -153,22 +163,26 @@ export class CallbackSet {
    * Removes a callback made through the API, or one that nobody configures any more, with all that waits for it. Resolves
    * when that is decided for good; it is done when attempts in flight have ended.
    *
-   * @throws RowcallError CALLBACK_READ_ONLY
+   * @param expected as `put`; 0 of one that nobody configures any more
+   * @throws RowcallError CALLBACK_READ_ONLY, CALLBACK_CHANGED
    */
-  remove(name: string, asked: Asked): Promise<void> {
+  remove(name: string, expected: Expected, asked: Asked): Promise<void> {
     return this.#decide(async () => {
       if (this.#live.get(name)?.origin === 'file') throw readOnly(name);
-      await this.#parts.state.removeCallback(name, asked);
+      const at = typeof expected === 'number' ? expected : undefined;
+      await this.#parts.state.removeCallback(name, asked, at);
       this.#live = new Map([...this.#live].filter(([one]) => one !== name));
       this.#purge(name);
     });
   }
 
-  /** What is opened for a callback that is then refused would be an orphan's. @throws as `put` */
-  async #requireVersion(name: string, expected: number | null | undefined): Promise<void> {
-    if (expected === undefined) return;
-    const registered = await this.#parts.state.registered();
-    requireVersion(name, registered.find((one) => one.name === name)?.version ?? null, expected);
+  /** Before anything is opened, which would be an orphan's where it is then refused. @throws as `put` */
+  async #before(name: string, expected: Expected): Promise<Written | null> {
+    const there = (await this.#parts.state.registered()).find((one) => one.name === name);
+    if (expected === '*') {
+      if (there === undefined) throw notThere(name);
+    } else requireVersion(name, there?.version ?? null, expected);
+    return there === undefined ? null : (JSON.parse(there.written) as Written);
   }
 
   /** @returns when the leg has done it */
@@ -337,6 +351,10 @@ function refuseTaken(there: LiveCallback | undefined): void {
   throw new RowcallError('CALLBACK_EXISTS', `The callback ${name} was made through the API`, {
     cure: `Give that of the file another name, or remove the other first: rowcall callbacks remove ${name} -c FILE.`,
   });
+}
+
+function notThere(name: string): RowcallError {
+  return new RowcallError('CALLBACK_CHANGED', `There is no callback ${name} that could be changed`);
 }
 
 function beingRemoved(name: string): RowcallError {

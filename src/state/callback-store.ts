@@ -69,8 +69,13 @@ export interface CallbackStore {
   /** The newest first; at least the last ten. */
   callbackVersions(name: string): Promise<readonly CallbackVersion[]>;
 
-  /** From now on it is to be removed, whatever happens to the process: `purgeCallback` does it. With a line in the audit log. */
-  removeCallback(name: string, asked: Asked): Promise<void>;
+  /**
+   * From now on it is to be removed, whatever happens to the process: `purgeCallback` does it. With a line in the audit log.
+   *
+   * @param expected the version that is registered; 0: none; undefined: whatever there is
+   * @throws RowcallError CALLBACK_CHANGED: another version stands there, and nothing is removed
+   */
+  removeCallback(name: string, asked: Asked, expected?: number): Promise<void>;
 
   /** Callbacks that are to be removed, and are not yet. */
   removedCallbacks(): Promise<readonly string[]>;
@@ -106,7 +111,7 @@ export function requireVersion(
   if (expected === null && current !== null) {
     throw new RowcallError('CALLBACK_EXISTS', `There is a callback ${name} already`);
   }
-  if (expected === undefined || expected === null || current === expected) return;
+  if (expected === undefined || expected === null || (current ?? 0) === expected) return;
   const there = current === null ? 'none' : `version ${current}`;
   const text = `The callback ${name} was changed meanwhile: there is ${there}, not version ${expected}`;
   throw new RowcallError('CALLBACK_CHANGED', text);

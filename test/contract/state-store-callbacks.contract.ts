@@ -64,6 +64,22 @@ export function describeCallbacks(make: () => Promise<StateUnderTest>): void {
       expect(await state.audit({ limit: 10 })).toHaveLength(1);
     });
 
+    test('that were changed meanwhile are not removed', async () => {
+      await state.registerCallback(version('mail', 'a'), null);
+      for (const [name, expected] of [
+        ['mail', 2],
+        ['mail', 0],
+        ['none', 1],
+      ] as const) {
+        expect(await code(state.removeCallback(name, asked(9), expected))).toBe('CALLBACK_CHANGED');
+      }
+      expect(await state.removedCallbacks()).toEqual([]);
+      expect(await state.audit({ limit: 10 })).toHaveLength(1);
+      await state.removeCallback('mail', asked(9), 1);
+      await state.removeCallback('orphan', asked(9), 0);
+      expect(await state.removedCallbacks()).toEqual(['mail', 'orphan']);
+    });
+
     test('of the file get a version only where they say something else', async () => {
       expect(await state.noteVersion(version('file', 'a', null))).toBe(1);
       expect(await state.noteVersion(version('file', 'a', null))).toBe(1);

@@ -67,6 +67,10 @@ function written(name: string, more: object = {}): Written {
   return { name, tables: ['shop.*'], from: 'latest', deliver, ...more };
 }
 
+function put(whole: Written, expected: number | '*' | null | undefined) {
+  return set.put({ name: String(whole['name']), make: () => whole }, expected, ASKED);
+}
+
 async function append(count: number): Promise<void> {
   const records = Array.from({ length: count }, (_, index) => ({
     ...{ key: '{"id":1}', value: Buffer.from('{}'), timestampMs: 0, id: `id-${index}` },
@@ -85,7 +89,7 @@ test('a new one begins where the log ended when it was answered, however late th
   const attempt = Promise.withResolvers<undefined>();
   await append(2);
   attempts.set('new', attempt.promise);
-  await set.put(written('new'), null, ASKED);
+  await put(written('new'), null);
   expect(await beginnings()).toEqual({ new: 2 });
   await append(3);
   expect(told).toEqual([]);
@@ -113,19 +117,19 @@ test('one of the file begins where the log ended when the file was read again', 
 
 test('an attempt that hangs holds up changes of its own callback alone', async () => {
   const attempt = Promise.withResolvers<undefined>();
-  await set.put(written('slow'), null, ASKED);
-  await set.put(written('other'), null, ASKED);
+  await put(written('slow'), null);
+  await put(written('other'), null);
   await eventually(() => {
     expect(told).toHaveLength(2);
   });
   attempts.set('slow', attempt.promise);
-  await set.put(written('slow', { concurrency: 2 }), undefined, ASKED);
-  await set.put(written('slow', { concurrency: 3 }), undefined, ASKED);
-  await set.put(written('other', { concurrency: 2 }), undefined, ASKED);
+  await put(written('slow', { concurrency: 2 }), undefined);
+  await put(written('slow', { concurrency: 3 }), undefined);
+  await put(written('other', { concurrency: 2 }), undefined);
   await eventually(() => {
     expect(told.slice(2)).toEqual(['other@2']);
   });
-  await set.remove('other', ASKED);
+  await set.remove('other', undefined, ASKED);
   await eventually(async () => {
     expect(await state.removedCallbacks()).toEqual([]);
   });
@@ -137,9 +141,29 @@ test('an attempt that hangs holds up changes of its own callback alone', async (
 });
 
 test('one that is refused leaves no place in the log behind', async () => {
-  await expect(set.put(written('new'), 7, ASKED)).rejects.toMatchObject({
+  await expect(put(written('new'), 7)).rejects.toMatchObject({
     code: 'CALLBACK_CHANGED',
   });
   expect(await state.cursors()).toEqual([]);
   expect(await log.lowWater()).toEqual([]);
+});
+
+test('two changes that meet both hold, as the second is made of what the first made', async () => {
+  await put(written('x'), null);
+  const patch = (more: object) =>
+    set.put({ name: 'x', make: (before) => ({ ...before, ...more }) }, undefined, ASKED);
+  await Promise.all([patch({ concurrency: 4 }), patch({ priority: 'low' })]);
+  expect(set.get('x')?.written).toMatchObject({ concurrency: 4, priority: 'low' });
+});
+
+test('one that is to be there is not made, and one that was changed meanwhile not removed', async () => {
+  const changed = { code: 'CALLBACK_CHANGED' };
+  await expect(put(written('x'), '*')).rejects.toMatchObject(changed);
+  await put(written('x'), null);
+  expect(await put(written('x'), '*')).toMatchObject({ version: 2 });
+  await expect(set.remove('x', 1, ASKED)).rejects.toMatchObject(changed);
+  expect(await state.removedCallbacks()).toEqual([]);
+  expect(set.get('x')).toBeDefined();
+  await set.remove('x', 2, ASKED);
+  expect(set.get('x')).toBeUndefined();
 });

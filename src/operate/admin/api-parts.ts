@@ -26,9 +26,19 @@ export interface Callbacks {
   readonly all: readonly ListedCallback[];
   get(name: string): ListedCallback | undefined;
   isRemoving(name: string): boolean;
-  put(written: Written, expected: number | null | undefined, asked: Asked): Promise<ListedCallback>;
-  remove(name: string, asked: Asked): Promise<void>;
+  put(change: CallbackChange, expected: Expected, asked: Asked): Promise<ListedCallback>;
+  remove(name: string, expected: Expected, asked: Asked): Promise<void>;
 }
+
+/** What a callback is to be, made of what it is when its turn comes: no change that came just before is taken back. */
+export interface CallbackChange {
+  readonly name: string;
+  /** @param before null where none was made through the API */
+  readonly make: (before: Written | null) => Written;
+}
+
+/** The version that must stand there; `*`: some version; null: none may; undefined: whatever there is. */
+export type Expected = number | '*' | null | undefined;
 
 /** Those of the file, where nobody may change them. */
 export function fixedCallbacks(config: Config): Callbacks {

@@ -14,6 +14,7 @@ import type { ApiParts } from './api-parts.ts';
 import { routeAudit } from './routes/audit.ts';
 import { routeCallbacks } from './routes/callbacks.ts';
 import { routeCallbackChanges } from './routes/callback-changes.ts';
+import { routeCallbackRemoval } from './routes/callback-removal.ts';
 import { routeCallbackTrials } from './routes/callback-trials.ts';
 import { routeCallbackVersions } from './routes/callback-versions.ts';
 import { routeCompletions } from './routes/completions.ts';
@@ -99,6 +100,7 @@ export async function registerApi(server: FastifyInstance, parts: ApiParts): Pro
       routeLedger(api, parts);
       routeCallbacks(api, parts);
       routeCallbackChanges(api, parts);
+      routeCallbackRemoval(api, parts);
       routeCallbackVersions(api, parts);
       routeCallbackTrials(api, parts);
       routeLanes(api, parts);

@@ -6,6 +6,7 @@ import type { CallbackAction } from '../../state/state-store.ts';
 import { callbackSchema, type Callback } from '../admin/routes/callbacks.ts';
 import { differenceSchema, versionSchema } from '../admin/routes/callback-versions.ts';
 import { madeSchema } from '../admin/routes/callback-changes.ts';
+import { goneWith, removedSchema } from '../admin/routes/callback-removal.ts';
 import { ApiClient, type ApiOptions, pages } from './api-client.ts';
 import { readCallback } from './callback-file.ts';
 import type { CliIo } from './io.ts';
@@ -207,10 +208,10 @@ export async function removeCallback(
   const removed = await client.ask({
     ...{ method: 'DELETE', path: path(name) },
     query: { confirm, reason: options.reason },
-    answer: callbackSchema,
+    answer: removedSchema,
   });
   if (options.json === true) printJson(io, removed);
-  else io.out(`${name} is removed, with ${removed.lane_events} events in lanes.\n`);
+  else io.out(`${name} is removed, with ${goneWith(removed)}.\n`);
 }
 
 function tellSecret({ secret }: z.output<typeof madeSchema>, io: CliIo): void {

@@ -32,9 +32,7 @@ export class CallbackTable {
 
   /** @throws RowcallError CALLBACK_CHANGED, CALLBACK_EXISTS, CALLBACK_UNKNOWN */
   register(next: NewVersion, expected: number | null | undefined): number {
-    const row = this.#sql.find.get(next.name);
-    const current = row === undefined ? null : numberOf(row, 'version');
-    requireVersion(next.name, current, expected);
+    requireVersion(next.name, this.#current(next.name), expected);
     const version = this.#add(next);
     this.#sql.save.run(next.name, version, next.written);
     return version;
@@ -52,7 +50,9 @@ export class CallbackTable {
     return this.#sql.versions.all(name).map(versionOf);
   }
 
-  remove(name: string, atMs: number): void {
+  /** @throws RowcallError CALLBACK_CHANGED */
+  remove(name: string, atMs: number, expected: number | undefined): void {
+    requireVersion(name, this.#current(name), expected);
     this.#sql.unregister.run(name);
     this.#sql.markRemoved.run(name, atMs);
   }
@@ -102,6 +102,11 @@ export class CallbackTable {
     this.#sql.dropAnswers.run(sinceMs);
     const { request, status, headers, body } = answer;
     this.#sql.keepAnswer.run(key, atMs, request, status, headers, body);
+  }
+
+  #current(name: string): number | null {
+    const row = this.#sql.find.get(name);
+    return row === undefined ? null : numberOf(row, 'version');
   }
 
   #add(next: NewVersion): number {

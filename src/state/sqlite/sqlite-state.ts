@@ -278,10 +278,10 @@ class SqliteState implements StateStore {
     return this.#read(() => this.#callbacks.versions(name));
   }
 
-  removeCallback(name: string, asked: Asked): Promise<void> {
+  removeCallback(name: string, asked: Asked, expected?: number): Promise<void> {
     return this.#write(() => {
       this.#audit.add(aboutCallback('callback-remove', name, asked));
-      this.#callbacks.remove(name, asked.atMs);
+      this.#callbacks.remove(name, asked.atMs, expected);
     });
   }
 

@@ -28,7 +28,7 @@ const patchBody = z
   .record(z.string(), z.unknown())
   .describe('Parts of a callback as in the YAML, by RFC 7396: null removes.');
 
-const reasonQuery = z.object({
+export const reasonQuery = z.object({
   reason: z.string().max(1_000).optional().describe('Why; for the audit log and the versions.'),
 });
 
@@ -43,7 +43,6 @@ export function routeCallbackChanges(api: ApiServer, parts: ApiParts): void {
   routeRegister(api, parts);
   routeReplace(api, parts);
   routeRotate(api, parts);
-  routeRemove(api, parts);
 }
 
 function routeRegister(api: ApiServer, parts: ApiParts): void {
@@ -62,7 +61,8 @@ function routeRegister(api: ApiServer, parts: ApiParts): void {
     },
     async (request, reply) => {
       const { written, secret } = withOwnSecret(request.body);
-      const live = await parts.callbacks.put(written, null, askedOf(request, parts));
+      const change = { name: nameOf(written), make: () => written };
+      const live = await parts.callbacks.put(change, null, askedOf(request, parts));
       void reply.header('location', `/v1/callbacks/${live.config.name}`);
       return answer(reply.code(201), live, parts, secret);
     },
@@ -94,14 +94,16 @@ function routeReplace(api: ApiServer, parts: ApiParts): void {
           await findCallback(name, parts);
           throw notMadeHere(name, there !== undefined);
         }
-        const before = there?.written ?? null;
-        const body = method === 'PATCH' ? mergePatch(before, request.body) : request.body;
-        const { written, secret } = keptSecrets(sameName(section(body), name), before);
-        const live = await parts.callbacks.put(
-          written,
-          expectedVersion(request),
-          askedOf(request, parts),
-        );
+        let secret: string | undefined;
+        const make = (before: Written | null): Written => {
+          if (method === 'PATCH' && before === null) throw gone(name);
+          const body = method === 'PATCH' ? mergePatch(before, request.body) : request.body;
+          const kept = keptSecrets(sameName(section(body), name), before);
+          ({ secret } = kept);
+          return kept.written;
+        };
+        const expected = expectedVersion(request);
+        const live = await parts.callbacks.put({ name, make }, expected, askedOf(request, parts));
         return answer(reply, live, parts, secret);
       },
     });
@@ -130,53 +132,21 @@ function routeRotate(api: ApiServer, parts: ApiParts): void {
       },
     },
     async (request, reply) => {
-      const before = await changeable(request.params.name, parts);
-      const [newest] = secretsOf(before.written);
+      const { name } = request.params;
+      const { version } = await changeable(name, parts);
       const retire = request.query.retire === 'true';
       const secret = retire ? undefined : newSecret();
-      const secrets = [secret, newest].filter((one) => one !== undefined);
-      const expected = expectedVersion(request) ?? before.version;
-      const written = withSecrets(before.written, secrets);
-      const live = await parts.callbacks.put(written, expected, askedOf(request, parts));
-      return answer(reply, live, parts, secret);
-    },
-  );
-}
-
-function routeRemove(api: ApiServer, parts: ApiParts): void {
-  api.delete(
-    '/callbacks/:name',
-    {
-      config: { role: 'admin' },
-      schema: {
-        operationId: 'removeCallback',
-        tags: ['callbacks'],
-        summary: 'Remove a callback with all that waits for it; it cannot be taken back',
-        params: callbackName,
-        querystring: reasonQuery.extend({
-          confirm: z.enum(['true', 'false']).default('false').describe('Also with events pending.'),
-        }),
-        headers: ifMatch,
-        response: { 202: callbackSchema, ...problems },
-      },
-    },
-    async (request, reply) => {
-      const found = await findCallback(request.params.name, parts);
-      const expected = expectedVersion(request);
-      if (expected !== undefined && expected !== found.version) {
-        const text = `The callback ${found.name} is at version ${found.version}, not ${expected}`;
-        throw new RowcallError('CALLBACK_CHANGED', text);
-      }
-      const waits = found.lane_events + (found.lag ?? 0);
-      if (request.query.confirm !== 'true' && (waits > 0 || found.lag === null)) {
-        const unread = found.lag === null ? 'an unknown number of' : String(found.lag);
-        throw new RowcallError(
-          'CALLBACK_PENDING',
-          `${found.lane_events} events of ${found.name} wait in lanes, and ${unread} records are not read for it yet`,
+      const make = (before: Written | null): Written => {
+        if (before === null) throw gone(name);
+        const [newest] = secretsOf(before);
+        return withSecrets(
+          before,
+          [secret, newest].filter((one) => one !== undefined),
         );
-      }
-      await parts.callbacks.remove(found.name, askedOf(request, parts));
-      return reply.code(202).send(found);
+      };
+      const expected = expectedVersion(request) ?? version;
+      const live = await parts.callbacks.put({ name, make }, expected, askedOf(request, parts));
+      return answer(reply, live, parts, secret);
     },
   );
 }
@@ -191,12 +161,12 @@ export const ifMatch = z.object({
 /** What no callback is at: versions count from 1. */
 const NO_VERSION = -1;
 
-/** The version that must stand there; undefined: any. */
+/** The version that must stand there, or that some version must (`*`); undefined: any or none. */
 export function expectedVersion(request: {
   readonly headers: z.output<typeof ifMatch>;
-}): number | undefined {
+}): number | '*' | undefined {
   const tag = request.headers['if-match'];
-  if (tag === undefined || tag === '*') return undefined;
+  if (tag === undefined || tag === '*') return tag;
   // Any other tag is none that we gave: no callback has it.
   return /^"[0-9]{1,15}"$/.test(tag) ? Number(tag.slice(1, -1)) : NO_VERSION;
 }
@@ -212,6 +182,16 @@ export async function changeable(
   }
   await findCallback(name, parts);
   throw notMadeHere(name, there !== undefined);
+}
+
+/** It was removed while it was being changed. */
+function gone(name: string): RowcallError {
+  return new RowcallError('CALLBACK_CHANGED', `The callback ${name} was removed meanwhile`);
+}
+
+/** Empty where it has none, which the check of the whole says. */
+function nameOf({ name }: Written): string {
+  return typeof name === 'string' ? name : '';
 }
 
 /** Of the file, or of nobody any more. */

@@ -89,11 +89,13 @@ export function routeCallbackVersions(api: ApiServer, parts: ApiParts): void {
           cure: 'Write it in the file, or change the callback.',
         });
       }
-      const secrets = secretsOf(before.written);
       const old = JSON.parse(written) as Written;
-      const restored = secrets.length === 0 ? old : withSecrets(old, secrets);
+      const make = (now: Written | null): Written => {
+        const secrets = secretsOf(now);
+        return secrets.length === 0 ? old : withSecrets(old, secrets);
+      };
       const expected = expectedVersion(request) ?? before.version;
-      const live = await parts.callbacks.put(restored, expected, askedOf(request, parts));
+      const live = await parts.callbacks.put({ name, make }, expected, askedOf(request, parts));
       return answer(reply, live, parts);
     },
   );

@@ -4,6 +4,7 @@ import { ANSWER_PENDING } from '../../../../src/state/callback-store.ts';
 import type { StateChange, StateStore } from '../../../../src/state/state-store.ts';
 import {
   append,
+  deadAtOnce,
   FAILURE,
   newCursor,
   progress,
@@ -97,7 +98,12 @@ describe('a callback made through the API', () => {
       refusal(412, 'CALLBACK_CHANGED'),
     );
     expect((await ask('PATCH', '/seen', change, { 'if-match': '"1"' })).status).toBe(200);
-    expect((await ask('DELETE', '/seen', undefined, { 'if-match': '"1"' })).status).toBe(412);
+    const removal = await ask('DELETE', '/seen?confirm=true', undefined, { 'if-match': '"1"' });
+    expect(removal.status).toBe(412);
+    expect(await ask('PUT', '/unseen', mail('unseen'), { 'if-match': '*' })).toMatchObject(
+      refusal(412, 'CALLBACK_CHANGED'),
+    );
+    expect((await ask('PUT', '/seen', mail('seen'), { 'if-match': '*' })).status).toBe(200);
   });
 
   it.each([
@@ -215,6 +221,23 @@ it('one that is removed with events pending asks first, with their count', async
     { action: 'callback-register' },
     { action: 'callback-remove', actor: 'token:admin', reason: 'done' },
   ]);
+});
+
+it('one that is removed takes its dead letters and statements along, and asks first, with their count', async () => {
+  await scene.state.openCursors([newCursor(0, { callback: 'dead' })]);
+  await scene.state.commit([
+    { ...progress(1, { read: 1, matched: 1 }), callback: 'dead' },
+    { ...deadAtOnce('a', 0), callback: 'dead' },
+  ] as StateChange[]);
+  expect(await ask('DELETE', '/dead', undefined, { 'if-match': '"7"' })).toMatchObject(
+    refusal(409, 'CALLBACK_PENDING', '1 dead letters and 0 statements'),
+  );
+  expect(await ask('DELETE', '/dead?confirm=true', undefined, { 'if-match': '"7"' })).toMatchObject(
+    refusal(412, 'CALLBACK_CHANGED'),
+  );
+  expect(await ask('DELETE', '/dead?confirm=true')).toMatchObject({
+    ...{ status: 202, body: { lane_events: 0, dead_letters: 1, statements: 0 } },
+  });
 });
 
 it('a request that is sent again is answered as the first time, and not done twice', async () => {
