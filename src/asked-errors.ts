@@ -37,6 +37,12 @@ export const ASKED_ERRORS = {
     http: 409,
     cure: 'Nothing of it is delivered any more once it is removed. If that is meant: ?confirm=true, or --yes.',
   },
+  SECRET_NOT_RETIRED: {
+    retriable: false,
+    exit: 2,
+    http: 409,
+    cure: 'Give all receivers the newest secret, then retire the one before: ?retire=true, or --retire. If the one before has leaked: ?drop_older=true, or --drop-older.',
+  },
   VERSION_UNKNOWN: {
     retriable: false,
     exit: 2,

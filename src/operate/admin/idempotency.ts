@@ -6,6 +6,7 @@ import { RowcallError } from '../../errors.ts';
 import { ANSWER_PENDING, type KeptAnswer } from '../../state/callback-store.ts';
 import type { ApiParts } from './api-parts.ts';
 import type { ApiServer } from './api.ts';
+import type { Caller } from './tokens.ts';
 
 const KEPT_MS = 24 * 60 * 60 * 1000;
 const MAX_KEY = 255;
@@ -21,7 +22,7 @@ declare module 'fastify' {
 }
 
 /**
- * Keys are each caller's own. Invariant: of two requests with one key the second is answered once the first one is, or
+ * Keys are each token's own. Invariant: of two requests with one key the second is answered once the first one is, or
  * refused. Only what succeeded is kept: whatever was refused has changed nothing, and may be asked again. That a request
  * is begun is durable before it changes anything: one that a crash cut may have been done, and is not done once more.
  */
@@ -32,7 +33,7 @@ export function keepAnswers(api: ApiServer, { state, clock }: ApiParts): void {
   api.addHook('preHandler', async (request, reply) => {
     const given = request.headers['idempotency-key'];
     if (request.method !== 'POST' || given === undefined) return;
-    const key = `${request.caller?.name ?? ''} ${keyOf(given)}`;
+    const key = `${spaceOf(request.caller)} ${keyOf(given)}`;
     const asked = digestOf(request);
     const kept = await state.keptAnswer(key, clock.now() - KEPT_MS);
     if (kept === null || isRefusal(kept) || underWay.has(key)) {
@@ -71,7 +72,7 @@ export function keepAnswers(api: ApiServer, { state, clock }: ApiParts): void {
     try {
       // What nobody foresaw may have come after the change.
       if (reply.statusCode === UNFORESEEN) return;
-      const body = typeof payload === 'string' ? payload : '';
+      const body = typeof payload === 'string' ? withoutSecret(payload) : '';
       await keep(keptUnder, { status: reply.statusCode, headers: headersOf(reply), body });
     } finally {
       underWay.delete(keptUnder.key);
@@ -85,6 +86,18 @@ export function keepAnswers(api: ApiServer, { state, clock }: ApiParts): void {
     const now = clock.now();
     await state?.keepAnswer(key, { request, ...answer }, now, now - KEPT_MS);
   }
+}
+
+/** By token: tokens may share a name. */
+function spaceOf(caller: Caller | null): string {
+  return caller === null ? '' : `${caller.name} ${caller.id}`;
+}
+
+/** A secret that was made is shown once: a store of answers would be a second place that has it, in clear. */
+function withoutSecret(body: string): string {
+  if (!body.includes('"secret"')) return body;
+  const { secret, ...others } = JSON.parse(body) as { readonly secret?: unknown };
+  return secret === undefined ? body : JSON.stringify({ ...others, secret_withheld: true });
 }
 
 function isRefusal({ status }: KeptAnswer): boolean {

@@ -16,12 +16,14 @@ export interface AdminToken {
 export interface Caller {
   readonly name: string;
   readonly role: Role;
+  /** Tells tokens of one name apart, and tells nothing of them. */
+  readonly id: string;
   /** A command of this machine, which bears the token of this run and says for whom it asks. */
   readonly local?: true;
 }
 
 /** Configured tokens have slugs for names: none is named so, nor as a user is (`cli:ann`). */
-const THIS_RUN: Caller = { name: 'cli:', role: 'admin', local: true };
+const THIS_RUN: Caller = { name: 'cli:', role: 'admin', id: '', local: true };
 
 export function mayActAs(caller: Caller, role: Role): boolean {
   return ROLES.indexOf(caller.role) >= ROLES.indexOf(role);
@@ -40,10 +42,10 @@ export class Tokens {
   /** @param ofThisRun run-token.ts */
   constructor(tokens: readonly AdminToken[], ofThisRun: string | null = null) {
     this.isEmpty = tokens.length === 0;
-    const configured = tokens.map(({ name, role, token }) => ({
-      caller: { name, role },
-      digest: digestOf(token.reveal()),
-    }));
+    const configured = tokens.map(({ name, role, token }) => {
+      const digest = digestOf(token.reveal());
+      return { caller: { name, role, id: digestOf(digest).toString('hex') }, digest };
+    });
     const own = ofThisRun === null ? [] : [{ caller: THIS_RUN, digest: digestOf(ofThisRun) }];
     this.#known = [...configured, ...own];
   }
@@ -60,6 +62,6 @@ export class Tokens {
   }
 }
 
-function digestOf(token: string): Buffer {
+function digestOf(token: string | Buffer): Buffer {
   return createHash('sha256').update(token).digest();
 }

@@ -65,8 +65,10 @@ export function addCallbacks(program: Command, io: CliIo): void {
   changing('rotate-secret', 'sign with a new secret, and with the newest of before')
     .argument('<name>')
     .option('--retire', 'make none: sign with the newest alone')
-    .action((name: string, options: CallbackCommandOptions & { retire?: boolean }) =>
-      rotateSecret(name, options, io),
+    .option('--drop-older', 'also where the one before is not retired: it signs no more')
+    .action(
+      (name: string, options: CallbackCommandOptions & { retire?: boolean; dropOlder?: boolean }) =>
+        rotateSecret(name, options, io),
     );
   changing('remove', 'remove a callback with all that waits for it; it cannot be undone')
     .argument('<name>')

@@ -179,14 +179,17 @@ export async function rollBack(
 
 export async function rotateSecret(
   name: string,
-  options: CallbackCommandOptions & { readonly retire?: boolean },
+  options: CallbackCommandOptions & { readonly retire?: boolean; readonly dropOlder?: boolean },
   io: CliIo,
 ): Promise<void> {
   const client = await ApiClient.find(options, io);
   const retire = options.retire === true ? 'true' : 'false';
   const made = await client.ask({
     ...{ method: 'POST', path: path(name, '/rotate-secret') },
-    query: { retire, reason: options.reason },
+    query: {
+      ...{ retire, reason: options.reason },
+      drop_older: options.dropOlder === true ? 'true' : 'false',
+    },
     answer: madeSchema,
   });
   if (options.json === true) {

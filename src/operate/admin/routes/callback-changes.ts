@@ -37,6 +37,12 @@ export const madeSchema = callbackSchema.extend({
     .string()
     .optional()
     .describe('The secret that was made for it: shown this once, and never again.'),
+  secret_withheld: z
+    .literal(true)
+    .optional()
+    .describe(
+      'Of a repeated request (Idempotency-Key): a secret was made, and is not shown again.',
+    ),
 });
 
 export function routeCallbackChanges(api: ApiServer, parts: ApiParts): void {
@@ -126,6 +132,10 @@ function routeRotate(api: ApiServer, parts: ApiParts): void {
             .enum(['true', 'false'])
             .default('false')
             .describe('Make none: drop the old one.'),
+          drop_older: z
+            .enum(['true', 'false'])
+            .default('false')
+            .describe('Also where the one before is not retired yet: it does not sign any more.'),
         }),
         headers: ifMatch,
         response: { 200: madeSchema, ...problems },
@@ -138,7 +148,9 @@ function routeRotate(api: ApiServer, parts: ApiParts): void {
       const secret = retire ? undefined : newSecret();
       const make = (before: Written | null): Written => {
         if (before === null) throw gone(name);
-        const [newest] = secretsOf(before);
+        const [newest, ...older] = secretsOf(before);
+        const drops = retire || request.query.drop_older === 'true';
+        if (older.length > 0 && !drops) throw notRetired(name);
         return withSecrets(
           before,
           [secret, newest].filter((one) => one !== undefined),
@@ -187,6 +199,11 @@ export async function changeable(
 /** It was removed while it was being changed. */
 function gone(name: string): RowcallError {
   return new RowcallError('CALLBACK_CHANGED', `The callback ${name} was removed meanwhile`);
+}
+
+function notRetired(name: string): RowcallError {
+  const text = `${name} signs with its newest secret and with the one before, which receivers may hold alone`;
+  return new RowcallError('SECRET_NOT_RETIRED', text);
 }
 
 /** Empty where it has none, which the check of the whole says. */

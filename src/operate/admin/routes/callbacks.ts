@@ -25,9 +25,11 @@ export const callbackSchema = z
     state: z
       .enum([
         ...(['active', 'paused', 'disabled', 'lanes-full', 'stopped', 'not-running'] as const),
-        ...(['orphaned', 'removing'] as const),
+        ...(['starting', 'orphaned', 'removing'] as const),
       ])
-      .describe('orphaned: not configured any more; its events are kept, and it is not called.'),
+      .describe(
+        'starting: delivery has yet to hear of it. orphaned: not configured any more; its events are kept, and it is not called.',
+      ),
     reason: z.string().nullable().describe('Why it is not active.'),
     resumes_at: timestamp.nullable().describe('When a paused one tries again.'),
     disabled: z
@@ -163,7 +165,7 @@ function describe(
   const running = deliver?.snapshot().callbacks.find(({ name }) => name === config.name) ?? null;
   return {
     ...{ name: config.name, origin, version },
-    ...stateOf(running),
+    ...(running === null ? absent(deliver) : stateOf(running)),
     disabled: disabledOf(running),
     in_flight: running?.inFlight ?? 0,
     lanes: running?.lanes ?? 0,
@@ -243,12 +245,16 @@ function disabledOf(running: CallbackSnapshot | null): Callback['disabled'] {
   return { by: actor, at: isoOf(atMs), reason: why };
 }
 
-function stateOf(
-  running: CallbackSnapshot | null,
-): Pick<Callback, 'state' | 'reason' | 'resumes_at'> {
-  if (running === null) {
-    return { state: 'not-running', reason: 'This process does not deliver now', resumes_at: null };
-  }
+type State = Pick<Callback, 'state' | 'reason' | 'resumes_at'>;
+
+/** Of one that delivery does not have: it was made just now, or nothing is delivered here. */
+function absent(deliver: ApiParts['deliver']): State {
+  return deliver?.snapshot().running === true
+    ? { state: 'starting', reason: 'Its place in the log is saved; it begins', resumes_at: null }
+    : { state: 'not-running', reason: 'This process does not deliver now', resumes_at: null };
+}
+
+function stateOf(running: CallbackSnapshot): State {
   const stopped = running.partitions.find((partition) => partition.stopped !== null);
   if (stopped !== undefined) {
     return { state: 'stopped', reason: stopped.stopped, resumes_at: null };

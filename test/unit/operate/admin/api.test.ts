@@ -109,7 +109,7 @@ describe('who may ask', () => {
   it('a token is found whatever the case of the scheme, and nothing else is one', () => {
     const tokens = new Tokens(adminConfig().admin.tokens);
     const own = 'operator-token-0123456789';
-    expect(tokens.find(`bEaReR ${own}`)).toEqual({ name: 'the-operator', role: 'operator' });
+    expect(tokens.find(`bEaReR ${own}`)).toMatchObject({ name: 'the-operator', role: 'operator' });
     for (const text of [
       undefined,
       '',

@@ -240,11 +240,51 @@ it('one that is removed takes its dead letters and statements along, and asks fi
   });
 });
 
+it('a second rotation waits until the secret before is retired, or says that it is to be dropped', async () => {
+  const first = await ask('POST', '', mail('twice-rotated'));
+  const { secret } = first.body as { secret: string };
+  const rotate = (query = ''): Promise<Answer> =>
+    ask('POST', `/twice-rotated/rotate-secret${query}`, undefined, {
+      'content-type': 'application/json',
+    });
+  const written = async (): Promise<string> =>
+    (await scene.state.registered()).find(({ name }) => name === 'twice-rotated')?.written ?? '';
+  expect((await rotate()).status).toBe(200);
+  expect(await rotate()).toMatchObject(refusal(409, 'SECRET_NOT_RETIRED'));
+  expect(await written()).toContain(secret);
+  expect((await rotate('?retire=true')).status).toBe(200);
+  expect((await rotate()).status).toBe(200);
+  expect(await written()).not.toContain(secret);
+  expect((await rotate('?drop_older=true')).status).toBe(200);
+});
+
+it('a secret that was made is not kept with the answer, nor shown to whoever repeats the request', async () => {
+  const key = { 'idempotency-key': 'secret-1' };
+  const kept = vi.spyOn(scene.state, 'keepAnswer');
+  const first = await ask('POST', '', mail('secretive'), key);
+  const { secret, ...rest } = first.body as { secret: string };
+  expect(JSON.stringify(kept.mock.calls)).not.toContain(secret);
+  kept.mockRestore();
+  const again = await ask('POST', '', mail('secretive'), key);
+  expect(again).toMatchObject({ status: 201, body: { ...rest, secret_withheld: true } });
+  expect(JSON.stringify(again)).not.toContain(secret);
+});
+
+it('one that was just made is starting where this process delivers', async () => {
+  const deliver = { snapshot: () => ({ running: true, commits: 0, callbacks: [] }) };
+  const delivering = await openAdmin({ deliver }, { registry: true });
+  const made = await delivering.ask('/v1/callbacks', {
+    ...{ role: 'admin', method: 'POST', json: mail('soon') },
+  });
+  expect(made.body).toMatchObject({ state: 'starting' });
+  await delivering.close();
+});
+
 it('a request that is sent again is answered as the first time, and not done twice', async () => {
   const key = { 'idempotency-key': 'order-1' };
   const first = await ask('POST', '', mail('once'), key);
   const again = await ask('POST', '', mail('once'), key);
-  expect(again).toEqual(first);
+  expect(again).toMatchObject({ status: 201, etag: first.etag, body: { version: 1 } });
   expect(await ask('POST', '', mail('twice'), key)).toMatchObject(
     refusal(422, 'IDEMPOTENCY_KEY_REUSED'),
   );
