@@ -24,7 +24,8 @@ export interface SettlementMade {
 /** They touch no books. What a person skipped meanwhile is passed over. */
 export type SettlementChange =
   | SettlementMade
-  /** The statement has run: the next one of its key is due at once. */
+  /** The statement has run: the next one of its key is due since its own event was settled, so that it waits for
+   *  its turn among those of other keys. */
   | { readonly type: 'settlement-ran'; readonly callback: string; readonly id: number }
   /** It is tried again at this wall time. */
   | {
@@ -72,6 +73,11 @@ export interface SettlementHeads {
   readonly limit: number;
 }
 
+export interface SettlementPage extends PageOf {
+  /** Without the parameters, which may be long: they are null in each. */
+  readonly brief?: boolean;
+}
+
 export interface SettlementStore {
   countSettlements(callback: string): Promise<SettlementCounts>;
 
@@ -79,7 +85,7 @@ export interface SettlementStore {
   settlementSummaries(): Promise<readonly SettlementSummary[]>;
 
   /** In the order of their ids; `heads`: those of keys alone, the longest due first, also those that are not due yet. */
-  settlements(filter: PageOf | SettlementHeads): Promise<readonly Settlement[]>;
+  settlements(filter: SettlementPage | SettlementHeads): Promise<readonly Settlement[]>;
 
   /**
    * `retry`: due now, where it is a head. `skip`: it never runs, and the next one of its key is due. With a line in the

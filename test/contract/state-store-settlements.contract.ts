@@ -72,7 +72,7 @@ export function describeSettlements(
       await state.commit([made('a', 4), made('b', 5), made('a', 6, { callback: 'mail' })]);
       expect(await heads()).toEqual(['event-1', 'event-2']);
       await state.commit([ran(1)]);
-      expect(await heads()).toEqual(['event-3', 'event-2']);
+      expect(await heads()).toEqual(['event-2', 'event-3']);
       await state.commit([ran(2), ran(3)]);
       expect(await heads()).toEqual(['event-4', 'event-5']);
       await state.commit([ran(4), ran(5)]);
@@ -144,6 +144,24 @@ export function describeSettlements(
         { ...asked(60), ...about, id: 2, action: 'settlement-retry', eventId: 'event-2' },
         { ...asked(70), ...about, id: 3, action: 'settlement-skip', eventId: 'event-1' },
       ]);
+    });
+
+    test('of a key with many waits for those of other keys that were settled before', async () => {
+      await state.commit([made('hot', 1), made('hot', 2), made('cold', 3), made('hot', 4)]);
+      await state.commit([ran(1)]);
+      expect(await heads()).toEqual(['event-2', 'event-3']);
+      await state.commit([ran(2)]);
+      expect(await heads()).toEqual(['event-3', 'event-4']);
+      expect((await state.settlements({ limit: 9 }))[1]?.nextAt).toBe(1_004);
+    });
+
+    test('is listed without its parameters where nobody wants them', async () => {
+      await state.commit([made('a', 1), made('b', 2, { callback: 'mail' })]);
+      const whole = await state.settlements({ limit: 9 });
+      const brief = await state.settlements({ limit: 9, brief: true });
+      expect(brief).toEqual(whole.map((one) => ({ ...one, parameters: null })));
+      const page = { callback: 'mail', afterId: 1, limit: 1, brief: true };
+      expect(await state.settlements(page)).toEqual(brief.slice(1));
     });
 
     test('comes in pages, all of it or of one callback', async () => {

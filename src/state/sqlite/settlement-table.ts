@@ -12,9 +12,10 @@ import type {
   SettlementCounts,
   SettlementHeads,
   SettlementMade,
+  SettlementPage,
   SettlementSummary,
 } from '../settlement-store.ts';
-import type { Asked, LaneKey, PageOf } from '../state-store.ts';
+import type { Asked, LaneKey } from '../state-store.ts';
 import type { AuditTable } from './audit-table.ts';
 
 const STATUSES: readonly Settlement['status'][] = ['delivered', 'dead', 'skipped'];
@@ -37,6 +38,7 @@ export class SettlementTable {
   readonly #summaries: StatementSync;
   readonly #list: StatementSync;
   readonly #listOf: StatementSync;
+  readonly #brief: StatementSync;
 
   constructor(db: DatabaseSync, audit: AuditTable) {
     this.#audit = audit;
@@ -52,7 +54,7 @@ export class SettlementTable {
     this.#find = db.prepare('SELECT callback, topic, key, event_id FROM settlements WHERE id = ?');
     this.#remove = db.prepare('DELETE FROM settlements WHERE id = ?');
     this.#promote = db.prepare(
-      `UPDATE settlements SET next_at = 0 WHERE next_at IS NULL AND id =
+      `UPDATE settlements SET next_at = at WHERE next_at IS NULL AND id =
          (SELECT id FROM settlements WHERE callback = ? AND topic = ? AND key = ? ORDER BY id LIMIT 1)`,
     );
     this.#fail = db.prepare(
@@ -74,6 +76,11 @@ export class SettlementTable {
        FROM settlements AS every GROUP BY callback ORDER BY callback`,
     );
     this.#list = db.prepare('SELECT * FROM settlements WHERE id > ? ORDER BY id LIMIT ?');
+    // Parameters are the last column, and are not read for it.
+    this.#brief = db.prepare(
+      `SELECT id, callback, topic, key, event_id, status, at, failures, next_at, error, NULL AS parameters
+       FROM settlements WHERE id > ?1 AND (?2 IS NULL OR +callback = ?2) ORDER BY id LIMIT ?3`,
+    );
     this.#listOf = db.prepare(
       'SELECT * FROM settlements WHERE id > ? AND +callback = ? ORDER BY id LIMIT ?',
     );
@@ -115,9 +122,12 @@ export class SettlementTable {
     }));
   }
 
-  list(page: PageOf | SettlementHeads): Settlement[] {
+  list(page: SettlementPage | SettlementHeads): Settlement[] {
     if ('heads' in page) return this.#heads.all(page.callback, page.limit).map(settlementOf);
-    const { callback, afterId = 0, limit } = page;
+    const { callback, afterId = 0, limit, brief } = page;
+    if (brief === true) {
+      return this.#brief.all(afterId, callback ?? null, limit).map(settlementOf);
+    }
     const rows =
       callback === undefined
         ? this.#list.all(afterId, limit)

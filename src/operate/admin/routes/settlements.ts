@@ -40,8 +40,7 @@ function settlementItem(one: Settlement): z.output<typeof settlementSchema> {
   return {
     ...{ id, callback, topic, key, event_id: eventId, status, failures },
     settled_at: isoOf(atMs),
-    // One that stood behind another is due since ever.
-    next_at: nextAt === null ? null : isoOf(Math.max(nextAt, atMs)),
+    next_at: nextAt === null ? null : isoOf(nextAt),
     last_error: error,
   };
 }
@@ -77,7 +76,7 @@ export function routeSettlements(api: ApiServer, parts: ApiParts): void {
       const found = await requireState(parts).settlements({
         ...(callback === undefined ? {} : { callback }),
         ...(cursor === undefined ? {} : { afterId: cursor }),
-        limit: limit + 1,
+        ...{ limit: limit + 1, brief: true },
       });
       return pageOfIds(found.map(settlementItem), limit);
     },

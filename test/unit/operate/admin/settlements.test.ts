@@ -73,7 +73,7 @@ describe('statements of on_settled that wait', () => {
     expect(await post('/1/retry')).toMatchObject({ status: 202, body: { id: 1 } });
     expect(await post('/1/skip', { json: REASON })).toMatchObject({ status: 202 });
     const left = await scene.state.settlements({ limit: 9 });
-    expect(left).toMatchObject([{ id: 2, nextAt: 0 }, { id: 3 }]);
+    expect(left).toMatchObject([{ id: 2, nextAt: 2_000 }, { id: 3 }]);
     expect((await scene.ask('/v1/audit?callback=payment')).body).toMatchObject({
       items: [
         { action: 'settlement-retry', actor: 'token:the-operator', event_id: 'event-1' },
