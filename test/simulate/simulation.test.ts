@@ -14,7 +14,7 @@ import type { PlantedBug } from '../support/simulation-process.ts';
 /** A planted bug must show within so many seeds. */
 const SEEDS_TO_FIND = 40;
 /** Of the callbacks of a seed some have batches or dead letters, and most have none. */
-const RARE_SEEDS_TO_FIND = 80;
+const RARE_SEEDS_TO_FIND = 400;
 const KAFKA_SEEDS_TO_FIND = 120;
 
 describe('the simulation', () => {

@@ -46,6 +46,8 @@ test('a queue outlives another URL, another secret, and the removal of its callb
     writeFileSync(opened.configFile, stringify({ ...file, callbacks }));
   };
   let daemon = await opened.start();
+  // It captures from where the binlog ends when it begins.
+  await daemon.ready(120_000);
   await opened.write([1, 2, 3]);
   await eventually(() => {
     const attempts = Object.values(opened.attempts('queue'));

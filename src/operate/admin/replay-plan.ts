@@ -47,7 +47,7 @@ export interface ReplayExtentFound {
  * Times and offsets as ranges of the log as it is now. What is behind the callback's own cursor is not in them: that goes
  * the normal way.
  *
- * @throws RowcallError API_REQUEST_INVALID: a topic that the callback does not read
+ * @throws RowcallError REPLAY_REFUSED: a topic that the callback does not read
  */
 export async function findExtent(
   log: ChangeLog,
@@ -62,7 +62,7 @@ export async function findExtent(
   );
   if (extent.topic !== undefined && wanted.length === 0) {
     const what = extent.partition === undefined ? '' : `/${extent.partition}`;
-    throw new RowcallError('API_REQUEST_INVALID', `The callback reads no ${extent.topic}${what}`, {
+    throw new RowcallError('REPLAY_REFUSED', `The callback reads no ${extent.topic}${what}`, {
       place: 'body/topic',
     });
   }

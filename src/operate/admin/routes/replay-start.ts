@@ -32,6 +32,8 @@ import { eventItem, eventSchema } from './events.ts';
 import { replayItem, replaySchema } from './replays.ts';
 
 const MAX_OFFSET = Number.MAX_SAFE_INTEGER;
+/** As many ranges as a plan may have, each as long as it may be. */
+const MAX_BODY_BYTES = 16 * 1024 * 1024;
 const offset = z.int().min(0).max(MAX_OFFSET);
 
 export const rangeSchema = z.object({
@@ -153,6 +155,7 @@ export function routeReplayStart(api: ApiServer, parts: ApiParts): void {
     '/callbacks/:name/replays',
     {
       config: { role: 'operator' },
+      bodyLimit: MAX_BODY_BYTES,
       schema: {
         operationId: 'startReplay',
         tags: ['replays'],
@@ -183,7 +186,7 @@ export function routeReplayStart(api: ApiServer, parts: ApiParts): void {
   );
 }
 
-/** @throws RowcallError REPLAY_REFUSED, REPLAY_STALE, REPLAY_GONE, API_REQUEST_INVALID */
+/** @throws RowcallError REPLAY_REFUSED, REPLAY_STALE, REPLAY_GONE */
 async function meantBy(
   asked: Asked,
   { config, version }: ListedCallback,
@@ -276,7 +279,7 @@ function countItem({
   };
 }
 
-/** @throws RowcallError API_REQUEST_INVALID */
+/** @throws RowcallError REPLAY_REFUSED */
 function extentOf(asked: Asked): ReplayExtent {
   const { topic, partition, from_offset: fromOffset, to_offset: toOffset, from, to } = asked;
   if (partition !== undefined && topic === undefined) throw incomplete('partition', 'topic');
@@ -291,7 +294,7 @@ function extentOf(asked: Asked): ReplayExtent {
 }
 
 function incomplete(given: string, needed: string): RowcallError {
-  return new RowcallError('API_REQUEST_INVALID', `${given} needs ${needed}`, {
+  return new RowcallError('REPLAY_REFUSED', `${given} needs ${needed}`, {
     place: `body/${needed}`,
   });
 }

@@ -164,10 +164,10 @@ describe('replay start', () => {
       (await replay(args)).err.split(':', 1)[0] ?? '';
     expect(await code('start', 'nobody', '--dry-run')).toBe('error CALLBACK_UNKNOWN');
     expect(await code('start', 'supply-chain', '--dry-run', '--topic', 'x')).toBe(
-      'error API_REQUEST_INVALID',
+      'error REPLAY_REFUSED',
     );
     expect(await code('start', 'supply-chain', '--dry-run', '--partition', '0')).toBe(
-      'error API_REQUEST_INVALID',
+      'error REPLAY_REFUSED',
     );
     expect((await replay([...START, '--yes'])).code).toBe(0);
     expect(await code(...START, '--yes')).toBe('error REPLAY_RUNNING');
