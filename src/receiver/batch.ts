@@ -27,7 +27,7 @@ export function isBatch(body: Uint8Array): boolean {
 
 /**
  * Each event as if it had come alone: its id is that of a request of its own, `<event id>:<callback>`, so that an event
- * that comes in a batch and later alone is one and the same.
+ * that comes in a batch and later alone is one and the same. What is another call of the event says so by its `call_id`.
  *
  * @param id the verified `webhook-id`
  * @throws WebhookRefused for an array that is no batch
@@ -40,15 +40,21 @@ export function deliveriesOf(
   // Behind the last colon: of the signed id, as the header of its own is not signed.
   const callback = id.slice(id.lastIndexOf(':') + 1);
   return elementsOf(body).map((element) => {
-    const { id: eventId, sequence } = namesOf(element);
+    const { id: eventId, call_id: callId = eventId, sequence } = namesOf(element);
     const own = ownHeaders(headers, typeof sequence === 'string' ? sequence : undefined);
-    if (typeof eventId !== 'string') throw notBatch();
-    const delivery = deliveryOf(`${eventId}:${callback}`, own, element);
+    if (typeof eventId !== 'string' || typeof callId !== 'string') throw notBatch();
+    const delivery = deliveryOf(`${callId}:${callback}`, own, element);
     return { eventId, delivery: { ...delivery, headers } };
   });
 }
 
-function namesOf(element: Uint8Array): { readonly id?: unknown; readonly sequence?: unknown } {
+interface Names {
+  readonly id?: unknown;
+  readonly call_id?: unknown;
+  readonly sequence?: unknown;
+}
+
+function namesOf(element: Uint8Array): Names {
   let parsed: unknown;
   try {
     parsed = JSON.parse(Buffer.from(element).toString('utf8'));

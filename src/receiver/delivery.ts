@@ -4,6 +4,8 @@ import { headerOf, type RequestHeaders } from './verify.ts';
 
 /** What `callbacks test` sends. Of the id, which is signed: an event's begins with the transaction's, never with this. */
 const TEST_ID = /^test-[0-9a-f-]{36}:/;
+/** What another callback gave up is counted apart, from 0. The end of no event's id looks like this. */
+const HANDED_OVER = /:((?:fallback|compensation):[a-z0-9-]+):[a-z0-9-]+$/;
 
 export interface Delivery {
   /** `webhook-id`: the same on every attempt. Signed, as the body is; what stands in other headers is not. */
@@ -37,7 +39,7 @@ export function deliveryOf(id: string, headers: RequestHeaders, body: Uint8Array
     test: TEST_ID.test(id),
     attempt: Number.isSafeInteger(attempt) && attempt >= 1 ? attempt : 1,
     sequence: isSequence ? sequence : null,
-    orderKey: isSequence ? orderKeyOf(text, body) : null,
+    orderKey: isSequence ? orderKeyOf(id, text, body) : null,
     completionUrl: text('rowcall-completion-url'),
     headers,
     body,
@@ -47,9 +49,14 @@ export function deliveryOf(id: string, headers: RequestHeaders, body: Uint8Array
 
 /**
  * Callback, table and the event's key: the same for all events of one row, which stand in one partition of one topic, and
- * in a batch as well as alone. Where the body has no type, topic and partition stand for the table.
+ * in a batch as well as alone; and who gave it up, where somebody did. Where the body has no type, topic and partition
+ * stand for the table.
  */
-function orderKeyOf(text: (name: string) => string | null, body: Uint8Array): string | null {
+function orderKeyOf(
+  id: string,
+  text: (name: string) => string | null,
+  body: Uint8Array,
+): string | null {
   const parsed = parsedOrNull(body);
   const key = keyOf(parsed);
   const type = member(parsed, 'type');
@@ -57,7 +64,9 @@ function orderKeyOf(text: (name: string) => string | null, body: Uint8Array): st
     typeof type === 'string'
       ? [text('rowcall-callback'), type.slice(0, type.lastIndexOf('.'))]
       : ['rowcall-callback', 'rowcall-topic', 'rowcall-partition'].map(text);
-  return key === undefined || place.includes(null) ? null : JSON.stringify([...place, key]);
+  if (key === undefined || place.includes(null)) return null;
+  const [, handedOver = ''] = HANDED_OVER.exec(id) ?? [];
+  return JSON.stringify([...place, handedOver, key]);
 }
 
 /** Not JSON is for the handler to say: here it is only without a key. */

@@ -28,7 +28,10 @@ export function webhookBody(event: OutgoingEvent, after = '}'): WebhookBody {
 
 /** In a batch, where no header can say the sequence of each. @throws RowcallError ENVELOPE_INVALID */
 export function batchedWebhookBody(event: OutgoingEvent): WebhookBody {
-  return webhookBody(event, `,"sequence":"${sequenceOf(event)}"}`);
+  const { id } = event;
+  const call = callId(event);
+  const own = call === id ? '' : `,"call_id":${JSON.stringify(call)}`;
+  return webhookBody(event, `${own},"sequence":"${sequenceOf(event)}"}`);
 }
 
 /** What attempts at another callback came to, as JSON, for whoever is to make that good; null for everybody else. */

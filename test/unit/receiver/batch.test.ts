@@ -54,6 +54,17 @@ test('a batch is taken event by event, each once, and its order is told', async 
   ]);
 });
 
+test('what another callback gave up is a call of its own, and stands in an order of its own', async () => {
+  const { receive, taken } = receiver();
+  await receive(batch(webhook(5, 7)));
+  const call = { ...webhook(5, 7), call_id: 'gtid:5:shop/orders:1:fallback:mail' };
+  await receive(batch({ ...call, sequence: '00000000000000000000' }));
+  expect(taken).toEqual([
+    ['gtid:5:shop/orders:1:web', 'first'],
+    ['gtid:5:shop/orders:1:fallback:mail:web', 'first'],
+  ]);
+});
+
 test('the answer names what failed, which is taken when it comes again alone', async () => {
   let fails = true;
   const { receive, taken } = receiver(({ id }) => {

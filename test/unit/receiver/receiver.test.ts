@@ -265,6 +265,21 @@ describe('what a handler does', () => {
   });
 });
 
+describe('an event that another callback gave up', () => {
+  it('stands in no order with those of the log, nor with those of another callback', async () => {
+    const orders: string[] = [];
+    const { receive } = receiverOf((_delivery, { order }) => void orders.push(order));
+    const send = (id: string, sequence: number): Promise<unknown> =>
+      receive(sent({ id, headers: { 'rowcall-sequence': String(sequence).padStart(20, '0') } }));
+    await send('gtid:1:shop/orders:1:web', 500);
+    await send('gtid:0:shop/orders:1:fallback:mail:web', 0);
+    await send('gtid:2:shop/orders:1:web', 501);
+    await send('gtid:9:shop/orders:1:compensation:mail:web', 501);
+    await send('gtid:8:shop/orders:1:fallback:mail:web', 1);
+    expect(orders).toEqual(['first', 'first', 'next', 'first', 'next']);
+  });
+});
+
 describe('what a person sends to try a callback', () => {
   const id = 'test-8f14e45f-ceea-467f-a8d2-0a5b1c3d9e77:shop/orders:1:web';
 
