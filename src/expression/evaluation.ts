@@ -16,7 +16,7 @@ import { MACROS } from './guard.ts';
 import { METHODS } from './methods.ts';
 import { partOf } from './uses.ts';
 
-/** Steps of the macros of one evaluation: a step is a node, or 64 characters of the event. About 0.1 s. */
+/** Steps of macros and patterns in one evaluation: a step is a node, or 64 characters of the event. A second at the worst. */
 const MAX_STEPS = 1_000_000;
 const CHARACTERS_PER_STEP = 64;
 /** Of a text that `+` makes; a list has as many elements at most. */
@@ -45,7 +45,7 @@ export class Evaluation {
     this.#steps += steps;
     if (this.#steps > MAX_STEPS) {
       throw new ShapeFailure(
-        `the expression would take over ${MAX_STEPS} steps for this event; its lists are too long for all, exists, filter or map`,
+        `the expression would take over ${MAX_STEPS} steps for this event; its lists are too long for all, exists, filter or map, or its texts for the patterns of matches`,
       );
     }
   }
@@ -62,7 +62,7 @@ export function install(
   isInput: (node: Node) => boolean = isPart,
 ): void {
   for (const node of nodesOf(root)) {
-    const own = ownEvaluate(node);
+    const own = ownEvaluate(node, evaluation);
     if (own !== null) node.evaluate = own;
   }
   for (const node of nodesOf(root)) boundMacro(node, evaluation, isInput);
@@ -84,7 +84,7 @@ function isPart(node: Node): boolean {
   return partOf(node) !== null;
 }
 
-function ownEvaluate(node: Node): Evaluate | null {
+function ownEvaluate(node: Node, evaluation: Evaluation): Evaluate | null {
   if (node.op === '.' || node.op === '[]') return accessEvaluate(node);
   if (node.op === '+') return boundedEvaluate(node);
   if (node.op === 'map') return mapEvaluate(node);
@@ -95,8 +95,14 @@ function ownEvaluate(node: Node): Evaluate | null {
   const method = METHODS.get(name);
   if (method === undefined) return null;
   const prepared = method(args.map(textLiteral));
+  const spend = (steps: number): void => {
+    evaluation.spend(steps);
+  };
   return (evaluator, _node, context) =>
-    prepared([receiver, ...args].map((one) => evaluator.run(one, context)));
+    prepared(
+      [receiver, ...args].map((one) => evaluator.run(one, context)),
+      spend,
+    );
 }
 
 /** A field that is absent, or of what is null, is null. */

@@ -3,11 +3,13 @@
 import { patternOf } from './guard.ts';
 import { ShapeFailure } from './fault.ts';
 
-/** Takes the receiver and the arguments. */
-type Method = (values: readonly unknown[]) => unknown;
+/** Takes the receiver and the arguments, and `spend`s the steps of what may take long. */
+type Method = (values: readonly unknown[], spend: (steps: number) => void) => unknown;
 
-/** Of one text; a pattern takes up to 16 µs for a character. */
+/** Of one text. */
 const MAX_MATCHED_CHARACTERS = 32_768;
+/** Of a pattern, for each character: at their worst these take about a microsecond. */
+const STATES_PER_STEP = 4;
 const MAX_SPLIT_CHARACTERS = 1_048_576;
 const MAX_JOINED_CHARACTERS = 16 * 1024 * 1024;
 
@@ -61,7 +63,13 @@ export const METHODS: ReadonlyMap<string, (literals: readonly (string | null)[])
 
 function matches(pattern: string): Method {
   const compiled = patternOf(pattern);
-  return ([text]) => compiled.test(bounded(of(text), MAX_MATCHED_CHARACTERS, 'matches'));
+  // A counted repetition is as many states: a short pattern may have thousands.
+  const states = compiled.re2().prog.numInst();
+  return ([receiver], spend) => {
+    const text = bounded(of(receiver), MAX_MATCHED_CHARACTERS, 'matches');
+    spend(Math.ceil((text.length * states) / STATES_PER_STEP));
+    return compiled.test(text);
+  };
 }
 
 function substring(text: string, from: unknown, to: unknown): string {

@@ -10,7 +10,8 @@ const BOUND_MS = 4_000;
 
 const many = JSON.stringify(Array.from({ length: 40_000 }, (_, index) => index % 7));
 const text = 'ab'.repeat(200_000);
-const row = `{"many":${many},"text":"${text}","short":"${'a'.repeat(30_000)}!","n":1,"none":null}`;
+const texts = JSON.stringify(Array.from({ length: 12 }, () => 'ab'.repeat(5_000)));
+const row = `{"many":${many},"texts":${texts},"text":"${text}","short":"${'a'.repeat(30_000)}!","n":1,"none":null}`;
 
 function parts(): EventParts {
   const value = `{"before":${row},"after":${row},"source":{"db":"s"},"op":"u"}`;
@@ -42,6 +43,8 @@ describe('a hostile expression', () => {
       'value',
     ],
     ['after.text.matches("x")', 'failed'],
+    ['after.short.matches("([ab]{0,30}a){8}[^ab]$")', 'failed'],
+    ['after.texts.exists(x, x.matches("([ab]{0,30}a){8}[^ab]$"))', 'failed'],
     ['after.short.matches("(((a{100}){100}){100}){100}")', 'refused'],
     ['after.many.exists(x, after.text.contains("c"))', 'failed'],
     ['after.many.all(x, after.many == before.many)', 'failed'],
