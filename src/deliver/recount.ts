@@ -40,7 +40,7 @@ interface Place {
 
 /**
  * Walks the log from each callback's beginning to what it has settled. Works beside a running daemon: the
- * cursors are taken once. A callback whose selection was changed since then disagrees, rightly.
+ * cursors are taken once. A callback whose selection was changed since then disagrees, rightly: whoever shows it says so.
  */
 export async function recountLedger(parts: {
   readonly log: ChangeLog;

@@ -9,6 +9,7 @@ import {
   LEDGER_FIELDS,
   type LedgerCounts,
 } from '../../state/state-store.ts';
+import type { CallbackVersion } from '../../state/callback-store.ts';
 import type { CliIo } from './io.ts';
 import { withLog, withState } from './stores.ts';
 import { formatTable } from './table.ts';
@@ -32,7 +33,8 @@ export async function printLedger(
       partition,
       ...ledger,
     }));
-    const counted = recounted === null ? {} : { recounted: recounted.records };
+    const counted =
+      recounted === null ? {} : { recounted: recounted.records, changed: recounted.changed };
     io.out(`${JSON.stringify({ items, balanced: wrong.length === 0, ...counted }, null, 2)}\n`);
   } else {
     io.out(ledgerTable(cursors));
@@ -41,11 +43,15 @@ export async function printLedger(
     throw new RowcallError('INTERNAL', `The books do not balance: ${wrong.join('; ')}`);
   }
   if (options.json === true) return;
-  if (recounted !== null) {
-    const gone = recounted.complete ? '' : ' (retention took earlier ones)';
-    io.out(`Recounted ${recounted.records} records of the log${gone}: the same.\n`);
-  }
+  if (recounted !== null) printRecounted(recounted, io);
   io.out('The books balance.\n');
+}
+
+function printRecounted({ records, complete, changed }: Recounted, io: CliIo): void {
+  const gone = complete ? '' : ' (retention took earlier ones)';
+  const rest = changed.length === 0 ? '' : ', but for what follows';
+  io.out(`Recounted ${records} records of the log${gone}: the same${rest}.\n`);
+  for (const line of changed) io.out(`${line}\n`);
 }
 
 function ledgerTable(cursors: readonly Cursor[]): string {
@@ -67,6 +73,8 @@ interface Recounted {
   readonly complete: boolean;
   /** Each callback and partition whose counts the log does not confirm. */
   readonly wrong: readonly string[];
+  /** Of those whose selection was changed since their books began: what was decided before it cannot be counted again. */
+  readonly changed: readonly string[];
 }
 
 /** The two identities of G6. */
@@ -85,15 +93,35 @@ async function recount(file: string, io: CliIo): Promise<Recounted> {
         callbacks: config.callbacks,
         claims: new ClaimFiles(config.log.claimCheck.path),
       });
-      const wrong = found
-        .filter((line) => !line.agrees)
-        .map(
-          (line) =>
-            `${nameOf(line)} says ${line.saved.read} read, ${line.saved.matched} matched; the log has ${line.counted.read} and ${line.counted.matched}`,
-        );
+      const wrong: string[] = [];
+      const changed: string[] = [];
+      for (const line of found.filter(({ agrees }) => !agrees)) {
+        const text = `${nameOf(line)} says ${line.saved.read} read, ${line.saved.matched} matched; the log has ${line.counted.read} and ${line.counted.matched}`;
+        const version = selectionChanged(await state.callbackVersions(line.callback));
+        // How many were read is counted by no selection.
+        if (version === null || (line.complete && line.counted.read !== line.saved.read)) {
+          wrong.push(text);
+        } else {
+          const at = new Date(version.atMs).toISOString();
+          changed.push(
+            `${text} by the selection of now: it was changed in version ${version.version} (${at}), and what was decided before stays decided`,
+          );
+        }
+      }
       const records = found.reduce((sum, line) => sum + line.counted.read, 0);
-      return { records, complete: found.every((line) => line.complete), wrong };
+      return { records, complete: found.every((line) => line.complete), wrong, changed };
     }),
+  );
+}
+
+/** The newest version with another selection than the one before it; null where all that are kept have the same. */
+function selectionChanged(versions: readonly CallbackVersion[]): CallbackVersion | null {
+  const selections = versions.map(({ shown }) => {
+    const { tables, operations, changed, when } = JSON.parse(shown) as Record<string, unknown>;
+    return JSON.stringify([tables, operations, changed, when]);
+  });
+  return (
+    versions.find((_, at) => selections[at] !== (selections[at + 1] ?? selections[at])) ?? null
   );
 }
 

@@ -82,6 +82,50 @@ describe('rowcall ledger', () => {
   });
 });
 
+describe('rowcall ledger --recount after a change', () => {
+  const version = (when: string | null) => ({
+    ...{ name: 'audit', shown: JSON.stringify({ tables: ['shop.*'], when }), written: null },
+    ...{ digest: String(when), actor: 'file', reason: 'reload', atMs: Date.UTC(2026, 0, 31) },
+  });
+
+  /** Two records, of which the books say that none matched. */
+  async function readTwo(versions: readonly (string | null)[]): Promise<void> {
+    await makeStores();
+    const config = await loadConfig(file, {});
+    const log = await openLog(config, { clock: systemClock, logger: silentLogger, create: false });
+    const writer = await log.openWriter('shop');
+    const records = [1, 2].map((id) => ({
+      ...{ key: `{"id":${id}}`, value: Buffer.from('{}'), timestampMs: 0, id: `id-${id}` },
+      ...{ table: 'shop.orders', operation: 'c' as const },
+    }));
+    await writer.append([{ topic: 'shop.orders', partition: 0, records }], 'c');
+    await writer.close();
+    await log.close();
+    const state = await openSqliteState({ path: config.state.path });
+    const at = { callback: 'audit', topic: 'shop.orders', partition: 0 };
+    const counts = { read: 2, filtered: 2 };
+    await state.commit([{ type: 'progress', ...at, next: 2, beyond: [], counts }]);
+    for (const when of versions) await state.noteVersion(version(when));
+    await state.close();
+  }
+
+  it('names the version that changed the selection, and calls nothing wrong', async () => {
+    await readTwo(['after.id > 2', null]);
+    const { code, out } = await run('ledger', '-c', file, '--recount');
+    expect(code).toBe(0);
+    expect(out).toContain(
+      'audit shop.orders/0 says 2 read, 0 matched; the log has 2 and 2 by the selection of now: it was changed in version 2 (2026-01-31T00:00:00.000Z)',
+    );
+  });
+
+  it('is a defect where the selection has always been the same', async () => {
+    await readTwo([null]);
+    const { code, err } = await run('ledger', '-c', file, '--recount');
+    expect(code).toBe(1);
+    expect(err).toContain('the log has 2 and 2');
+  });
+});
+
 describe('rowcall status', () => {
   it('says of which callbacks statements of on_settled wait, and why they fail', async () => {
     await makeStores();
