@@ -76,10 +76,9 @@ export class CallbackSet {
     const registered = (await state.registered()).flatMap((one) => set.#parse(one));
     set.#live = mapOf(registered);
     set.#live = await set.#withFile(config.callbacks, 'start');
+    for (const name of await state.removedCallbacks()) set.#purge(name);
     // Before anybody works: one of the same name, which the file has now, would begin on what is being deleted.
-    const removed = await state.removedCallbacks();
-    for (const name of removed) set.#purge(name);
-    await set.#told(removed);
+    await set.#told(set.names.filter((name) => set.isRemoving(name)));
     return set;
   }
 
@@ -257,6 +256,7 @@ export class CallbackSet {
     return [];
   }
 
+  /** Beside everything else, in small steps, once its last attempt has ended. */
   #purge(name: string): void {
     const { state, log, logger } = this.#parts;
     this.#removing.add(name);

@@ -17,7 +17,7 @@ export interface CallbackVersion extends Asked {
   readonly version: number;
   /** JSON for a person: secrets are masked. */
   readonly shown: string;
-  /** As `RegisteredCallback`'s; null of one that stands in the file. */
+  /** As `RegisteredCallback`'s; null of one that stands in the file, or of a callback that was removed since. */
   readonly written: string | null;
   /** Equal for versions that say the same, secrets included, and for no others. */
   readonly digest: string;
@@ -70,7 +70,9 @@ export interface CallbackStore {
   callbackVersions(name: string): Promise<readonly CallbackVersion[]>;
 
   /**
-   * From now on it is to be removed, whatever happens to the process: `purgeCallback` does it. With a line in the audit log.
+   * From now on it is to be removed, whatever happens to the process: `purgeCallback` does it. Its versions stay for
+   * their numbers and for who made them, without what was written and their digests: those are of its secrets. With a
+   * line in the audit log.
    *
    * @param expected the version that is registered; 0: none; undefined: whatever there is
    * @throws RowcallError CALLBACK_CHANGED: another version stands there, and nothing is removed
@@ -81,7 +83,8 @@ export interface CallbackStore {
   removedCallbacks(): Promise<readonly string[]>;
 
   /**
-   * Deletes lanes, dead letters and cursors of one that is to be removed, up to about `limit` events at once. Nobody
+   * Deletes lanes, dead letters, settlements, completions and cursors of one that is to be removed, up to about `limit`
+   * rows at once, an event's counted by the MiB: each call takes about as long as any other, however many there are. Nobody
    * delivers for it any more.
    *
    * @returns whether there may be more

@@ -123,11 +123,23 @@ export function describeCallbacks(make: () => Promise<StateUnderTest>): void {
       for (const one of [CALLBACK, 'mail']) {
         await state.actOnCallback(one, 'disable', { ...asked(8), reason: 'it moves' });
       }
+      expect(await state.callbackVersions(CALLBACK)).toMatchObject([
+        { version: 1, written: expect.any(String) as string },
+      ]);
       await state.removeCallback(CALLBACK, asked(9));
+      expect(await state.callbackVersions(CALLBACK), 'secrets go at once').toMatchObject([
+        { version: 1, written: null, digest: '' },
+      ]);
       expect(await state.registered()).toEqual([]);
       expect(await state.removedCallbacks()).toEqual([CALLBACK]);
       let steps = 0;
-      while (await state.purgeCallback(CALLBACK, 2)) steps += 1;
+      while (await state.purgeCallback(CALLBACK, 2)) {
+        steps += 1;
+        // Shown until they are gone.
+        for (const { id, headId } of await state.lanes({ limit: 10 })) {
+          expect((await state.lane(id)).events[0]?.id).toBe(headId);
+        }
+      }
       expect(steps).toBeGreaterThan(1);
       expect(await state.lanes({ limit: 10 })).toEqual([]);
       expect(await state.deadLetters({ limit: 10 })).toEqual([]);

@@ -3,6 +3,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
 import type { Row } from '../../shared/sqlite-row.ts';
 import { numberOf, textOf, textOrNull } from '../../shared/sqlite-row.ts';
+import { CallbackPurge } from './callback-purge.ts';
 import {
   type CallbackVersion,
   type KeptAnswer,
@@ -17,9 +18,11 @@ const KEPT_VERSIONS = 50;
 /** Invariant: what is registered is the version of that number, written in the same transaction. */
 export class CallbackTable {
   readonly #sql;
+  readonly #purge: CallbackPurge;
 
   constructor(db: DatabaseSync) {
     this.#sql = prepareAll(db);
+    this.#purge = new CallbackPurge(db);
   }
 
   registered(): RegisteredCallback[] {
@@ -54,6 +57,7 @@ export class CallbackTable {
   remove(name: string, atMs: number, expected: number | undefined): void {
     requireVersion(name, this.#current(name), expected);
     this.#sql.unregister.run(name);
+    this.#sql.dropSecrets.run(name);
     this.#sql.markRemoved.run(name, atMs);
   }
 
@@ -65,19 +69,9 @@ export class CallbackTable {
     this.#sql.forget.run(name);
   }
 
-  /** Events of lanes first, then what they belong to; in steps, since a lane may hold a million. */
+  /** Its lanes, dead letters and cursors; @returns whether there may be more */
   purge(name: string, limit: number): boolean {
-    const { laneEvents, letterEvents, chunks, deleteEvents } = this.#sql;
-    for (const find of [laneEvents, letterEvents]) {
-      const found = find.all(name, limit).map((row) => numberOf(row, 'seq'));
-      if (found.length === 0) continue;
-      chunks.run(JSON.stringify(found));
-      deleteEvents.run(JSON.stringify(found));
-      return true;
-    }
-    if (this.#sql.completions.run(name, limit).changes >= limit) return true;
-    for (const statement of this.#sql.purge) statement.run(name);
-    return false;
+    return this.#purge.step(name, limit);
   }
 
   /** All lanes of a callback at once: of one whose lanes are small. */
@@ -148,19 +142,13 @@ function prepareAll(db: DatabaseSync) {
     ),
     dropOld: prepare('DELETE FROM callback_versions WHERE callback = ? AND version <= ?'),
     versions: prepare('SELECT * FROM callback_versions WHERE callback = ? ORDER BY version DESC'),
+    // The digest is of the secrets as well.
+    dropSecrets: prepare(
+      "UPDATE callback_versions SET written = NULL, digest = '' WHERE callback = ?",
+    ),
     markRemoved: prepare('INSERT OR REPLACE INTO removed_callbacks (name, at) VALUES (?, ?)'),
     removed: prepare('SELECT name FROM removed_callbacks ORDER BY name'),
     forget: prepare('DELETE FROM removed_callbacks WHERE name = ?'),
-    laneEvents: prepare(
-      'SELECT seq FROM lane_events WHERE lane IN (SELECT id FROM lanes WHERE callback = ?) LIMIT ?',
-    ),
-    letterEvents: prepare(
-      // What waits to be mirrored stays until it is.
-      `SELECT seq FROM lane_events WHERE lane IN (SELECT -id FROM dead_letters WHERE callback = ?
-         AND id NOT IN (SELECT id FROM unmirrored_letters)) LIMIT ?`,
-    ),
-    chunks: prepare('DELETE FROM lane_chunks WHERE event IN (SELECT value FROM json_each(?))'),
-    deleteEvents: prepare('DELETE FROM lane_events WHERE seq IN (SELECT value FROM json_each(?))'),
     chunksOf: prepare(
       `DELETE FROM lane_chunks WHERE event IN (
          SELECT seq FROM lane_events WHERE lane IN (SELECT id FROM lanes WHERE callback = ?))`,
@@ -169,22 +157,6 @@ function prepareAll(db: DatabaseSync) {
       'DELETE FROM lane_events WHERE lane IN (SELECT id FROM lanes WHERE callback = ?)',
     ),
     lanesOf: prepare('DELETE FROM lanes WHERE callback = ?'),
-    completions: prepare(
-      `DELETE FROM completions WHERE id IN
-         (SELECT id FROM completions WHERE cursor IN (SELECT id FROM cursors WHERE callback = ?) LIMIT ?)`,
-    ),
-    purge: [
-      prepare('DELETE FROM lanes WHERE callback = ?'),
-      prepare(
-        'DELETE FROM resend_letters WHERE resend IN (SELECT id FROM resends WHERE callback = ?)',
-      ),
-      prepare('DELETE FROM resends WHERE callback = ?'),
-      prepare('DELETE FROM dead_letters WHERE callback = ?'),
-      prepare('DELETE FROM settlements WHERE callback = ?'),
-      prepare('DELETE FROM cursors WHERE callback = ?'),
-      // Who takes the name begins anew, and is neither disabled nor told to wait.
-      prepare('DELETE FROM callback_holds WHERE callback = ?'),
-    ],
     answer: prepare('SELECT * FROM kept_answers WHERE key = ? AND at > ?'),
     dropAnswers: prepare('DELETE FROM kept_answers WHERE at <= ?'),
     keepAnswer: prepare(

@@ -85,7 +85,7 @@ export function routeCallbackVersions(api: ApiServer, parts: ApiParts): void {
       const before = await changeable(name, parts);
       const { written } = pick(name, await versionsOf(name, parts), request.query.version);
       if (written === null) {
-        throw new RowcallError('CALLBACK_READ_ONLY', 'That version stood in the file', {
+        throw new RowcallError('CALLBACK_READ_ONLY', 'It stood in the file, or was removed since', {
           cure: 'Write it in the file, or change the callback.',
         });
       }
