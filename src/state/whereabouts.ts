@@ -15,7 +15,7 @@ export interface Whereabouts {
     readonly holds: boolean;
   } | null;
   readonly deadLetter: DeadLetter | null;
-  /** Who passed over it. */
+  /** Who asked that it be passed over, where it was: one of which that was asked may have been delivered after all. */
   readonly skipped: AuditEntry | null;
 }
 

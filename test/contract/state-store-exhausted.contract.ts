@@ -174,6 +174,25 @@ export function describeExhausted(make: () => Promise<StateUnderTest>): void {
       expect(await ledger()).toMatchObject({ skipped: 1, retrying: 1, pending: 1 });
     });
 
+    test('what was skipped is told apart from what somebody asked to skip', async () => {
+      await three();
+      const skipped = async (offset: number): Promise<unknown> => {
+        const at = { ...laneKey('a'), partition: 0, offset, eventId: event(offset).id };
+        return (await state.whereabouts(at)).skipped;
+      };
+      await act('skip', 1_500);
+      // An attempt was in flight, and delivered it.
+      await state.commit([deliveredHead('a', 0)]);
+      await act('skip', 1_600);
+      expect([await skipped(0), await skipped(1)]).toEqual([null, null]);
+      await state.commit([skippedHead('a', 1)]);
+      expect([await skipped(0), await skipped(1), await skipped(2)]).toMatchObject([
+        null,
+        { ...asked(1_600), action: 'lane-skip', eventId: event(1).id },
+        null,
+      ]);
+    });
+
     test('only lanes whose head is to be skipped are found for that, whenever they are due', async () => {
       await three();
       await state.commit(intoLane('b', 3, FAILURE));

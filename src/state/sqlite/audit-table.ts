@@ -4,7 +4,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { assert } from '../../shared/assert.ts';
 import type { Row } from '../../shared/sqlite-row.ts';
 import { numberOf, textOf, textOrNull } from '../../shared/sqlite-row.ts';
-import type { Asked, AuditEntry, PageOf } from '../state-store.ts';
+import type { Asked, AuditEntry, CursorKey, PageOf } from '../state-store.ts';
 
 const ACTIONS: readonly AuditEntry['action'][] = [
   ...(['lane-retry', 'lane-skip', 'lane-park'] as const),
@@ -28,7 +28,8 @@ export class AuditTable {
        VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#skip = db.prepare(
-      "SELECT * FROM audit WHERE callback = ? AND event_id = ? AND action = 'lane-skip' LIMIT 1",
+      `SELECT a.* FROM skipped_events s JOIN cursors c ON c.id = s.cursor JOIN audit a ON a.id = s.audit
+       WHERE c.callback = ? AND c.topic = ? AND c.partition = ? AND s.offset = ?`,
     );
     this.#list = db.prepare('SELECT * FROM audit WHERE id > ? ORDER BY id LIMIT ?');
     // The plus keeps SQLite on the id: a page is then read without sorting.
@@ -37,9 +38,9 @@ export class AuditTable {
     );
   }
 
-  /** Who passed over the event. */
-  skipOf(callback: string, eventId: string): AuditEntry | null {
-    const row = this.#skip.get(callback, eventId);
+  /** Who asked that an event be passed over which was; null of one that was not, whoever asked for it. */
+  skipOf(at: CursorKey & { readonly offset: number }): AuditEntry | null {
+    const row = this.#skip.get(at.callback, at.topic, at.partition, at.offset);
     return row === undefined ? null : entryOf(row);
   }
 

@@ -99,6 +99,7 @@ function prepareAll(db: DatabaseSync) {
       some('resend_letters', 'resend IN (SELECT id FROM resends WHERE callback = ?)'),
       some('resends'),
       some('settlements'),
+      some('skipped_events', 'cursor IN (SELECT id FROM cursors WHERE callback = ?)'),
       some('completions', 'cursor IN (SELECT id FROM cursors WHERE callback = ?)'),
     ],
     cursors: some('cursors'),

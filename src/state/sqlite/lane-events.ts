@@ -32,6 +32,7 @@ export class LaneEvents {
   readonly #whole: StatementSync;
   readonly #chunks: StatementSync;
   readonly #list: StatementSync;
+  readonly #noteSkip: StatementSync;
 
   constructor(db: DatabaseSync) {
     this.#insert = db.prepare(
@@ -57,6 +58,12 @@ export class LaneEvents {
       `SELECT ${COLUMNS}, value_bytes, value, failed FROM lane_events WHERE lane = ? AND offset = ?`,
     );
     this.#chunks = db.prepare('SELECT bytes FROM lane_chunks WHERE event = ? ORDER BY n');
+    // Asked for more than once, it was the last time that counts.
+    this.#noteSkip = db.prepare(
+      `INSERT OR REPLACE INTO skipped_events (cursor, offset, audit)
+       SELECT ?1, ?2, max(a.id) FROM lane_events e JOIN audit a ON a.event_id = e.id
+       WHERE e.lane = ?3 AND e.offset = ?2 AND a.callback = ?4 AND a.action = 'lane-skip'`,
+    );
     this.#list = db.prepare(
       `SELECT ${COLUMNS} FROM lane_events WHERE lane = ? ORDER BY offset LIMIT ?`,
     );
@@ -89,6 +96,11 @@ export class LaneEvents {
     this.#remove.run(seq);
     this.#removeChunks.run(seq);
     return numberOf(row, 'bytes');
+  }
+
+  /** The event of a lane is passed over, as somebody asked. */
+  noteSkip(lane: number, offset: number, at: { cursor: number; callback: string }): void {
+    this.#noteSkip.run(at.cursor, offset, lane, at.callback);
   }
 
   /** The event leaves its lane for a dead letter, with its value. Returns what it counted for in the lane's bytes. */

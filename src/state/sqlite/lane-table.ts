@@ -204,6 +204,9 @@ export class LaneTable {
     const found = this.#headed(change);
     const asked = numberOrNull(found, 'skip_offset');
     assert(asked === change.offset, `somebody asked that offset ${change.offset} be skipped`);
+    const { callback, offset } = change;
+    const cursor = numberOf(found, 'cursor');
+    this.#events.noteSkip(numberOf(found, 'id'), offset, { cursor, callback });
     const bytes = this.#events.remove(numberOf(found, 'id'), change.offset);
     this.#leave(found, { bytes, as: 'skipped' }, moves);
   }

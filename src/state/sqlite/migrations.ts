@@ -48,6 +48,9 @@
  * one that has ended, what its cursors came to. Until then these are `cursors` under the replay's own name.
  *
  * Format 15. `lanes.not_before`: the endpoint wants nothing of the key before (Retry-After), whichever event is the head.
+ *
+ * Format 16. `skipped_events`: what was passed over, with the line of the audit log that asked for it; an event of which
+ * that was asked may have been delivered after all.
  */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -318,5 +321,10 @@ export const MIGRATIONS: readonly string[] = [
     `,
   `
   ALTER TABLE lanes ADD COLUMN not_before REAL NOT NULL DEFAULT 0;
+  `,
+  `
+  CREATE INDEX audit_of_skips ON audit (callback, event_id) WHERE action = 'lane-skip';
+  CREATE TABLE skipped_events (
+    cursor INTEGER NOT NULL, offset INTEGER NOT NULL, audit INTEGER NOT NULL, PRIMARY KEY (cursor, offset)) STRICT;
   `,
 ];

@@ -25,13 +25,13 @@ export class WhereaboutsTable {
     );
   }
 
-  find({ callback, topic, key, partition, offset, eventId }: EventAt): Whereabouts {
+  find({ callback, topic, key, partition, offset }: EventAt): Whereabouts {
     const letter = this.#letter.get(callback, topic, partition, offset);
     return {
       lane: this.#laneOf({ callback, topic, key, offset }),
       deadLetter:
         letter === undefined ? null : this.#letters.summary(numberOf(letter, 'id')).deadLetter,
-      skipped: this.#audit.skipOf(callback, eventId),
+      skipped: this.#audit.skipOf({ callback, topic, partition, offset }),
     };
   }
 
